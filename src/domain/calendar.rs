@@ -1,0 +1,212 @@
+//! Which dates an exchange trades on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock, RwLock};
+
+use chrono::{Datelike, Days, NaiveDate, Weekday};
+use finance_dates::calendar::{Calendar as Holidays, CalendarSource, calendar_for_exchange};
+use serde::{Deserialize, Serialize};
+
+use super::{BarTime, Interval, Ticker};
+
+/// The sessions of a market: an exchange by its MIC (`XNYS`, `XKRX`, `XTKS`, …), `24/7`, or `weekdays`
+/// where the exchange is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Calendar {
+    /// An exchange by its market identifier code (ISO 10383).
+    Exchange(Arc<str>),
+    /// Every day, as crypto assets trade.
+    AllDays,
+    /// Monday to Friday, holidays unknown.
+    Weekdays,
+}
+
+/// A name that is no calendar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("calendar {text:?} is unknown: use an exchange's MIC (XNYS, XKRX, XTKS, XLON, …), 24/7 or weekdays")]
+pub struct CalendarError {
+    /// What was given.
+    pub text: String,
+}
+
+/// The years for which exchange holidays are modelled; lunar and one-off holidays further ahead are not decided yet.
+const MODELLED_YEARS: std::ops::RangeInclusive<i32> = 2000..=2027;
+
+impl Calendar {
+    /// The calendar that a ticker's suffix names (`.KS` and `.KQ` Korea, `.T` Tokyo, …), if it names one.
+    pub fn of_ticker(ticker: &Ticker) -> Option<Self> {
+        let mic = match ticker.suffix()? {
+            "KS" | "KQ" => "XKRX",
+            "T" => "XTKS",
+            "US" => "XNYS",
+            "L" => "XLON",
+            "NS" => "XNSE",
+            "BO" => "XBOM",
+            "HK" => "XHKG",
+            "SS" | "SZ" => "XSHG",
+            "TW" => "XTAI",
+            "DE" => "XETR",
+            "PA" => "XPAR",
+            "AS" => "XAMS",
+            "SW" => "XSWX",
+            "TO" => "XTSE",
+            "AX" => "XASX",
+            "SA" => "BVMF",
+            _ => return None,
+        };
+        mic.parse().ok()
+    }
+
+    /// Whether a date is a session; `None` where the calendar does not know.
+    pub fn is_session(&self, date: NaiveDate) -> Option<bool> {
+        match self {
+            Self::AllDays => Some(true),
+            Self::Weekdays => Some(is_weekday(date)),
+            Self::Exchange(_) if !MODELLED_YEARS.contains(&date.year()) => None,
+            Self::Exchange(mic) => exchange(mic).map(|holidays| holidays.is_business_day(date)),
+        }
+    }
+
+    /// The next `count` sessions after a date. Shorter than `count` where the calendar ends: what lies
+    /// beyond is unknown.
+    pub fn sessions_after(&self, date: NaiveDate, count: usize) -> Vec<NaiveDate> {
+        let following = |date: &NaiveDate| date.checked_add_days(Days::new(1));
+        std::iter::successors(following(&date), following)
+            .map_while(|date| self.is_session(date).map(|is_session| (date, is_session)))
+            .filter_map(|(date, is_session)| is_session.then_some(date))
+            .take(count)
+            .collect()
+    }
+
+    /// The names of the `count` bars after `at`: sessions for daily bars, `None` where unknown (also within a
+    /// day, where the hours of trading are not modelled).
+    pub fn labels_after(&self, at: BarTime, interval: Interval, count: usize) -> Vec<Option<String>> {
+        let mut labels: Vec<Option<String>> = match (self, interval) {
+            (_, Interval::Day) => {
+                self.sessions_after(at.date(), count).into_iter().map(|date| Some(date.to_string())).collect()
+            }
+            (Self::AllDays, Interval::Minutes(minutes)) => (1..=count as i64)
+                .map(|step| BarTime::from_seconds(at.seconds() + step * 60 * i64::from(minutes)))
+                .map(|next| Some(interval.label(next)))
+                .collect(),
+            _ => Vec::new(),
+        };
+        labels.resize(count, None);
+        labels
+    }
+}
+
+impl FromStr for Calendar {
+    type Err = CalendarError;
+
+    fn from_str(text: &str) -> Result<Self, CalendarError> {
+        match text {
+            "24/7" => Ok(Self::AllDays),
+            "weekdays" => Ok(Self::Weekdays),
+            _ => {
+                let mic = text.to_ascii_uppercase();
+                let is_mic = mic.len() == 4 && mic.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                match is_mic && exchange(&mic).is_some() {
+                    true => Ok(Self::Exchange(mic.into())),
+                    false => Err(CalendarError { text: text.chars().take(64).collect() }),
+                }
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Calendar {
+    type Error = CalendarError;
+
+    fn try_from(text: String) -> Result<Self, CalendarError> {
+        text.parse()
+    }
+}
+
+impl From<Calendar> for String {
+    fn from(calendar: Calendar) -> Self {
+        calendar.to_string()
+    }
+}
+
+impl fmt::Display for Calendar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchange(mic) => f.write_str(mic),
+            Self::AllDays => f.write_str("24/7"),
+            Self::Weekdays => f.write_str("weekdays"),
+        }
+    }
+}
+
+fn is_weekday(date: NaiveDate) -> bool {
+    !matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
+}
+
+/// The holidays of an exchange whose own rules are modelled; building one takes long enough to keep it.
+/// Only codes that exist are kept, so that made-up ones cannot fill the memory.
+fn exchange(mic: &str) -> Option<Arc<Holidays>> {
+    static KNOWN: LazyLock<RwLock<HashMap<String, Arc<Holidays>>>> = LazyLock::new(RwLock::default);
+    let kept = KNOWN.read().ok().and_then(|known| known.get(mic).cloned());
+    if kept.is_some() {
+        return kept;
+    }
+    let modelled = calendar_for_exchange(mic).filter(|c| matches!(c.source, CalendarSource::Modeled))?;
+    let holidays = Arc::new(modelled);
+    if let Ok(mut known) = KNOWN.write() {
+        known.insert(mic.to_owned(), Arc::clone(&holidays));
+    }
+    Some(holidays)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().expect("an ISO date")
+    }
+
+    fn next(calendar: &str, after: &str, count: usize) -> Vec<String> {
+        let calendar: Calendar = calendar.parse().expect("a calendar");
+        calendar.sessions_after(date(after), count).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_next_session_skips_weekends_and_the_exchange_s_holidays() {
+        // Thanksgiving 2024 was 28 November; it and the weekend are skipped.
+        assert_eq!(next("XNYS", "2024-11-27", 2), ["2024-11-29", "2024-12-02"]);
+        // Seollal 2024: 9 to 12 February.
+        assert_eq!(next("XKRX", "2024-02-08", 1), ["2024-02-13"]);
+        // Japan's year end: 31 December to 3 January.
+        assert_eq!(next("XTKS", "2023-12-29", 1), ["2024-01-04"]);
+        assert_eq!(next("24/7", "2024-11-29", 2), ["2024-11-30", "2024-12-01"]);
+        assert_eq!(next("weekdays", "2024-11-29", 1), ["2024-12-02"]);
+    }
+
+    #[test]
+    fn beyond_the_calendar_s_end_sessions_are_unknown() {
+        assert_eq!(next("XNYS", "2027-12-30", 5), ["2027-12-31"]);
+        let calendar: Calendar = "XNYS".parse().expect("a calendar");
+        assert_eq!(calendar.is_session(date("2028-01-03")), None);
+        let labels = calendar.labels_after(BarTime::from_date(date("2027-12-30")), Interval::Day, 2);
+        assert_eq!(labels, [Some("2027-12-31".to_owned()), None]);
+    }
+
+    #[test]
+    fn a_suffix_names_its_exchange_and_a_wrong_name_is_refused() {
+        let of = |text: &str| text.parse::<Ticker>().ok().and_then(|t| Calendar::of_ticker(&t)).map(String::from);
+        assert_eq!(of("005930.KS").as_deref(), Some("XKRX"));
+        assert_eq!(of("7203.T").as_deref(), Some("XTKS"));
+        assert_eq!(of("AAPL"), None);
+        for suffix in ["US", "L", "NS", "BO", "HK", "SS", "SZ", "TW", "DE", "PA", "AS", "SW", "TO", "AX", "SA"] {
+            assert!(of(&format!("X.{suffix}")).is_some(), "{suffix}");
+        }
+        for text in ["", "XXXX", "NYSE!", "24/5", "FOREX"] {
+            assert!(text.parse::<Calendar>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `candlecast` command.
+
+fn main() {}
