@@ -9,3 +9,18 @@
 
 // Pure: values in, values out. No clock, no SQL, no network.
 pub mod domain;
+pub mod ingest;
+pub mod features;
+pub mod nn;
+pub mod train;
+pub mod evaluate;
+
+// The running process.
+pub mod config;
+pub mod store;
+pub mod registry;
+pub mod app;
+pub mod forecast;
+pub mod jobs;
+pub mod http;
+pub mod cli;

@@ -48,7 +48,7 @@ impl Calendar {
             "HK" => "XHKG",
             "SS" | "SZ" => "XSHG",
             "TW" => "XTAI",
-            "DE" => "XETR",
+            "DE" => "XFRA",
             "PA" => "XPAR",
             "AS" => "XAMS",
             "SW" => "XSWX",

@@ -1,0 +1,1 @@
+//! Settings: one struct a concern, read once, validated.

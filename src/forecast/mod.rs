@@ -1,0 +1,1 @@
+//! Answer now: a forecast from the newest window of stored bars.

@@ -1,0 +1,1 @@
+//! Answer later: the queue, one file a job kind.

@@ -1,0 +1,1 @@
+//! Model versions, artifacts, champion and challenger.

@@ -1,0 +1,1 @@
+//! All SQL: SQLite and Postgres behind one set of functions.
