@@ -1,3 +1,10 @@
 //! One integration binary: one link, one set of helpers.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may stop at the first surprise and tell about it"
+)]
 
 mod architecture;
