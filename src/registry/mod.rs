@@ -1,1 +1,5 @@
 //! Model versions, artifacts, champion and challenger.
+
+pub mod policy;
+
+pub use policy::Policy;
