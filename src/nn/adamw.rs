@@ -1,0 +1,85 @@
+//! AdamW with clipping by the global norm, fused over the flat parameter buffer.
+
+use super::parameters::Parameters;
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor};
+
+/// How the optimizer steps; the defaults are PyTorch's, with clipping at norm 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWConfig {
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of squared gradients.
+    pub beta2: f64,
+    /// Keeps the division finite.
+    pub epsilon: f64,
+    /// Decoupled weight decay, times the learning rate.
+    pub weight_decay: f64,
+    /// Gradients with a larger Euclidean norm are scaled down to it; none leaves them as they are.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, clip_norm: Some(1.0) }
+    }
+}
+
+/// The optimizer's memory for one set of parameters.
+///
+/// Source: Loshchilov & Hutter (2019), "Decoupled Weight Decay Regularization", arXiv:1711.05101;
+/// clipping: Pascanu, Mikolov & Bengio (2013), arXiv:1211.5063, as `torch.nn.utils.clip_grad_norm_`.
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    config: AdamWConfig,
+    steps: u32,
+    mean: Vec<f32>,
+    square: Vec<f32>,
+}
+
+impl AdamW {
+    /// A fresh memory for parameters of this length.
+    pub fn new(config: AdamWConfig, parameters: &Parameters) -> Self {
+        let len = parameters.layout().len();
+        Self { config, steps: 0, mean: vec![0.0; len], square: vec![0.0; len] }
+    }
+
+    /// One step down the gradients; answers their norm before clipping.
+    ///
+    /// Where that norm is not finite nothing is changed: the caller names the step and gives up.
+    ///
+    /// # Errors
+    /// When no gradient reached the parameters, or the device fails.
+    pub fn step(&mut self, parameters: &Parameters, gradients: &GradStore, learning_rate: f64) -> Result<f64> {
+        let Some(gradient) = gradients.get(parameters.flat()) else {
+            candle_core::bail!("the loss does not depend on the parameters");
+        };
+        let gradient = gradient.to_vec1::<f32>()?;
+        let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        let mut numbers = parameters.to_vec()?;
+        self.update(&mut numbers, &gradient, norm, learning_rate);
+        parameters.flat().set(&Tensor::from_vec(numbers, gradient.len(), parameters.flat().device())?)?;
+        Ok(norm)
+    }
+
+    fn update(&mut self, numbers: &mut [f32], gradient: &[f32], norm: f64, learning_rate: f64) {
+        let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
+        self.steps += 1;
+        let scale = clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0)) as f32;
+        let steps = f64::from(self.steps);
+        let rate = (learning_rate / (1.0 - beta1.powf(steps))) as f32;
+        let correction = ((1.0 - beta2.powf(steps)).sqrt().recip()) as f32;
+        let (keep, epsilon) = ((1.0 - learning_rate * weight_decay) as f32, epsilon as f32);
+        let (b1, b2) = (beta1 as f32, beta2 as f32);
+        let moments = self.mean.iter_mut().zip(&mut self.square);
+        for ((number, g), (mean, square)) in numbers.iter_mut().zip(gradient).zip(moments) {
+            let g = g * scale;
+            *mean += (1.0 - b1) * (g - *mean);
+            *square = b2 * *square + (1.0 - b2) * g * g;
+            *number = *number * keep - rate * *mean / (square.sqrt() * correction + epsilon);
+        }
+    }
+}
