@@ -1,1 +1,23 @@
-//! Windows to a fitted network.
+//! Bars to a fitted model: quantiles of the log return 1 to 20 sessions ahead.
+//!
+//! In come a [`Series`](crate::domain::Series) and a [`TrainConfig`]; out goes a [`Model`], which forecasts,
+//! writes itself as a [`ModelSpec`] plus safetensors, and is read back bit by bit. The same bars,
+//! config and seed give the same bits.
+//!
+//! Absent on purpose: files, jobs, clocks (a stopwatch for `eta_ms` and the deadline only), and any statement
+//! on how good a model is beyond its own held-back bars: that is [`evaluate`](../evaluate/index.html)'s.
+
+mod artifact;
+mod base;
+pub mod config;
+pub mod control;
+pub mod fit;
+pub mod model;
+
+pub use artifact::ArtifactError;
+pub use config::{ConfigError, Preset, Topology, TrainConfig, TrainLimits};
+pub use control::{Control, Progress};
+pub use fit::{TrainError, TrainMetrics, Trained, min_bars, train};
+pub use model::{ForecastError, Model, ModelSpec};
+
+pub use crate::nn::Cell;

@@ -1,0 +1,120 @@
+//! What each bar says by itself and against the bar before it.
+
+use std::f64::consts::LN_2;
+
+use crate::domain::{Bar, BarTime, Series};
+
+/// Per-bar numbers of a series; every vector has one entry a bar, ascending in time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Columns {
+    /// When the bar stands.
+    pub at: Vec<BarTime>,
+    /// Natural log of the close.
+    pub close_log: Vec<f64>,
+    /// ln(close / close before); 0 at the first bar.
+    pub return_log: Vec<f64>,
+    /// Overnight gap ln(open / close before); 0 at the first bar.
+    pub gap_log: Vec<f64>,
+    /// Garman-Klass variance of the session: ½ ln(H/L)² − (2 ln 2 − 1) ln(C/O)².
+    ///
+    /// Source: Garman & Klass (1980), "On the Estimation of Security Price Volatilities from Historical Data",
+    /// Journal of Business 53.
+    pub garman_klass: Vec<f64>,
+    /// Parkinson variance of the session: ln(H/L)² / (4 ln 2).
+    ///
+    /// Source: Parkinson (1980), "The Extreme Value Method for Estimating the Variance of the Rate of Return",
+    /// Journal of Business 53.
+    pub parkinson: Vec<f64>,
+    /// Garman-Klass variance plus the squared gap: the variance from close to close, not below
+    /// [`Columns::FLOOR`] nor below a hundredth of its own recent mean.
+    pub variance: Vec<f64>,
+    /// Natural log of [`variance`](Self::variance).
+    pub variance_log: Vec<f64>,
+    /// ln(1 + volume); `None` where the source gives none.
+    pub volume_log: Vec<Option<f64>>,
+}
+
+impl Columns {
+    /// How many bars back a number may look: a season of four years and its own scale before it.
+    pub const MEMORY: usize = 1200;
+    /// Variance of a bar in which nothing moved: a thousandth of a percent, squared.
+    pub const FLOOR: f64 = 1e-10;
+
+    /// Reads a series.
+    pub fn new(series: &Series) -> Self {
+        Self::from_bars(series.bars())
+    }
+
+    /// Reads ascending bars, such as the newest of a series.
+    pub fn from_bars(bars: &[Bar]) -> Self {
+        let n_bars = bars.len();
+        let close_log: Vec<f64> = bars.iter().map(|bar| bar.close().ln()).collect();
+        let mut return_log = vec![0.0; n_bars];
+        let mut gap_log = vec![0.0; n_bars];
+        let mut garman_klass = Vec::with_capacity(n_bars);
+        let mut parkinson = Vec::with_capacity(n_bars);
+        for (idx, bar) in bars.iter().enumerate() {
+            let open_log = bar.open().ln();
+            let range = (bar.high() / bar.low()).ln().powi(2);
+            garman_klass.push(0.5 * range - (2.0 * LN_2 - 1.0) * (close_log[idx] - open_log).powi(2));
+            parkinson.push(range / (4.0 * LN_2));
+            if idx > 0 {
+                return_log[idx] = close_log[idx] - close_log[idx - 1];
+                gap_log[idx] = open_log - close_log[idx - 1];
+            }
+        }
+        let variance = floored_variance(&garman_klass, &gap_log);
+        Self {
+            at: bars.iter().map(|bar| bar.at()).collect(),
+            close_log,
+            return_log,
+            gap_log,
+            garman_klass,
+            parkinson,
+            variance_log: variance.iter().map(|variance| variance.ln()).collect(),
+            variance,
+            volume_log: bars.iter().map(|bar| bar.volume().map(f64::ln_1p)).collect(),
+        }
+    }
+
+    /// How many bars.
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// ln(close `horizon` bars after / close) of bar `bar_idx`; `None` while that bar has not come.
+    pub fn future_return(&self, bar_idx: usize, horizon: usize) -> Option<f64> {
+        Some(self.close_log.get(bar_idx + horizon)? - self.close_log[bar_idx])
+    }
+
+    /// Log of the mean daily variance over the `horizon` bars after `bar_idx`; `None` while they have not come.
+    pub fn future_variance_log(&self, bar_idx: usize, horizon: usize) -> Option<f64> {
+        let future = self.variance.get(bar_idx + 1..=bar_idx + horizon)?;
+        Some((future.iter().sum::<f64>() / horizon as f64).ln())
+    }
+}
+
+/// Mean of the `n_bars` values up to and including `bar_idx`, of as many as there are.
+///
+/// Summed afresh at each bar: a running sum would carry the rounding of bars long gone, and the same
+/// window would give other bits in a longer series.
+pub fn trailing_mean(values: &[f64], bar_idx: usize, n_bars: usize) -> f64 {
+    let window = &values[(bar_idx + 1).saturating_sub(n_bars)..=bar_idx];
+    window.iter().sum::<f64>() / window.len() as f64
+}
+
+/// A bar without any range (a halt, one trade) says "nothing traded", not "no risk": its log would be an
+/// outlier that outweighs a year of bars.
+fn floored_variance(garman_klass: &[f64], gap_log: &[f64]) -> Vec<f64> {
+    let raw: Vec<f64> = garman_klass.iter().zip(gap_log).map(|(range, gap)| range.max(0.0) + gap * gap).collect();
+    let floored = |idx: usize| {
+        let recent = if idx == 0 { 0.0 } else { trailing_mean(&raw, idx - 1, 66) };
+        raw[idx].max(0.01 * recent).max(Columns::FLOOR)
+    };
+    (0..raw.len()).map(floored).collect()
+}

@@ -1,0 +1,177 @@
+//! A model's numbers as one safetensors file, and back.
+//!
+//! Fitted numbers are 64-bit tensors here and not JSON: a float that passes through text may come back in
+//! another last bit.
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::base::Base;
+use super::model::{Member, Model, ModelSpec};
+use super::{ConfigError, TrainLimits};
+use crate::features::VolatilityModel;
+use crate::features::regression::Linear;
+
+/// Why bytes are not the model that a spec describes.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// Written by a version with another layout.
+    #[error("artifact format {found}, this version reads {}", ModelSpec::FORMAT)]
+    Format {
+        /// What it says.
+        found: u32,
+    },
+    /// A config that could not have been trained.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Not a safetensors file.
+    #[error("not a safetensors file: {0}")]
+    Safetensors(#[from] safetensors::SafeTensorError),
+    /// A tensor is missing.
+    #[error("tensor {name} is missing")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor that the model does not have.
+    #[error("tensor {name} is none of this model's")]
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+    /// Shape or number type differ.
+    #[error("tensor {name} is {found_type:?} {found:?}, the model needs {needed_type:?} {needed:?}")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// Its number type.
+        found_type: Dtype,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The number type asked for.
+        needed_type: Dtype,
+        /// The shape asked for.
+        needed: Vec<usize>,
+    },
+    /// A NaN or an infinity.
+    #[error("tensor {name} has a value that is not finite")]
+    NotFinite {
+        /// Its name.
+        name: String,
+    },
+    /// The tensor library refused.
+    #[error("network: {0}")]
+    Network(#[from] candle_core::Error),
+}
+
+/// A tensor to write.
+struct Named {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Named {
+    fn doubles(name: String, shape: &[usize], numbers: impl IntoIterator<Item = f64>) -> Self {
+        let bytes = numbers.into_iter().flat_map(f64::to_le_bytes).collect();
+        Self { name, dtype: Dtype::F64, shape: shape.to_vec(), bytes }
+    }
+}
+
+pub(super) fn write(model: &Model) -> Result<Vec<u8>, ArtifactError> {
+    let n_steps = model.shrinkage.len();
+    let mut tensors = vec![Named::doubles("shrinkage".into(), &[n_steps], model.shrinkage.iter().copied())];
+    for (idx, member) in model.members.iter().enumerate() {
+        push_base(&member.base, idx, &mut tensors);
+    }
+    let views = tensors.iter().map(|tensor| {
+        TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).map(|view| (tensor.name.as_str(), view))
+    });
+    Ok(safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None)?)
+}
+
+fn push_base(base: &Base, member: usize, tensors: &mut Vec<Named>) {
+    let n_steps = base.volatility.len();
+    let linears = base.volatility.iter().map(|model| &model.linear);
+    let numbers: Vec<f64> = linears
+        .flat_map(|linear| std::iter::once(linear.intercept).chain(linear.coefficients.iter().copied()))
+        .collect();
+    let width = numbers.len() / n_steps;
+    tensors.push(Named::doubles(format!("members.{member}.volatility.weight"), &[n_steps, width], numbers));
+    let ranges = base.volatility.iter().flat_map(|model| [model.range.0, model.range.1]);
+    tensors.push(Named::doubles(format!("members.{member}.volatility.range"), &[n_steps, 2], ranges));
+    let shape = [n_steps, base.quantiles[0].len()];
+    let quantiles = base.quantiles.iter().flatten().copied();
+    tensors.push(Named::doubles(format!("members.{member}.quantiles"), &shape, quantiles));
+}
+
+pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<Model, ArtifactError> {
+    if spec.format != ModelSpec::FORMAT {
+        return Err(ArtifactError::Format { found: spec.format });
+    }
+    spec.config.check(&TrainLimits::NONE)?;
+    let mut file = Reader { file: SafeTensors::deserialize(bytes)?, seen: Vec::new() };
+    let (n_steps, n_levels) = (spec.config.horizon.steps(), spec.config.levels.len());
+    let shrinkage = file.doubles("shrinkage".into(), &[n_steps])?;
+    let mut members = Vec::with_capacity(spec.config.ensemble);
+    for idx in 0..spec.config.ensemble {
+        members.push(Member { base: read_base(&mut file, idx, n_steps, n_levels)? });
+    }
+    file.finish()?;
+    Ok(Model { spec, members, shrinkage })
+}
+
+fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) -> Result<Base, ArtifactError> {
+    let width = 1 + Base::REGRESSORS.len();
+    let weight = file.doubles(format!("members.{member}.volatility.weight"), &[n_steps, width])?;
+    let ranges = file.doubles(format!("members.{member}.volatility.range"), &[n_steps, 2])?;
+    let quantiles = file.doubles(format!("members.{member}.quantiles"), &[n_steps, n_levels])?;
+    let volatility =
+        weight.chunks(width).zip(ranges.chunks(2)).enumerate().map(|(idx, (row, range))| VolatilityModel {
+            regressors: Base::REGRESSORS,
+            horizon: idx + 1,
+            linear: Linear { intercept: row[0], coefficients: row[1..].to_vec() },
+            // A file may have them the wrong way round; `clamp` would panic on it.
+            range: (range[0].min(range[1]), range[1].max(range[0])),
+        });
+    Ok(Base { volatility: volatility.collect(), quantiles: quantiles.chunks(n_levels).map(<[f64]>::to_vec).collect() })
+}
+
+/// A file being read; it knows which tensors nobody asked for.
+struct Reader<'a> {
+    file: SafeTensors<'a>,
+    seen: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn doubles(&mut self, name: String, shape: &[usize]) -> Result<Vec<f64>, ArtifactError> {
+        let view = self.file.tensor(&name).map_err(|_| ArtifactError::Missing { name: name.clone() })?;
+        if view.dtype() != Dtype::F64 || view.shape() != shape {
+            let (found_type, found) = (view.dtype(), view.shape().to_vec());
+            return Err(ArtifactError::Shape {
+                name,
+                found_type,
+                found,
+                needed_type: Dtype::F64,
+                needed: shape.to_vec(),
+            });
+        }
+        let number = |b: &[u8]| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+        let numbers: Vec<f64> = view.data().chunks_exact(8).map(number).collect();
+        match numbers.iter().all(|number| number.is_finite()) {
+            true => {
+                self.seen.push(name);
+                Ok(numbers)
+            }
+            false => Err(ArtifactError::NotFinite { name }),
+        }
+    }
+
+    fn finish(self) -> Result<(), ArtifactError> {
+        let stranger = self.file.names().into_iter().find(|name| !self.seen.iter().any(|seen| seen == name));
+        match stranger {
+            Some(name) => Err(ArtifactError::Unknown { name: name.to_string() }),
+            None => Ok(()),
+        }
+    }
+}
