@@ -23,7 +23,7 @@ impl BarTime {
     }
 
     /// As stored: seconds since 1970 UTC.
-    pub fn from_seconds(seconds: i64) -> Self {
+    pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds)
     }
 

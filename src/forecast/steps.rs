@@ -65,20 +65,26 @@ pub struct Shown<'a> {
     pub quantiles: &'a [f64],
 }
 
-/// Puts distributions of the log return (one per step, from step 1) into prices.
-///
-/// The point forecast is the median: it is the point that the distribution itself names, and for a price it
-/// needs no correction for the logarithm (a median passes through the exponential unchanged, a mean does not).
-pub fn steps(distributions: &[Quantiles], origin: &Origin<'_>, shown: &Shown<'_>) -> Vec<ForecastStep> {
-    let sessions = origin.calendar.labels_after(origin.at, origin.interval, distributions.len());
-    let step = |(idx, (returns, session)): (usize, (&Quantiles, Option<String>))| {
+/// The forecast of one step, before it is put into prices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReturns {
+    /// The log return from the last close.
+    pub distribution: Quantiles,
+    /// The point forecast of it.
+    pub point: f64,
+}
+
+/// Puts log returns (one per step, from step 1) into prices.
+pub fn steps(returns: &[StepReturns], origin: &Origin<'_>, shown: &Shown<'_>) -> Vec<ForecastStep> {
+    let sessions = origin.calendar.labels_after(origin.at, origin.interval, returns.len());
+    let step = |(idx, (step, session)): (usize, (&StepReturns, Option<String>))| {
+        let (returns, return_log) = (&step.distribution, step.point);
         let close_at = |level: f64| origin.last_close * returns.at(level).exp();
         let interval = |level: &Level| PriceInterval {
             level: *level,
             lower: close_at(level.lower()),
             upper: close_at(level.upper()),
         };
-        let return_log = returns.median();
         ForecastStep {
             step: idx + 1,
             session,
@@ -94,15 +100,16 @@ pub fn steps(distributions: &[Quantiles], origin: &Origin<'_>, shown: &Shown<'_>
                 .collect(),
         }
     };
-    distributions.iter().zip(sessions).enumerate().map(step).collect()
+    returns.iter().zip(sessions).enumerate().map(step).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn returns(sd: f64) -> Quantiles {
-        Quantiles::new(vec![0.1, 0.5, 0.9], vec![-1.281_552 * sd, 0.0, 1.281_552 * sd]).expect("ascending")
+    fn returns(sd: f64) -> StepReturns {
+        let values = vec![-1.281_552 * sd, 0.0, 1.281_552 * sd];
+        StepReturns { distribution: Quantiles::new(vec![0.1, 0.5, 0.9], values).expect("ascending"), point: 0.0 }
     }
 
     #[test]

@@ -4,9 +4,12 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     missing_docs,
+    unreachable_pub,
     reason = "a test may stop at the first surprise and tell about it"
 )]
 
 mod architecture;
 mod config;
 mod train;
+mod store;
+mod support;

@@ -1,0 +1,269 @@
+//! Bars: stored whole or not at all, counted exactly.
+
+/// The record of a ticker, made where there is none; `$lock` is the dialect's way to hold its row.
+macro_rules! find_or_make {
+    ($tx:expr, $sent:expr, $lock:literal) => {{
+        const MAKE: &str = "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
+             VALUES ($1, $2, $3, $4, $5, '{}') ON CONFLICT (name) DO NOTHING";
+        let calendar = $sent.calendar.clone().unwrap_or(Calendar::Weekdays);
+        sqlx::query(MAKE)
+            .bind($sent.ticker.as_str())
+            .bind($sent.series.interval().to_string())
+            .bind(calendar.to_string())
+            .bind(&$sent.currency)
+            .bind($sent.price_basis.as_str())
+            .execute($tx)
+            .await?;
+        let find = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tickers WHERE name = $1 {}", $lock));
+        record!(sqlx::query(find).bind($sent.ticker.as_str()).fetch_one($tx).await?)?
+    }};
+}
+
+/// Keeps a ticker's counts, span and versions in step with the bars just written.
+macro_rules! keep_count {
+    ($tx:expr, $sent:expr, $before:expr, $inserted:expr, $updated:expr, $revision:expr) => {{
+        let (sent, before): (&SentBars<'_>, &TickerRecord) = ($sent, $before);
+        let changed = $inserted + $updated > 0;
+        let calendar = sent.calendar.clone().unwrap_or_else(|| before.calendar.clone());
+        let (first, last) = span(sent, before);
+        let (interval, basis) = match before.bars_total == 0 {
+            true => (sent.series.interval(), sent.price_basis),
+            false => (before.interval, before.price_basis),
+        };
+        let moved = changed || calendar != before.calendar;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE tickers SET bars_total = bars_total + $2, data_version = data_version + $3, revision = $4,
+             first_ts = $5, last_ts = $6, calendar = $7, interval = $8, price_basis = $9
+             WHERE id = $1 RETURNING {COLUMNS}"
+        ));
+        let row = sqlx::query(sql)
+            .bind(before.id)
+            .bind($inserted as i64)
+            .bind(i64::from(changed))
+            .bind(if moved { $revision } else { before.revision })
+            .bind(first.map(BarTime::seconds))
+            .bind(last.map(BarTime::seconds))
+            .bind(calendar.to_string())
+            .bind(interval.to_string())
+            .bind(basis.as_str())
+            .fetch_one($tx)
+            .await?;
+        record!(row)?
+    }};
+}
+
+mod postgres;
+mod sqlite;
+
+use sqlx::Row;
+
+use super::db::{Db, on};
+use super::{PriceBasis, Store, StoreError, TickerRecord};
+use crate::domain::bar::RawBar;
+use crate::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
+
+/// What a bar that is already stored with other values gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// The values sent.
+    #[default]
+    Replace,
+    /// The values stored.
+    Keep,
+    /// A refusal of the whole body.
+    Reject,
+}
+
+/// One ticker's part of a body.
+#[derive(Debug, Clone)]
+pub struct SentBars<'a> {
+    /// Whose.
+    pub ticker: &'a Ticker,
+    /// The bars.
+    pub series: &'a Series,
+    /// For a ticker not seen before (and for an old one where `Some`).
+    pub calendar: Option<Calendar>,
+    /// For a ticker not seen before.
+    pub currency: Option<String>,
+    /// Must be the stored series' own.
+    pub price_basis: PriceBasis,
+}
+
+/// What became of one ticker's bars.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BarsOutcome {
+    /// Not stored before.
+    pub inserted: u64,
+    /// Stored with other values, replaced.
+    pub updated: u64,
+    /// Stored already, or kept.
+    pub unchanged: u64,
+    /// The ticker afterwards (in a dry run: as it would be).
+    pub record: TickerRecord,
+}
+
+/// Why a body was not stored; nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PutBarsError {
+    /// A stored bar differs, and the sender asked to refuse that.
+    #[error("{ticker} {session} is stored with other values: {stored}, sent: {sent}")]
+    Conflict {
+        /// Whose.
+        ticker: Ticker,
+        /// Which bar.
+        session: String,
+        /// Open, high, low, close, volume as stored.
+        stored: String,
+        /// As sent.
+        sent: String,
+    },
+    /// Daily bars for a series of minutes, say.
+    #[error("{ticker} holds bars of {stored}, these are of {sent}: send them under another ticker")]
+    Interval {
+        /// Whose.
+        ticker: Ticker,
+        /// The series' own.
+        stored: Interval,
+        /// As sent.
+        sent: Interval,
+    },
+    /// Adjusted prices for a series of raw ones, or the other way round.
+    #[error("{ticker} holds {} prices, these are {}: a series is never mixed; send them under another ticker, or delete the old series first", .stored.as_str(), .sent.as_str())]
+    PriceBasis {
+        /// Whose.
+        ticker: Ticker,
+        /// The series' own.
+        stored: PriceBasis,
+        /// As sent.
+        sent: PriceBasis,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for PutBarsError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Store {
+    /// Stores the bars of a body in one transaction: all of them durable when this returns, or none.
+    /// A dry run counts the same and leaves nothing behind.
+    ///
+    /// # Errors
+    /// When a stored bar differs under [`OnConflict::Reject`], interval or price basis are another than
+    /// the stored series', or the database fails.
+    pub async fn put_bars(
+        &self,
+        sent: &[SentBars<'_>],
+        on_conflict: OnConflict,
+        dry_run: bool,
+    ) -> Result<Vec<BarsOutcome>, PutBarsError> {
+        self.db
+            .run_long(async {
+                match &self.db {
+                    Db::Sqlite { writer, .. } => sqlite::put(writer, sent, on_conflict, dry_run).await,
+                    Db::Postgres { pool, .. } => postgres::put(pool, sent, on_conflict, dry_run).await,
+                }
+            })
+            .await
+    }
+
+    /// Bars of a ticker from `from` to `to`, both included, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn bars(&self, ticker_id: i64, from: BarTime, to: BarTime, limit: u64) -> Result<Vec<Bar>, StoreError> {
+        const SQL: &str = "SELECT ts, open, high, low, close, volume FROM bars
+             WHERE ticker_id = $1 AND ts >= $2 AND ts <= $3 ORDER BY ts LIMIT $4";
+        self.read_bars(SQL, ticker_id, from, to, limit).await
+    }
+
+    /// The newest `limit` bars up to `to`, ascending.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_bars(&self, ticker_id: i64, to: BarTime, limit: u64) -> Result<Vec<Bar>, StoreError> {
+        const SQL: &str = "SELECT ts, open, high, low, close, volume FROM bars
+             WHERE ticker_id = $1 AND ts >= $2 AND ts <= $3 ORDER BY ts DESC LIMIT $4";
+        let mut bars = self.read_bars(SQL, ticker_id, BarTime::from_seconds(i64::MIN), to, limit).await?;
+        bars.reverse();
+        Ok(bars)
+    }
+
+    async fn read_bars(
+        &self,
+        sql: &'static str,
+        ticker_id: i64,
+        from: BarTime,
+        to: BarTime,
+        limit: u64,
+    ) -> Result<Vec<Bar>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let query = sqlx::query(sql).bind(ticker_id).bind(from.seconds()).bind(to.seconds()).bind(limit);
+                    let rows = query.fetch_all(pool).await?;
+                    rows.into_iter()
+                        .map(|row| bar(RawBar {
+                            at: BarTime::from_seconds(row.try_get(0)?),
+                            open: row.try_get(1)?,
+                            high: row.try_get(2)?,
+                            low: row.try_get(3)?,
+                            close: row.try_get(4)?,
+                            volume: row.try_get(5)?,
+                        }))
+                        .collect()
+                })
+            })
+            .await
+    }
+}
+
+fn bar(raw: RawBar) -> Result<Bar, StoreError> {
+    Bar::new(raw).map_err(|error| StoreError::corrupt("a bar")(error.to_string()))
+}
+
+/// Open, high, low, close and volume in one line, for messages.
+fn shown(bar: &Bar) -> String {
+    let volume = bar.volume().map_or_else(|| "no volume".to_owned(), |volume| volume.to_string());
+    format!("{} {} {} {} {volume}", bar.open(), bar.high(), bar.low(), bar.close())
+}
+
+/// The first stored bar that differs from the one sent at its time, as an error.
+fn conflict(sent: &SentBars<'_>, stored: &[Bar]) -> Option<PutBarsError> {
+    let bars = sent.series.bars();
+    stored.iter().find_map(|old| {
+        let new = &bars[bars.binary_search_by_key(&old.at(), Bar::at).ok()?];
+        (new != old).then(|| PutBarsError::Conflict {
+            ticker: sent.ticker.clone(),
+            session: sent.series.interval().label(old.at()),
+            stored: shown(old),
+            sent: shown(new),
+        })
+    })
+}
+
+/// Whether these bars may join the stored series.
+fn check_kind(sent: &SentBars<'_>, record: &TickerRecord) -> Result<(), PutBarsError> {
+    let interval = sent.series.interval();
+    if record.bars_total > 0 && record.interval != interval {
+        let ticker = sent.ticker.clone();
+        return Err(PutBarsError::Interval { ticker, stored: record.interval, sent: interval });
+    }
+    if record.bars_total > 0 && record.price_basis != sent.price_basis {
+        let ticker = sent.ticker.clone();
+        return Err(PutBarsError::PriceBasis { ticker, stored: record.price_basis, sent: sent.price_basis });
+    }
+    Ok(())
+}
+
+/// First and last time of the bars sent, or the record's where they reach further.
+fn span(sent: &SentBars<'_>, record: &TickerRecord) -> (Option<BarTime>, Option<BarTime>) {
+    let bars = sent.series.bars();
+    let (first, last) = (bars.first().map(Bar::at), bars.last().map(Bar::at));
+    (record.first.into_iter().chain(first).min(), record.last.into_iter().chain(last).max())
+}

@@ -1,0 +1,149 @@
+//! The Postgres side of [`put_bars`](crate::store::Store::put_bars): COPY into a temporary table, then merge.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection, Row};
+
+use super::{BarsOutcome, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict, span};
+use crate::domain::bar::RawBar;
+use crate::domain::{Bar, BarTime, Calendar};
+use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
+use crate::store::{StoreError, TickerRecord};
+
+pub(super) async fn put(
+    pool: &PgPool,
+    sent: &[SentBars<'_>],
+    on_conflict: OnConflict,
+    dry_run: bool,
+) -> Result<Vec<BarsOutcome>, PutBarsError> {
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
+    // Always in the order of names: two bodies that share tickers then never wait for each other in a circle.
+    let mut by_name: Vec<usize> = (0..sent.len()).collect();
+    by_name.sort_by_key(|idx| sent[*idx].ticker);
+    let mut records = HashMap::with_capacity(sent.len());
+    for idx in by_name {
+        // Locked until the end of the transaction: two bodies for one ticker take turns.
+        let record = find_or_make!(&mut *tx, &sent[idx], "FOR UPDATE");
+        check_kind(&sent[idx], &record)?;
+        records.insert(idx, record);
+    }
+    let record_of = |idx: usize| records[&idx].clone();
+    copy(&mut tx, sent.iter().enumerate().map(|(idx, sent)| (records[&idx].id, sent))).await?;
+    if on_conflict == OnConflict::Reject {
+        refuse_conflicts(&mut tx, sent, &records).await?;
+    }
+    let inserted = counts(&mut tx, INSERT).await?;
+    let updated = match on_conflict {
+        OnConflict::Replace => counts(&mut tx, UPDATE).await?,
+        OnConflict::Keep | OnConflict::Reject => HashMap::new(),
+    };
+    // Last: the counter stays locked from here to the commit.
+    let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
+    let mut outcomes = Vec::with_capacity(sent.len());
+    for (idx, sent) in sent.iter().enumerate() {
+        let before = record_of(idx);
+        let count = |of: &HashMap<i64, u64>| of.get(&before.id).copied().unwrap_or(0);
+        let (inserted, updated) = (count(&inserted), count(&updated));
+        let unchanged = sent.series.len() as u64 - inserted - updated;
+        let record = keep_count!(&mut *tx, sent, &before, inserted, updated, revision);
+        outcomes.push(BarsOutcome { inserted, updated, unchanged, record });
+    }
+    match dry_run {
+        true => tx.rollback().await?,
+        false => tx.commit().await?,
+    }
+    Ok(outcomes)
+}
+
+const INSERT: &str = "WITH new AS (
+        INSERT INTO bars SELECT * FROM sent ON CONFLICT DO NOTHING RETURNING ticker_id)
+    SELECT ticker_id, count(*) FROM new GROUP BY ticker_id";
+const UPDATE: &str = "WITH changed AS (
+        UPDATE bars SET open = sent.open, high = sent.high, low = sent.low, close = sent.close, volume = sent.volume
+        FROM sent WHERE bars.ticker_id = sent.ticker_id AND bars.ts = sent.ts
+          AND (bars.open, bars.high, bars.low, bars.close, bars.volume)
+              IS DISTINCT FROM (sent.open, sent.high, sent.low, sent.close, sent.volume)
+        RETURNING bars.ticker_id)
+    SELECT ticker_id, count(*) FROM changed GROUP BY ticker_id";
+
+async fn counts(tx: &mut PgConnection, sql: &'static str) -> Result<HashMap<i64, u64>, StoreError> {
+    let rows = sqlx::query(sql).fetch_all(tx).await?;
+    rows.into_iter().map(|row| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)? as u64))).collect()
+}
+
+async fn refuse_conflicts(
+    tx: &mut PgConnection,
+    sent: &[SentBars<'_>],
+    records: &HashMap<usize, TickerRecord>,
+) -> Result<(), PutBarsError> {
+    const SQL: &str = "SELECT bars.* FROM bars JOIN sent ON bars.ticker_id = sent.ticker_id AND bars.ts = sent.ts
+         WHERE bars.ticker_id = $1 ORDER BY bars.ts";
+    for (idx, sent) in sent.iter().enumerate() {
+        let rows = sqlx::query(SQL).bind(records[&idx].id).fetch_all(&mut *tx).await?;
+        let read = |row: sqlx::postgres::PgRow| {
+            bar(RawBar {
+                at: BarTime::from_seconds(row.try_get("ts")?),
+                open: row.try_get("open")?,
+                high: row.try_get("high")?,
+                low: row.try_get("low")?,
+                close: row.try_get("close")?,
+                volume: row.try_get("volume")?,
+            })
+        };
+        let stored = rows.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+        if let Some(refusal) = conflict(sent, &stored) {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+/// Sends the rows in Postgres's binary COPY format (its manual, "COPY", section Binary Format).
+async fn copy<'a, 'b: 'a>(
+    tx: &mut PgConnection,
+    sent: impl Iterator<Item = (i64, &'a SentBars<'b>)>,
+) -> Result<(), StoreError> {
+    const FLUSH: usize = 1 << 20;
+    sqlx::query("CREATE TEMPORARY TABLE sent (LIKE bars) ON COMMIT DROP").execute(&mut *tx).await?;
+    let mut copy = tx.copy_in_raw("COPY sent FROM STDIN (FORMAT binary)").await?;
+    let mut buffer = Vec::with_capacity(FLUSH + 128);
+    buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
+    buffer.extend_from_slice(&[0; 8]); // flags, length of the header's extension
+    for (id, sent) in sent {
+        for bar in sent.series.bars() {
+            push_row(&mut buffer, id, bar);
+            if buffer.len() >= FLUSH {
+                copy.send(buffer.as_slice()).await?;
+                buffer.clear();
+            }
+        }
+    }
+    buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+    copy.send(buffer.as_slice()).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+fn push_row(buffer: &mut Vec<u8>, id: i64, bar: &Bar) {
+    let row = [
+        Some(id.to_be_bytes()),
+        Some(bar.at().seconds().to_be_bytes()),
+        Some(bar.open().to_be_bytes()),
+        Some(bar.high().to_be_bytes()),
+        Some(bar.low().to_be_bytes()),
+        Some(bar.close().to_be_bytes()),
+        bar.volume().map(f64::to_be_bytes),
+    ];
+    buffer.extend_from_slice(&(row.len() as i16).to_be_bytes());
+    for value in row {
+        match value {
+            Some(bytes) => {
+                buffer.extend_from_slice(&8_i32.to_be_bytes());
+                buffer.extend_from_slice(&bytes);
+            }
+            None => buffer.extend_from_slice(&(-1_i32).to_be_bytes()),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The two databases: how each is opened, and how one text of SQL runs on either.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use super::StoreError;
+use crate::config::DatabaseSettings;
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub(super) enum Db {
+    /// Readers beside one writer: SQLite has one writer at a time, and waiting for it in a pool is fair
+    /// where waiting in `busy_timeout` is not.
+    Sqlite { readers: SqlitePool, writer: SqlitePool, limit: Duration },
+    /// One pool for all.
+    Postgres { pool: PgPool, limit: Duration },
+}
+
+/// Runs an expression with `$pool` bound to a pool for reading, for whichever database is open.
+macro_rules! on {
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::store::db::Db::Sqlite { readers: $pool, .. } => $body,
+            $crate::store::db::Db::Postgres { pool: $pool, .. } => $body,
+        }
+    };
+}
+
+/// The same with the pool that writes; `$begin` opens a transaction that holds the right to write from its start.
+macro_rules! on_writer {
+    ($db:expr, ($pool:ident, $begin:ident) => $body:expr) => {
+        match $db {
+            $crate::store::db::Db::Sqlite { writer: $pool, .. } => {
+                let $begin = "BEGIN IMMEDIATE";
+                $body
+            }
+            $crate::store::db::Db::Postgres { pool: $pool, .. } => {
+                let $begin = "BEGIN";
+                $body
+            }
+        }
+    };
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::store::db::Db::Sqlite { writer: $pool, .. } => $body,
+            $crate::store::db::Db::Postgres { pool: $pool, .. } => $body,
+        }
+    };
+}
+
+pub(super) use {on, on_writer};
+
+impl Db {
+    pub(super) async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
+        let limit = Duration::from_millis(settings.timeout_ms);
+        match settings.url.starts_with("sqlite:") {
+            true => Self::open_sqlite(settings, limit).await,
+            false => Self::open_postgres(settings, limit).await,
+        }
+    }
+
+    async fn open_sqlite(settings: &DatabaseSettings, limit: Duration) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str(&settings.url).map_err(open_error)?;
+        let in_memory = settings.url.contains(":memory:") || settings.url.contains("mode=memory");
+        if let (false, Some(folder)) = (in_memory, options.get_filename().parent()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| StoreError::Open { reason: format!("{}: {error}", folder.display()) })?;
+        }
+        // FULL: at NORMAL a power cut takes back commits that were already acknowledged.
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(limit)
+            .row_buffer_size(512)
+            .pragma("cache_size", "-32768")
+            .pragma("temp_store", "memory");
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(limit)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(open_error)?;
+        migrator(SQLITE_MIGRATIONS).run(&writer).await.map_err(|error| StoreError::Migrate(Box::new(error)))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(limit)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(open_error)?;
+        Ok(Self::Sqlite { readers, writer, limit })
+    }
+
+    async fn open_postgres(settings: &DatabaseSettings, limit: Duration) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(&settings.url).map_err(open_error)?.application_name("candlecast");
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(limit)
+            .test_before_acquire(true)
+            .connect_with(options)
+            .await
+            .map_err(open_error)?;
+        migrator(POSTGRES_MIGRATIONS).run(&pool).await.map_err(|error| StoreError::Migrate(Box::new(error)))?;
+        Ok(Self::Postgres { pool, limit })
+    }
+
+    /// Waits for a database call, no longer than configured: the library itself would wait for ever.
+    pub(super) async fn run<T, E: From<StoreError>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.run_within(self.limit(), call).await
+    }
+
+    /// The same for work that grows with what was sent: ten times the limit of one statement.
+    pub(super) async fn run_long<T, E: From<StoreError>>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.run_within(self.limit() * 10, call).await
+    }
+
+    async fn run_within<T, E: From<StoreError>>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Timeout { limit_ms: limit.as_millis() as u64 }.into()),
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        match self {
+            Self::Sqlite { limit, .. } | Self::Postgres { limit, .. } => *limit,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { pool, .. } => pool.close().await,
+        }
+    }
+}
+
+/// Migrations by number; a file once released is never edited.
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
+const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "spine", include_str!("../../migrations/postgres/0001_spine.sql"))];
+
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migration = |&(version, description, sql): &(i64, &'static str, &'static str)| {
+        let (kind, text) = (MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql));
+        Migration::new(version, Cow::Borrowed(description), kind, text, false)
+    };
+    Migrator::with_migrations(migrations.iter().map(migration).collect())
+}
+
+fn open_error(error: sqlx::Error) -> StoreError {
+    StoreError::Open { reason: error.to_string() }
+}

@@ -1,0 +1,180 @@
+//! Model versions: what was trained, and which one answers.
+
+use sqlx::Row;
+
+use super::db::{on, on_writer};
+use super::tickers::{RAISE_REVISION, parsed};
+use super::{Store, StoreError};
+use crate::domain::{BarTime, Ticker};
+
+/// A model version as stored; its numbers lie in the artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRecord {
+    /// Counts from 1, a ticker.
+    pub version: u32,
+    /// The job that trained it.
+    pub job_id: Option<String>,
+    /// The state of the bars it was trained on.
+    pub data_version: u64,
+    /// How many bars that were.
+    pub bars: u64,
+    /// The first of them.
+    pub first: BarTime,
+    /// The last of them.
+    pub last: BarTime,
+    /// Of the artifact.
+    pub sha256: String,
+    /// The artifact's length.
+    pub bytes: u64,
+    /// All else that is known of it.
+    pub manifest: serde_json::Value,
+    /// ms since 1970 UTC.
+    pub created_at: i64,
+}
+
+/// A model version to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewModel {
+    /// As in [`ModelRecord`].
+    pub version: u32,
+    /// As in [`ModelRecord`].
+    pub job_id: Option<String>,
+    /// As in [`ModelRecord`].
+    pub data_version: u64,
+    /// As in [`ModelRecord`].
+    pub bars: u64,
+    /// As in [`ModelRecord`].
+    pub first: BarTime,
+    /// As in [`ModelRecord`].
+    pub last: BarTime,
+    /// As in [`ModelRecord`].
+    pub sha256: String,
+    /// As in [`ModelRecord`].
+    pub bytes: u64,
+    /// As in [`ModelRecord`].
+    pub manifest: serde_json::Value,
+}
+
+const COLUMNS: &str =
+    "version, job_id, models.data_version, bars, models.first_ts, models.last_ts, sha256, bytes, manifest, created_at";
+
+macro_rules! model {
+    ($row:expr) => {{
+        let row = $row;
+        (|| -> Result<ModelRecord, StoreError> {
+            Ok(ModelRecord {
+                version: row.try_get::<i64, _>("version")? as u32,
+                job_id: row.try_get("job_id")?,
+                data_version: row.try_get::<i64, _>("data_version")? as u64,
+                bars: row.try_get::<i64, _>("bars")? as u64,
+                first: BarTime::from_seconds(row.try_get("first_ts")?),
+                last: BarTime::from_seconds(row.try_get("last_ts")?),
+                sha256: row.try_get("sha256")?,
+                bytes: row.try_get::<i64, _>("bytes")? as u64,
+                manifest: parsed("a manifest", &row.try_get::<String, _>("manifest")?)?,
+                created_at: row.try_get("created_at")?,
+            })
+        })()
+    }};
+}
+
+impl Store {
+    /// Keeps a version; `false` when the ticker is gone or the number is taken.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_model(&self, ticker: &Ticker, model: &NewModel) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO models (ticker_id, version, job_id, data_version, bars, first_ts, last_ts,
+                sha256, bytes, manifest, created_at)
+             SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock.ms FROM tickers, clock
+             WHERE tickers.name = $1 ON CONFLICT (ticker_id, version) DO NOTHING";
+        self.db
+            .run(async {
+                let rows = on_writer!(&self.db, pool => {
+                    sqlx::query(SQL)
+                        .bind(ticker.as_str())
+                        .bind(i64::from(model.version))
+                        .bind(&model.job_id)
+                        .bind(model.data_version as i64)
+                        .bind(model.bars as i64)
+                        .bind(model.first.seconds())
+                        .bind(model.last.seconds())
+                        .bind(&model.sha256)
+                        .bind(model.bytes as i64)
+                        .bind(model.manifest.to_string())
+                        .execute(pool)
+                        .await?
+                        .rows_affected()
+                });
+                Ok(rows == 1)
+            })
+            .await
+    }
+
+    /// All versions of a ticker, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn models(&self, ticker: &Ticker) -> Result<Vec<ModelRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM models JOIN tickers ON tickers.id = ticker_id
+             WHERE tickers.name = $1 ORDER BY version DESC"
+        );
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ticker.as_str()).fetch_all(pool).await?;
+                    rows.into_iter().map(|row| model!(row)).collect()
+                })
+            })
+            .await
+    }
+
+    /// One version of a ticker.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn model(&self, ticker: &Ticker, version: u32) -> Result<Option<ModelRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM models JOIN tickers ON tickers.id = ticker_id
+             WHERE tickers.name = $1 AND version = $2"
+        );
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ticker.as_str()).bind(i64::from(version));
+                    query.fetch_optional(pool).await?.map(|row| model!(row)).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Makes a version the champion if the champion still is `expected`; `false` when it is another by now,
+    /// or there is no such version.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn promote(&self, ticker: &Ticker, version: u32, expected: Option<u32>) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE tickers SET champion = $2, revision = $4
+             WHERE name = $1 AND COALESCE(champion, 0) = COALESCE($3, 0)
+               AND EXISTS (SELECT 1 FROM models WHERE ticker_id = tickers.id AND version = $2)";
+        self.db
+            .run(async {
+                on_writer!(&self.db, (pool, begin) => {
+                    let mut tx = pool.begin_with(begin).await?;
+                    let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
+                    let rows = sqlx::query(SQL)
+                        .bind(ticker.as_str())
+                        .bind(i64::from(version))
+                        .bind(expected.map(i64::from))
+                        .bind(revision)
+                        .execute(&mut *tx)
+                        .await?
+                        .rows_affected();
+                    tx.commit().await?;
+                    Ok(rows == 1)
+                })
+            })
+            .await
+    }
+}

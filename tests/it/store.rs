@@ -1,0 +1,264 @@
+//! The store's promises, each kept on SQLite and on Postgres.
+
+use candlecast::domain::{BarTime, Calendar, Series, Ticker};
+use candlecast::store::jobs::{Heartbeat, JobEnd};
+use candlecast::store::{
+    JobFilter, JobState, NewModel, OnConflict, PriceBasis, PutBarsError, Scope, SentBars, Store, TickerPatch,
+};
+use serde_json::json;
+
+use crate::support::{daily, on_both_databases, on_both_stores, ticker};
+
+const ALL: (BarTime, BarTime) = (BarTime::from_seconds(i64::MIN), BarTime::from_seconds(i64::MAX));
+
+fn sent<'a>(ticker: &'a Ticker, series: &'a Series) -> SentBars<'a> {
+    SentBars { ticker, series, calendar: None, currency: None, price_basis: PriceBasis::Raw }
+}
+
+async fn put(store: &Store, name: &str, series: &Series, on_conflict: OnConflict) -> (u64, u64, u64, u64) {
+    let ticker = ticker(name);
+    let outcomes = store.put_bars(&[sent(&ticker, series)], on_conflict, false).await.expect("stored");
+    let outcome = &outcomes[0];
+    (outcome.inserted, outcome.updated, outcome.unchanged, outcome.record.data_version)
+}
+
+#[test]
+fn the_same_body_twice_changes_nothing_and_every_bar_is_counted_once() {
+    on_both_stores(|store| async move {
+        // More than two statements' rows, and a rest.
+        assert_eq!(put(&store, "A", &daily(0..2345, 100.0), OnConflict::Replace).await, (2345, 0, 0, 1));
+        assert_eq!(put(&store, "A", &daily(0..2345, 100.0), OnConflict::Replace).await, (0, 0, 2345, 1));
+        let overlap = daily(2300..2400, 100.0);
+        assert_eq!(put(&store, "A", &overlap, OnConflict::Replace).await, (55, 0, 45, 2));
+        let other_values = daily(2390..2410, 200.0);
+        assert_eq!(put(&store, "A", &other_values, OnConflict::Replace).await, (10, 10, 0, 3));
+
+        let record = store.ticker(&ticker("A")).await.unwrap().expect("the ticker is there");
+        assert_eq!(record.bars_total, 2410);
+        assert_eq!(record.last, Some(BarTime::from_seconds(2409 * 86_400)));
+        let bars = store.bars(record.id, ALL.0, ALL.1, u64::MAX).await.unwrap();
+        assert_eq!(bars.len(), 2410);
+        assert_eq!(bars[2389].open(), 100.0);
+        assert_eq!(bars[2390].open(), 200.0);
+        let newest = store.newest_bars(record.id, ALL.1, 3).await.unwrap();
+        assert_eq!(newest, bars[2407..]);
+    });
+}
+
+#[test]
+fn what_a_stored_bar_with_other_values_gets_is_the_sender_s_choice() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..10, 100.0), OnConflict::Replace).await;
+        let other = daily(5..15, 200.0);
+        assert_eq!(put(&store, "A", &other, OnConflict::Keep).await, (5, 0, 5, 2));
+
+        let name = ticker("A");
+        let next = daily(0..20, 300.0);
+        let refused = store.put_bars(&[sent(&name, &next)], OnConflict::Reject, false).await;
+        let Err(PutBarsError::Conflict { session, stored, sent, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(session, "1970-01-01");
+        assert_eq!((stored.as_str(), sent.as_str()), ("100 101 99 100.5 1000", "300 301 299 300.5 1000"));
+        assert_eq!(store.ticker(&name).await.unwrap().map(|t| (t.bars_total, t.data_version)), Some((15, 2)));
+    });
+}
+
+#[test]
+fn a_body_is_stored_whole_or_not_at_all() {
+    on_both_stores(|store| async move {
+        put(&store, "OLD", &daily(0..10, 100.0), OnConflict::Replace).await;
+        let (new, old) = (ticker("NEW"), ticker("OLD"));
+        let (fine, differs) = (daily(0..10, 1.5), daily(0..10, 200.0));
+        let both = [sent(&new, &fine), sent(&old, &differs)];
+        assert!(store.put_bars(&both, OnConflict::Reject, false).await.is_err());
+        assert_eq!(store.ticker(&new).await.unwrap(), None, "nothing of a refused body stays");
+
+        let adjusted = SentBars { price_basis: PriceBasis::Adjusted, ..sent(&old, &fine) };
+        let refused = store.put_bars(&[adjusted], OnConflict::Replace, false).await;
+        assert!(matches!(refused, Err(PutBarsError::PriceBasis { .. })), "{refused:?}");
+
+        let dry = store.put_bars(&both, OnConflict::Replace, true).await.expect("a dry run counts");
+        assert_eq!((dry[0].inserted, dry[1].updated), (10, 10));
+        assert_eq!(store.ticker(&new).await.unwrap(), None, "a dry run leaves nothing behind");
+    });
+}
+
+#[test]
+fn every_change_raises_the_one_revision_and_deletion_tells_too() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        put(&store, "B", &daily(0..5, 100.0), OnConflict::Replace).await;
+        let moved = store.moved_since(0).await.unwrap();
+        assert_eq!(moved.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+        let newest = moved[1].1;
+
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        assert_eq!(store.moved_since(newest).await.unwrap(), [], "unchanged bars move nothing");
+        let calendar: Calendar = "XNYS".parse().unwrap();
+        let patch = TickerPatch { calendar: Some(calendar.clone()), ..TickerPatch::default() };
+        let patched = store.patch_ticker(&ticker("A"), &patch).await.unwrap().expect("there");
+        assert_eq!(patched.calendar, calendar);
+        assert_eq!(store.moved_since(newest).await.unwrap().len(), 1);
+
+        assert!(store.delete_ticker(&ticker("B")).await.unwrap());
+        assert!(!store.delete_ticker(&ticker("B")).await.unwrap());
+        let moved = store.moved_since(patched.revision).await.unwrap();
+        assert_eq!(moved.last().map(|(name, _, alive)| (name.as_str(), *alive)), Some(("B", false)));
+        assert_eq!(put(&store, "B", &daily(0..5, 9.0), OnConflict::Replace).await, (5, 0, 0, 1));
+        assert!(store.tickers("b", "", 10).await.unwrap().iter().all(|t| t.bars_total == 5));
+    });
+}
+
+#[test]
+fn two_senders_at_once_lose_no_bar_and_count_each_once() {
+    on_both_stores(|store| async move {
+        let senders = (0..8_i64).map(|sender| {
+            let store = store.clone();
+            async move { put(&store, "A", &daily(sender * 50..sender * 50 + 100, 100.0), OnConflict::Replace).await.0 }
+        });
+        let inserted: u64 = futures::future::join_all(senders).await.into_iter().sum();
+        let record = store.ticker(&ticker("A")).await.unwrap().expect("there");
+        assert_eq!((inserted, record.bars_total), (450, 450));
+        assert_eq!(store.bars(record.id, ALL.0, ALL.1, u64::MAX).await.unwrap().len(), 450);
+    });
+}
+
+#[test]
+fn what_was_stored_is_there_after_a_restart() {
+    on_both_databases(|settings| async move {
+        let store = Store::connect(&settings).await.unwrap();
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        store.close().await;
+        let again = Store::connect(&settings).await.unwrap();
+        assert_eq!(again.ticker(&ticker("A")).await.unwrap().map(|t| t.bars_total), Some(5));
+    });
+}
+
+#[test]
+fn one_active_job_a_ticker_and_kind() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        let name = ticker("A");
+        let (first, is_new) = store.enqueue("1", "train", &name, &json!({"seed": 1})).await.unwrap().expect("queued");
+        assert!(is_new && first.state == JobState::Enqueued);
+        let (same, is_new) = store.enqueue("2", "train", &name, &json!({})).await.unwrap().expect("queued");
+        assert!(!is_new && same.id == first.id && same.payload == json!({"seed": 1}));
+        assert!(store.enqueue("3", "backtest", &name, &json!({})).await.unwrap().is_some_and(|(_, is_new)| is_new));
+        assert!(store.enqueue("4", "train", &ticker("NONE"), &json!({})).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_job_is_one_worker_s_at_a_time_and_a_stale_lease_writes_nothing() {
+    on_both_stores(|store| async move {
+        for idx in 0..20 {
+            let name = format!("T{idx}");
+            put(&store, &name, &daily(0..2, 100.0), OnConflict::Replace).await;
+            store.enqueue(&format!("{idx:02}"), "train", &ticker(&name), &json!({})).await.unwrap();
+        }
+        let claims = (0..40).map(|_| store.claim(&["train"], 60_000));
+        let claimed = futures::future::join_all(claims).await;
+        let mut ids: Vec<_> = claimed.into_iter().filter_map(|c| c.unwrap().map(|(job, _)| job.id)).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 20, "each job was claimed once");
+
+        put(&store, "A", &daily(0..2, 100.0), OnConflict::Replace).await;
+        store.enqueue("orphan", "train", &ticker("A"), &json!({})).await.unwrap();
+        let (_, dead) = store.claim(&["train"], 1).await.unwrap().expect("claimed");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let (job, alive) = store.claim(&["train"], 60_000).await.unwrap().expect("an orphan is taken up");
+        assert_eq!((job.id.as_str(), job.attempt, job.failures), ("orphan", 2, 0), "interrupted is not failed");
+        assert_eq!(store.heartbeat(&dead, 60_000, None).await.unwrap(), Heartbeat::Lost);
+        assert!(!store.end_job(&dead, &JobEnd::Succeeded(json!("stale"))).await.unwrap());
+        assert!(!store.requeue(&dead, None, 0).await.unwrap());
+
+        let progress = json!({"fraction": 0.5});
+        assert_eq!(store.heartbeat(&alive, 60_000, Some(&progress)).await.unwrap(), Heartbeat::Held);
+        assert!(store.end_job(&alive, &JobEnd::Succeeded(json!({"model_version": 1}))).await.unwrap());
+        let job = store.job("orphan").await.unwrap().expect("kept");
+        assert_eq!(
+            (job.state, job.progress, job.result),
+            (JobState::Succeeded, Some(progress), Some(json!({"model_version": 1})))
+        );
+        assert!(job.finished_at >= job.started_at && job.started_at >= Some(job.created_at));
+    });
+}
+
+#[test]
+fn a_waiting_job_cancels_at_once_a_running_one_is_asked_and_a_failed_one_waits() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..2, 100.0), OnConflict::Replace).await;
+        let name = ticker("A");
+        store.enqueue("1", "train", &name, &json!({})).await.unwrap();
+        assert_eq!(store.cancel_job("1").await.unwrap().map(|job| job.state), Some(JobState::Canceled));
+
+        store.enqueue("2", "train", &name, &json!({})).await.unwrap();
+        let (_, lease) = store.claim(&["train"], 60_000).await.unwrap().expect("claimed");
+        let asked = store.cancel_job("2").await.unwrap().expect("there");
+        assert!(asked.state == JobState::Running && asked.cancel_requested);
+        assert_eq!(store.heartbeat(&lease, 60_000, None).await.unwrap(), Heartbeat::CancelRequested);
+        assert!(store.end_job(&lease, &JobEnd::Canceled).await.unwrap());
+        assert_eq!(store.cancel_job("2").await.unwrap().map(|job| job.state), Some(JobState::Canceled));
+        assert_eq!(store.cancel_job("none").await.unwrap(), None);
+
+        store.enqueue("3", "train", &name, &json!({})).await.unwrap();
+        let (_, lease) = store.claim(&["train"], 60_000).await.unwrap().expect("claimed");
+        assert!(store.requeue(&lease, Some(&json!({"code": "diverged"})), 60_000).await.unwrap());
+        assert_eq!(store.claim(&["train"], 60_000).await.unwrap().map(|(job, _)| job.id), None, "it waits its delay");
+        let job = store.job("3").await.unwrap().expect("kept");
+        assert_eq!((job.state, job.failures, job.attempt), (JobState::Enqueued, 1, 1));
+
+        let canceled = JobFilter { state: Some(JobState::Canceled), ..JobFilter::default() };
+        let ids: Vec<_> = store.jobs(&canceled, 10).await.unwrap().into_iter().map(|job| job.id).collect();
+        assert_eq!(ids, ["2", "1"]);
+        assert!(store.count_jobs().await.unwrap().contains(&(JobState::Canceled, 2)));
+    });
+}
+
+#[test]
+fn promotion_is_one_compare_and_set() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        let name = ticker("A");
+        let at = BarTime::from_seconds(0);
+        let model = |version| NewModel {
+            version,
+            job_id: None,
+            data_version: 1,
+            bars: 5,
+            first: at,
+            last: at,
+            sha256: "00".into(),
+            bytes: 1,
+            manifest: json!({}),
+        };
+        assert!(store.add_model(&name, &model(1)).await.unwrap());
+        assert!(!store.add_model(&name, &model(1)).await.unwrap(), "a number is given once");
+        assert!(store.add_model(&name, &model(2)).await.unwrap());
+        assert!(!store.add_model(&ticker("NONE"), &model(1)).await.unwrap());
+
+        assert!(!store.promote(&name, 3, None).await.unwrap(), "no such version");
+        assert!(store.promote(&name, 1, None).await.unwrap());
+        assert!(!store.promote(&name, 2, None).await.unwrap(), "somebody was faster");
+        assert!(store.promote(&name, 2, Some(1)).await.unwrap());
+        assert!(store.promote(&name, 1, Some(2)).await.unwrap(), "the way back");
+        assert_eq!(store.ticker(&name).await.unwrap().and_then(|t| t.champion), Some(1));
+        let versions: Vec<_> = store.models(&name).await.unwrap().into_iter().map(|m| m.version).collect();
+        assert_eq!(versions, [2, 1]);
+    });
+}
+
+#[test]
+fn keys_are_found_by_hash_until_revoked() {
+    on_both_stores(|store| async move {
+        assert!(!store.has_keys().await.unwrap());
+        store.add_key("k1", "laptop", "hash", Scope::Write).await.unwrap();
+        assert_eq!(store.key_by_hash("hash").await.unwrap().map(|key| key.scope), Some(Scope::Write));
+        assert_eq!(store.key_by_hash("other").await.unwrap(), None);
+        assert!(store.revoke_key("k1").await.unwrap());
+        assert!(!store.revoke_key("k1").await.unwrap());
+        assert_eq!(store.key_by_hash("hash").await.unwrap(), None);
+        assert!(!store.has_keys().await.unwrap());
+        assert_eq!(store.keys().await.unwrap().len(), 1, "a revoked key stays listed");
+    });
+}
