@@ -1,1 +1,111 @@
 //! What a running process owns, built once.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::domain::Ticker;
+use crate::registry::{Registry, RegistryError};
+use crate::store::{Store, StoreError};
+
+/// The parts that requests, jobs and commands share.
+#[derive(Debug)]
+pub struct App {
+    /// The settings the process runs with.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// Model versions and their artifacts.
+    pub registry: Registry,
+    /// Wakes this process's workers when it queued a job; jobs of other processes are found by looking.
+    pub job_queued: Notify,
+    revisions: Revisions,
+}
+
+/// Why a process cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifacts.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl App {
+    /// Opens database and artifacts, making what is missing.
+    ///
+    /// # Errors
+    /// When either cannot be opened.
+    pub async fn open(settings: Settings) -> Result<Self, AppError> {
+        let store = Store::connect(&settings.database).await?;
+        let registry = Registry::open(&settings.models_dir, store.clone())?;
+        let app = Self { settings, store, registry, job_queued: Notify::new(), revisions: Revisions::default() };
+        app.refresh().await?;
+        Ok(app)
+    }
+
+    /// The revision of a ticker as this process knows it: an answer made at it is still right. `None`: no such ticker.
+    pub fn revision(&self, ticker: &Ticker) -> Option<i64> {
+        self.revisions.of(ticker)
+    }
+
+    /// Takes up what moved in the database. Called after each change that this process makes, so that who
+    /// sent it reads it, and by [`follow`](Self::follow) for changes that other processes make.
+    ///
+    /// # Errors
+    /// When the database fails; what was known stays.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        self.revisions.refresh(&self.store).await
+    }
+
+    /// Takes up what other processes change, until `stop`.
+    pub async fn follow(&self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(FOLLOW_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(%error, "cannot see what other processes changed; answers may be old until this works again");
+            }
+        }
+    }
+}
+
+/// How long an answer of this process may lag behind a change made by another one.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// The newest known revision of every ticker.
+#[derive(Debug, Default)]
+struct Revisions {
+    known: RwLock<HashMap<Ticker, i64>>,
+    /// The highest revision taken up; held while refreshing, so that refreshes do not overtake each other.
+    taken_up: Mutex<i64>,
+}
+
+impl Revisions {
+    fn of(&self, ticker: &Ticker) -> Option<i64> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(ticker).copied()
+    }
+
+    async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let mut taken_up = self.taken_up.lock().await;
+        let moved = store.moved_since(*taken_up).await?;
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for (ticker, revision, alive) in moved {
+            *taken_up = revision.max(*taken_up);
+            match alive {
+                true => known.insert(ticker, revision),
+                false => known.remove(&ticker),
+            };
+        }
+        Ok(())
+    }
+}

@@ -1,5 +1,283 @@
-//! Model versions, artifacts, champion and challenger.
+//! Model versions: written so that no half file is ever seen, verified before they are ever served.
+//!
+//! A version is a safetensors file and its [`Manifest`], written under a temporary name, synced and renamed
+//! (object_store does that), and only then known to the database. Whoever loads it checks length, SHA-256,
+//! tensor names, shapes, finiteness, and that it still makes the forecast that it made when it was trained.
+//!
+//! Absent on purpose: which version deserves to be champion (`jobs`), forecasts (`forecast`).
 
+mod files;
+pub mod manifest;
 pub mod policy;
 
+use std::sync::Arc;
+
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Bar, BarTime, Series, Ticker};
+use crate::store::{ModelRecord, NewModel, Store, StoreError};
+use crate::train::{Model, Trained};
+use files::Files;
+pub use manifest::Manifest;
 pub use policy::Policy;
+
+/// The model versions of a database and a folder of artifacts.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    store: Store,
+    files: Files,
+    /// Verified versions; what was checked once is not read again.
+    loaded: Cache<(Ticker, u32), Arc<LoadedModel>>,
+}
+
+/// A version that passed every check.
+#[derive(Debug)]
+pub struct LoadedModel {
+    /// The network.
+    pub model: Model,
+    /// What is known of it.
+    pub manifest: Manifest,
+}
+
+/// How many versions stay in memory; each is a few hundred kilobytes.
+const LOADED_VERSIONS: u64 = 4096;
+
+/// How often a publisher looks for the next free number before it gives up.
+const NUMBER_TRIES: u32 = 16;
+
+/// Why a version cannot be kept or served.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Files cannot be read or written.
+    #[error("artifacts in {place}: {reason}")]
+    Files {
+        /// Where.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// A version that is not what its manifest says.
+    #[error("model {version} of {ticker} is refused: {reason}")]
+    Refused {
+        /// Whose.
+        ticker: Ticker,
+        /// Which.
+        version: u32,
+        /// The check that failed.
+        reason: String,
+    },
+    /// No such version.
+    #[error("{ticker} has no model version {version}")]
+    Unknown {
+        /// Whose.
+        ticker: Ticker,
+        /// Which.
+        version: u32,
+    },
+    /// The ticker was deleted while its model was trained.
+    #[error("{ticker} was deleted")]
+    TickerGone {
+        /// Which.
+        ticker: Ticker,
+    },
+    /// Two promotions at once.
+    #[error("another version of {ticker} was promoted at the same moment; look again, then repeat")]
+    Raced {
+        /// Whose.
+        ticker: Ticker,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Opens a folder of artifacts, making it where missing.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn open(models_dir: &str, store: Store) -> Result<Self, RegistryError> {
+        Ok(Self { store, files: Files::open(models_dir)?, loaded: Cache::new(LOADED_VERSIONS) })
+    }
+
+    /// Whether artifacts can be read.
+    ///
+    /// # Errors
+    /// When the folder does not answer.
+    pub async fn ping(&self) -> Result<(), RegistryError> {
+        self.files.ping().await
+    }
+
+    /// Keeps a freshly trained model as the ticker's next version. It serves nobody until promoted.
+    ///
+    /// * `series` the bars it was trained on
+    ///
+    /// # Errors
+    /// When the artifact or its row cannot be written; an artifact without a row is never served.
+    pub async fn publish(
+        &self,
+        ticker: &Ticker,
+        trained: &Trained,
+        series: &Series,
+        data_version: u64,
+        job_id: Option<&str>,
+    ) -> Result<ModelRecord, RegistryError> {
+        let refused = |version, reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
+        let tensors = trained.model.to_safetensors().map_err(|error| refused(0, error.to_string()))?;
+        let golden = manifest::Golden::record(&trained.model, series).map_err(|reason| refused(0, reason))?;
+        let ends = series.bars().first().map(Bar::at).zip(series.last().map(Bar::at));
+        let (first, last) = ends.unwrap_or((BarTime::from_seconds(0), BarTime::from_seconds(0)));
+        let mut manifest = Manifest {
+            ticker: ticker.clone(),
+            version: 0,
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            spec: trained.model.spec().clone(),
+            metrics: trained.metrics.clone(),
+            data_version,
+            data_hash: manifest::data_hash(series),
+            first,
+            last,
+            sha256: sha256(&tensors),
+            bytes: tensors.len() as u64,
+            golden,
+        };
+        for _ in 0..NUMBER_TRIES {
+            manifest.version = self.next_number(ticker).await?;
+            // A number whose file exists already belongs to a publisher that is still at work, or died.
+            if !self.files.write(&manifest, tensors.clone()).await? {
+                continue;
+            }
+            let row = NewModel {
+                version: manifest.version,
+                job_id: job_id.map(str::to_owned),
+                data_version,
+                bars: series.len() as u64,
+                first,
+                last,
+                sha256: manifest.sha256.clone(),
+                bytes: manifest.bytes,
+                manifest: without_golden(&manifest),
+            };
+            if self.store.add_model(ticker, &row).await? {
+                let unknown = || RegistryError::Unknown { ticker: ticker.clone(), version: manifest.version };
+                return self.store.model(ticker, manifest.version).await?.ok_or_else(unknown);
+            }
+            if self.store.ticker(ticker).await?.is_none() {
+                self.files.delete(ticker, manifest.version).await?;
+                return Err(RegistryError::TickerGone { ticker: ticker.clone() });
+            }
+        }
+        Err(RegistryError::Raced { ticker: ticker.clone() })
+    }
+
+    /// A version, verified; from memory when it was verified before.
+    ///
+    /// # Errors
+    /// When there is none, or any check fails: then nothing of it is served.
+    pub async fn load(&self, ticker: &Ticker, version: u32) -> Result<Arc<LoadedModel>, RegistryError> {
+        let key = (ticker.clone(), version);
+        if let Some(loaded) = self.loaded.get(&key).await {
+            return Ok(loaded);
+        }
+        let loaded = Arc::new(self.verify(ticker, version).await?);
+        self.loaded.insert(key, Arc::clone(&loaded)).await;
+        Ok(loaded)
+    }
+
+    /// Makes a version the champion, after verifying it anew; also the way back to an older one.
+    ///
+    /// # Errors
+    /// When it does not pass, or another promotion came between.
+    pub async fn promote(&self, ticker: &Ticker, version: u32, expected: Option<u32>) -> Result<(), RegistryError> {
+        let verified = Arc::new(self.verify(ticker, version).await?);
+        if !self.store.promote(ticker, version, expected).await? {
+            return Err(RegistryError::Raced { ticker: ticker.clone() });
+        }
+        self.loaded.insert((ticker.clone(), version), verified).await;
+        Ok(())
+    }
+
+    /// The safetensors file of a version, verified.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub async fn weights(&self, ticker: &Ticker, version: u32) -> Result<Vec<u8>, RegistryError> {
+        let manifest = self.row(ticker, version).await?;
+        let tensors = self.files.tensors(ticker, version).await?;
+        self.check_bytes(ticker, version, &manifest.sha256, manifest.bytes, &tensors)?;
+        Ok(tensors)
+    }
+
+    /// Removes the artifacts of a deleted ticker.
+    ///
+    /// # Errors
+    /// When files cannot be removed.
+    pub async fn delete_ticker(&self, ticker: &Ticker, versions: &[u32]) -> Result<(), RegistryError> {
+        for version in versions {
+            self.loaded.invalidate(&(ticker.clone(), *version)).await;
+            self.files.delete(ticker, *version).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_number(&self, ticker: &Ticker) -> Result<u32, RegistryError> {
+        let newest_row = self.store.models(ticker).await?.first().map_or(0, |model| model.version);
+        Ok(newest_row.max(self.files.newest(ticker).await?) + 1)
+    }
+
+    async fn row(&self, ticker: &Ticker, version: u32) -> Result<ModelRecord, RegistryError> {
+        let unknown = || RegistryError::Unknown { ticker: ticker.clone(), version };
+        self.store.model(ticker, version).await?.ok_or_else(unknown)
+    }
+
+    async fn verify(&self, ticker: &Ticker, version: u32) -> Result<LoadedModel, RegistryError> {
+        let row = self.row(ticker, version).await?;
+        let refused = |reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
+        let manifest: Manifest = serde_json::from_slice(&self.files.manifest(ticker, version).await?)
+            .map_err(|error| refused(format!("its manifest cannot be read: {error}")))?;
+        if (&manifest.ticker, manifest.version) != (ticker, version) || manifest.sha256 != row.sha256 {
+            return Err(refused("its manifest is another model's".to_owned()));
+        }
+        let tensors = self.files.tensors(ticker, version).await?;
+        self.check_bytes(ticker, version, &row.sha256, row.bytes, &tensors)?;
+        // Reading and forecasting are work for a processor, not for a thread that answers requests.
+        let checked = tokio::task::spawn_blocking(move || {
+            let model = Model::from_parts(manifest.spec.clone(), &tensors).map_err(|error| error.to_string())?;
+            manifest.golden.check(&model)?;
+            Ok::<_, String>(LoadedModel { model, manifest })
+        });
+        checked.await.map_err(|error| refused(error.to_string()))?.map_err(refused)
+    }
+
+    fn check_bytes(
+        &self,
+        ticker: &Ticker,
+        version: u32,
+        sha: &str,
+        length: u64,
+        tensors: &[u8],
+    ) -> Result<(), RegistryError> {
+        let refused = |reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
+        if tensors.len() as u64 != length {
+            return Err(refused(format!("its file has {} bytes, {length} were written", tensors.len())));
+        }
+        match sha256(tensors) == sha {
+            true => Ok(()),
+            false => Err(refused("its file does not have the SHA-256 that was written".to_owned())),
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The part of a manifest that clients ask for; the golden bars stay beside the artifact.
+fn without_golden(manifest: &Manifest) -> serde_json::Value {
+    let mut json = serde_json::to_value(manifest).unwrap_or_default();
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("golden");
+    }
+    json
+}

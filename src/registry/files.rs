@@ -1,0 +1,107 @@
+//! Artifacts as objects: a folder by default, a bucket with the feature `s3`.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+
+use super::{Manifest, RegistryError};
+use crate::domain::Ticker;
+
+/// Where artifacts lie: `TICKER/VERSION.safetensors` beside `TICKER/VERSION.json`.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    objects: Arc<dyn ObjectStore>,
+    place: String,
+}
+
+impl Files {
+    pub(super) fn open(place: &str) -> Result<Self, RegistryError> {
+        let failed = |reason: String| RegistryError::Files { place: place.to_owned(), reason };
+        let objects: Arc<dyn ObjectStore> = match place.starts_with("s3://") {
+            true => open_bucket(place).map_err(failed)?,
+            false => {
+                std::fs::create_dir_all(place).map_err(|error| failed(error.to_string()))?;
+                let folder = LocalFileSystem::new_with_prefix(place).map_err(|error| failed(error.to_string()))?;
+                Arc::new(folder.with_fsync(true))
+            }
+        };
+        Ok(Self { objects, place: place.to_owned() })
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), RegistryError> {
+        self.objects.list_with_delimiter(None).await.map_err(|error| self.failed(&error)).map(drop)
+    }
+
+    /// Writes both files, the manifest last; `false` where a file of this number exists.
+    pub(super) async fn write(&self, manifest: &Manifest, tensors: Vec<u8>) -> Result<bool, RegistryError> {
+        let json = serde_json::to_vec(manifest)
+            .map_err(|error| RegistryError::Files { place: self.place.clone(), reason: error.to_string() })?;
+        for (ending, bytes) in [("safetensors", tensors), ("json", json)] {
+            let at = path(&manifest.ticker, manifest.version, ending);
+            match self.objects.put_opts(&at, PutPayload::from(bytes), PutMode::Create.into()).await {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) async fn tensors(&self, ticker: &Ticker, version: u32) -> Result<Vec<u8>, RegistryError> {
+        self.read(&path(ticker, version, "safetensors")).await
+    }
+
+    pub(super) async fn manifest(&self, ticker: &Ticker, version: u32) -> Result<Vec<u8>, RegistryError> {
+        self.read(&path(ticker, version, "json")).await
+    }
+
+    /// The highest number with a file, 0 where there is none.
+    pub(super) async fn newest(&self, ticker: &Ticker) -> Result<u32, RegistryError> {
+        let folder = Path::from(ticker.as_str());
+        let files: Vec<_> =
+            self.objects.list(Some(&folder)).try_collect().await.map_err(|error| self.failed(&error))?;
+        let number = |file: &object_store::ObjectMeta| file.location.filename()?.split_once('.')?.0.parse::<u32>().ok();
+        Ok(files.iter().filter_map(number).max().unwrap_or(0))
+    }
+
+    pub(super) async fn delete(&self, ticker: &Ticker, version: u32) -> Result<(), RegistryError> {
+        for ending in ["json", "safetensors"] {
+            match self.objects.delete(&path(ticker, version, ending)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, at: &Path) -> Result<Vec<u8>, RegistryError> {
+        let read = async { self.objects.get(at).await?.bytes().await };
+        read.await.map(|bytes| bytes.to_vec()).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &object_store::Error) -> RegistryError {
+        RegistryError::Files { place: self.place.clone(), reason: error.to_string() }
+    }
+}
+
+#[cfg(feature = "s3")]
+fn open_bucket(place: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    let (bucket, prefix) = place.trim_start_matches("s3://").split_once('/').unwrap_or((&place[5..], ""));
+    let store = object_store::aws::AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .build()
+        .map_err(|error| error.to_string())?;
+    Ok(Arc::new(object_store::prefix::PrefixStore::new(store, prefix)))
+}
+
+#[cfg(not(feature = "s3"))]
+fn open_bucket(_: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    Err("this build keeps artifacts in folders only; build with --features s3 for buckets".to_owned())
+}
+
+fn path(ticker: &Ticker, version: u32, ending: &str) -> Path {
+    Path::from_iter([ticker.as_str(), &format!("{version}.{ending}")])
+}

@@ -1,0 +1,110 @@
+//! What lies beside an artifact: everything needed to know it, to trust it and to make it again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::bar::RawBar;
+use crate::domain::{Bar, BarTime, Interval, Quantiles, Series, Ticker};
+use crate::train::{Model, ModelSpec, TrainMetrics};
+
+/// The manifest of one model version, as JSON beside its safetensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Whose.
+    pub ticker: Ticker,
+    /// Which.
+    pub version: u32,
+    /// The release that trained it.
+    pub code_version: String,
+    /// Config and everything fitted that is not a tensor.
+    pub spec: ModelSpec,
+    /// What training said of it.
+    pub metrics: TrainMetrics,
+    /// The state of the bars it was trained on.
+    pub data_version: u64,
+    /// BLAKE3 of those bars: two models with the same one saw the same numbers.
+    pub data_hash: String,
+    /// The first bar it was trained on.
+    pub first: BarTime,
+    /// The last bar it was trained on.
+    pub last: BarTime,
+    /// SHA-256 of the safetensors file; the format itself has no checksum.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// A forecast to be made again before the version is served.
+    pub golden: Golden,
+}
+
+/// Bars and what the model said of them on the day it was trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    interval: Interval,
+    /// Time, open, high, low, close, volume.
+    bars: Vec<(i64, f64, f64, f64, f64, Option<f64>)>,
+    /// Values of the quantiles, a row a step.
+    quantiles: Vec<Vec<f64>>,
+}
+
+/// A few more bars than the shortest window, so that the averages of features have something to average.
+const GOLDEN_BARS_BEYOND_MIN: usize = 100;
+
+/// How far a forecast may lie from the golden one, relative to its size: another CPU sums in another order.
+const GOLDEN_TOLERANCE: f64 = 1e-4;
+
+impl Golden {
+    /// Forecasts from the newest bars.
+    ///
+    /// # Errors
+    /// When the model cannot forecast from them.
+    pub fn record(model: &Model, series: &Series) -> Result<Self, String> {
+        let n_bars = (model.min_bars() + GOLDEN_BARS_BEYOND_MIN).min(series.len());
+        let tail = &series.bars()[series.len() - n_bars..];
+        let row = |bar: &Bar| (bar.at().seconds(), bar.open(), bar.high(), bar.low(), bar.close(), bar.volume());
+        let mut golden =
+            Self { interval: series.interval(), bars: tail.iter().map(row).collect(), quantiles: Vec::new() };
+        golden.quantiles = golden.forecast(model)?;
+        Ok(golden)
+    }
+
+    /// Forecasts again and compares.
+    ///
+    /// # Errors
+    /// When the model cannot forecast, or says something else than it did.
+    pub fn check(&self, model: &Model) -> Result<(), String> {
+        let now = self.forecast(model)?;
+        if now.len() != self.quantiles.len() {
+            return Err(format!("it forecasts {} steps, it was trained for {}", now.len(), self.quantiles.len()));
+        }
+        for (step, (now, then)) in now.iter().zip(&self.quantiles).enumerate() {
+            let scale = then.iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(value.abs()));
+            let worst = now.iter().zip(then).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            if now.len() != then.len() || worst > GOLDEN_TOLERANCE * scale {
+                return Err(format!("its forecast of step {} moved by {worst:e} since it was trained", step + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn forecast(&self, model: &Model) -> Result<Vec<Vec<f64>>, String> {
+        let bar = |&(at, open, high, low, close, volume): &(i64, f64, f64, f64, f64, Option<f64>)| {
+            Bar::new(RawBar { at: BarTime::from_seconds(at), open, high, low, close, volume })
+                .map_err(|error| error.to_string())
+        };
+        let bars = self.bars.iter().map(bar).collect::<Result<Vec<_>, _>>()?;
+        let series = Series::new(self.interval, bars).map_err(|error| error.to_string())?;
+        let forecast = model.forecast(&series).map_err(|error| error.to_string())?;
+        Ok(forecast.iter().map(|returns: &Quantiles| returns.values().to_vec()).collect())
+    }
+}
+
+/// BLAKE3 over the bars' numbers, in hex.
+pub fn data_hash(series: &Series) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for bar in series.bars() {
+        hasher.update(&bar.at().seconds().to_le_bytes());
+        for value in [bar.open(), bar.high(), bar.low(), bar.close(), bar.volume().unwrap_or(-1.0)] {
+            hasher.update(&value.to_bits().to_le_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
