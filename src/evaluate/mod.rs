@@ -3,4 +3,5 @@
 //! Series and quantile forecasts come in; scores, tables and decisions go out. Everything is scored in log
 //! returns, so that a share of 5 and one of 500 count alike. Absent on purpose: any clock, any store.
 
+pub mod metrics;
 pub mod synthetic;
