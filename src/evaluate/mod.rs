@@ -5,3 +5,8 @@
 
 pub mod metrics;
 pub mod synthetic;
+mod forecaster;
+pub mod baseline;
+
+pub use baseline::{Baseline, FittedBaseline};
+pub use forecaster::{EvaluateError, Forecaster, Method, Network};

@@ -1,0 +1,133 @@
+//! What can be scored: a fitted forecaster, and a method that fits one.
+
+use crate::domain::{Horizon, Quantiles, Series};
+use crate::train;
+
+/// Why there is no forecast, or nothing that could make one.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EvaluateError {
+    /// The series is too short.
+    #[error("{have} bars: {method} needs {needed}")]
+    TooFewBars {
+        /// Who needs more.
+        method: String,
+        /// How many would do.
+        needed: usize,
+        /// How many there are.
+        have: usize,
+    },
+    /// Prices that never move leave nothing to fit.
+    #[error("the price never changes: {method} has nothing to fit")]
+    NoVariation {
+        /// Who found nothing.
+        method: String,
+    },
+    /// A cutoff past the end of the series.
+    #[error("cutoff {cutoff} of a series of {have} bars")]
+    NoSuchBar {
+        /// The position asked for.
+        cutoff: usize,
+        /// How many there are.
+        have: usize,
+    },
+    /// A setting that makes no sense.
+    #[error("{field} is {value}: {rule}")]
+    BadSetting {
+        /// Which.
+        field: &'static str,
+        /// What it is.
+        value: f64,
+        /// What it must be.
+        rule: String,
+    },
+    /// The run was canceled or is past its deadline.
+    #[error("canceled")]
+    Canceled,
+    /// A method refused, in its own words.
+    #[error("{method}: {message}")]
+    Method {
+        /// Who.
+        method: String,
+        /// Its words.
+        message: String,
+    },
+}
+
+/// A fitted forecaster of log returns from the last close, one distribution a step `1..=horizon`.
+pub trait Forecaster: Send + Sync {
+    /// Forecasts from each of the bars at positions `cutoffs`, seeing no bar after it: `[cutoff][step]`.
+    ///
+    /// # Errors
+    /// When a cutoff is past the end or has too few bars before it.
+    fn forecast_at(&self, series: &Series, cutoffs: &[usize]) -> Result<Vec<Vec<Quantiles>>, EvaluateError>;
+
+    /// The point forecast of a step (1 for the next session): the mean, where nothing better is known.
+    fn point(&self, _step: usize, forecast: &Quantiles) -> f64 {
+        forecast.mean()
+    }
+
+    /// Forecasts from the last bar.
+    ///
+    /// # Errors
+    /// When the series is too short.
+    fn forecast(&self, series: &Series) -> Result<Vec<Quantiles>, EvaluateError> {
+        let last = series.len().checked_sub(1).ok_or(EvaluateError::NoSuchBar { cutoff: 0, have: 0 })?;
+        Ok(self.forecast_at(series, &[last])?.pop().unwrap_or_default())
+    }
+}
+
+/// A way to make a forecaster from known bars; a baseline, or a network with its config.
+pub trait Method: Sync {
+    /// How it is called in reports.
+    fn label(&self) -> String;
+
+    /// Fits on all bars given, for forecasts of steps `1..=horizon`.
+    ///
+    /// # Errors
+    /// When the bars do not suffice or the fit fails.
+    fn fit_on(&self, known: &Series, horizon: Horizon) -> Result<Box<dyn Forecaster>, EvaluateError>;
+}
+
+impl Forecaster for train::Model {
+    fn forecast_at(&self, series: &Series, cutoffs: &[usize]) -> Result<Vec<Vec<Quantiles>>, EvaluateError> {
+        Self::forecast_at(self, series, cutoffs).map_err(|error| match error {
+            train::ForecastError::TooFewBars { needed, have } => {
+                EvaluateError::TooFewBars { method: "the network".to_owned(), needed, have }
+            }
+            train::ForecastError::NoSuchBar { cutoff, have } => EvaluateError::NoSuchBar { cutoff, have },
+            other => EvaluateError::Method { method: "the network".to_owned(), message: other.to_string() },
+        })
+    }
+
+    fn point(&self, step: usize, forecast: &Quantiles) -> f64 {
+        Self::point(self, step, forecast)
+    }
+}
+
+/// A network to be trained; each fit trains anew.
+pub struct Network<'a> {
+    /// How it is called in reports, such as `lstm`.
+    pub name: String,
+    /// What is trained; its horizon is replaced by the one asked for.
+    pub config: train::TrainConfig,
+    /// The wires of the job.
+    pub control: &'a train::Control<'a>,
+}
+
+impl Method for Network<'_> {
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fit_on(&self, known: &Series, horizon: Horizon) -> Result<Box<dyn Forecaster>, EvaluateError> {
+        let config = train::TrainConfig { horizon, ..self.config.clone() };
+        let trained = train::train(known, &config, self.control).map_err(|error| match error {
+            train::TrainError::TooFewBars { needed, have } => {
+                EvaluateError::TooFewBars { method: self.name.clone(), needed, have }
+            }
+            train::TrainError::Canceled | train::TrainError::DeadlineExceeded => EvaluateError::Canceled,
+            other => EvaluateError::Method { method: self.name.clone(), message: other.to_string() },
+        })?;
+        Ok(Box::new(trained.model))
+    }
+}
