@@ -193,6 +193,31 @@ impl Store {
         Ok(bars)
     }
 
+    /// How many bars stand after `after`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_bars_after(&self, ticker_id: i64, after: BarTime) -> Result<u64, StoreError> {
+        self.count_bars_between(ticker_id, after, BarTime::from_seconds(i64::MAX)).await
+    }
+
+    /// How many bars stand after `after`, up to and including `to`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_bars_between(&self, ticker_id: i64, after: BarTime, to: BarTime) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM bars WHERE ticker_id = $1 AND ts > $2 AND ts <= $3";
+        self.db
+            .run(async {
+                let count: i64 = on!(&self.db, pool => {
+                    let query = sqlx::query_scalar(SQL).bind(ticker_id).bind(after.seconds()).bind(to.seconds());
+                    query.fetch_one(pool).await?
+                });
+                Ok(count as u64)
+            })
+            .await
+    }
+
     async fn read_bars(
         &self,
         sql: &'static str,
