@@ -10,6 +10,7 @@
 
 mod architecture;
 mod config;
+mod forecast;
 mod train;
 mod store;
 mod support;

@@ -3,11 +3,15 @@
 pub mod postgres;
 
 use std::future::Future;
+use std::sync::Arc;
 
-use candlecast::config::DatabaseSettings;
+use candlecast::app::App;
+use candlecast::config::{DatabaseSettings, Settings};
 use candlecast::domain::bar::RawBar;
-use candlecast::domain::{Bar, BarTime, Interval, Series, Ticker};
-use candlecast::store::Store;
+use candlecast::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
+use candlecast::evaluate::synthetic;
+use candlecast::store::{OnConflict, PriceBasis, SentBars, Store};
+use candlecast::train::{self, Control, Preset, TrainConfig};
 
 /// Runs a test on a fresh SQLite file, then on a fresh Postgres database.
 pub fn on_both_databases<F: Future<Output = ()>>(test: impl Fn(DatabaseSettings) -> F) {
@@ -41,4 +45,40 @@ pub fn daily(days: impl IntoIterator<Item = i64>, price: f64) -> Series {
         Bar::new(RawBar { at, open, high, low, close, volume: Some(1000.0) }).expect("a valid bar")
     };
     Series::new(Interval::Day, days.into_iter().map(bar).collect()).expect("ascending days")
+}
+
+/// A market of one ticker in whole cents, `n_bars` sessions up to a Friday.
+pub fn market(name: &str, n_bars: usize) -> Series {
+    let last = "2024-11-22".parse().expect("a date");
+    let mut market = synthetic::market(7, &[ticker(name)], n_bars, &Calendar::Weekdays, last);
+    market.remove(0).1
+}
+
+/// An app on its own SQLite file and models folder, which go when the folder is dropped.
+pub async fn app() -> (Arc<App>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut settings =
+        Settings { models_dir: folder.path().join("models").display().to_string(), ..Settings::default() };
+    settings.database.url = format!("sqlite://{}", folder.path().join("test.db").display());
+    (Arc::new(App::open(settings).await.expect("the app opens")), folder)
+}
+
+/// Stores bars as a file with raw prices would.
+pub async fn put(app: &App, ticker: &Ticker, series: &Series) {
+    let sent = SentBars { ticker, series, calendar: None, currency: None, price_basis: PriceBasis::Raw };
+    app.store.put_bars(&[sent], OnConflict::Replace, false).await.expect("stored");
+    app.refresh().await.expect("refreshed");
+}
+
+/// Trains on what is stored, with the fastest network, and publishes it; promoted when asked.
+pub async fn publish(app: &App, ticker: &Ticker, series: &Series, promoted: bool) -> u32 {
+    let config = TrainConfig::preset(Preset::Fast);
+    let trained = train::train(series, &config, &Control::quiet()).expect("trained");
+    let record = app.store.ticker(ticker).await.expect("reads").expect("the ticker is stored");
+    let model = app.registry.publish(ticker, &trained, series, record.data_version, None).await.expect("published");
+    if promoted {
+        app.registry.promote(ticker, model.version, record.champion).await.expect("promoted");
+        app.refresh().await.expect("refreshed");
+    }
+    model.version
 }

@@ -1,0 +1,90 @@
+//! A forecast is the champion's, as of the bars stored, and says what it is worth.
+
+use candlecast::domain::{Horizon, Series};
+use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice};
+use candlecast::store::TickerPatch;
+use serde_json::json;
+
+use crate::support::{app, market, publish, put, ticker};
+
+#[tokio::test]
+async fn the_next_session_is_forecast_from_the_newest_bars_at_once_after_they_are_stored() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 420));
+    let before = Series::new(all.interval(), all.bars()[..419].to_vec()).unwrap();
+
+    let unknown = forecaster.forecast(&name, &ForecastRequest::default()).await;
+    assert!(matches!(unknown, Err(ForecastError::UnknownTicker { .. })), "{unknown:?}");
+    put(&app, &name, &before).await;
+    let none = forecaster.forecast(&name, &ForecastRequest::default()).await;
+    assert!(matches!(none, Err(ForecastError::NoModelYet { .. })), "{none:?}");
+
+    let version = publish(&app, &name, &before, true).await;
+    let first = forecaster.forecast(&name, &ForecastRequest::default()).await.unwrap();
+    assert_eq!((first.as_of.as_str(), first.model.version, first.model.age_bars), ("2024-11-21", version, 0));
+    assert_eq!(first.steps.len(), 1);
+    let step = &first.steps[0];
+    assert_eq!(step.session.as_deref(), Some("2024-11-22"));
+    assert!(step.intervals[0].lower < step.close && step.close < step.intervals[0].upper);
+    assert!(step.intervals[1].lower < step.intervals[0].lower, "95 % is wider than 80 %");
+    assert!(!first.in_sample);
+
+    put(&app, &name, &all).await;
+    let second = forecaster.forecast(&name, &ForecastRequest::default()).await.unwrap();
+    assert_eq!((second.as_of.as_str(), second.model.age_bars), ("2024-11-22", 1));
+    assert_eq!(second.last_close, all.last().unwrap().close());
+
+    let past = ForecastRequest { as_of: Some(before.last().unwrap().at()), ..ForecastRequest::default() };
+    let again = forecaster.forecast(&name, &past).await.unwrap();
+    assert_eq!(again.steps[0].quantiles, first.steps[0].quantiles);
+    assert_eq!((again.steps[0].close, again.as_of), (first.steps[0].close, first.as_of), "later bars change nothing");
+    let inside = ForecastRequest { as_of: Some(all.bars()[300].at()), ..ForecastRequest::default() };
+    assert!(forecaster.forecast(&name, &inside).await.unwrap().in_sample, "the model has seen what followed");
+}
+
+#[tokio::test]
+async fn what_the_model_cannot_do_is_said_with_the_way_out() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 420));
+    put(&app, &name, &all).await;
+    publish(&app, &name, &all, true).await;
+
+    let far = ForecastRequest { horizon: Horizon::try_from(20).unwrap(), ..ForecastRequest::default() };
+    let refused = forecaster.forecast(&name, &far).await;
+    assert!(matches!(refused, Err(ForecastError::HorizonBeyondModel { asked: 20, .. })), "{refused:?}");
+    let early = ForecastRequest { as_of: Some(all.bars()[10].at()), ..ForecastRequest::default() };
+    let refused = forecaster.forecast(&name, &early).await;
+    assert!(matches!(refused, Err(ForecastError::TooFewBars { have: 11, .. })), "{refused:?}");
+    let other = ForecastRequest { model: ModelChoice::Version(9), ..ForecastRequest::default() };
+    let refused = forecaster.forecast(&name, &other).await;
+    assert!(matches!(refused, Err(ForecastError::UnknownVersion { version: 9, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_model_too_old_for_its_policy_answers_only_who_insists() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 420));
+    let before = Series::new(all.interval(), all.bars()[..417].to_vec()).unwrap();
+    put(&app, &name, &before).await;
+    publish(&app, &name, &before, true).await;
+    put(&app, &name, &all).await;
+    let policy = |limit: u32| TickerPatch {
+        policy: Some(json!({"retrain_after_bars": 1, "expire_after_bars": limit})),
+        ..TickerPatch::default()
+    };
+
+    app.store.patch_ticker(&name, &policy(3)).await.unwrap();
+    app.refresh().await.unwrap();
+    let aging = forecaster.forecast(&name, &ForecastRequest::default()).await.unwrap();
+    assert_eq!(aging.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["model_aging"]);
+
+    app.store.patch_ticker(&name, &policy(2)).await.unwrap();
+    app.refresh().await.unwrap();
+    let expired = forecaster.forecast(&name, &ForecastRequest::default()).await;
+    assert!(matches!(expired, Err(ForecastError::ModelExpired { age_bars: 3, limit: 2, .. })), "{expired:?}");
+    let insist = ForecastRequest { allow_stale: true, ..ForecastRequest::default() };
+    assert!(forecaster.forecast(&name, &insist).await.is_ok());
+}
