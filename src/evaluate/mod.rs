@@ -7,6 +7,12 @@ pub mod metrics;
 pub mod synthetic;
 mod forecaster;
 pub mod baseline;
+mod scores;
+mod verdict;
+mod promotion;
 
 pub use baseline::{Baseline, FittedBaseline};
 pub use forecaster::{EvaluateError, Forecaster, Method, Network};
+pub use promotion::{Promotion, PromotionRule, decide};
+pub use scores::{IntervalScores, Outcome, SCORE_LEVELS, Scores, pinball_ratio, report_levels, score};
+pub use verdict::{Skill, Verdict, skill, verdict};
