@@ -2,6 +2,7 @@
 
 use super::ForecastStep;
 use crate::domain::{Calendar, Ticker};
+use crate::evaluate::Baseline;
 use crate::train::Cell;
 
 /// A forecast, as of one bar.
@@ -29,7 +30,16 @@ pub struct Forecast {
 
 /// Who made a forecast.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ModelUsed {
+pub enum ModelUsed {
+    /// A trained network.
+    Version(VersionUsed),
+    /// A classical forecast, fitted on all bars up to `as_of`.
+    Baseline(Baseline),
+}
+
+/// A trained network, as of a forecast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionUsed {
     /// Its number.
     pub version: u32,
     /// Which recurrence it runs.

@@ -6,6 +6,7 @@
 //! Absent on purpose: the wire format and its cache (`http`), training (`jobs`).
 
 mod answer;
+mod distributions;
 mod error;
 mod request;
 mod snapshot;
@@ -13,13 +14,14 @@ pub mod steps;
 
 use std::sync::Arc;
 
-pub use answer::{Forecast, ForecastWarning, ModelUsed};
+pub use answer::{Forecast, ForecastWarning, ModelUsed, VersionUsed};
 pub use error::ForecastError;
 pub use request::{ForecastRequest, ModelChoice};
 pub use steps::{ForecastStep, PriceInterval, PriceQuantile};
 
 use crate::app::App;
-use crate::domain::{Calendar, Series, Ticker};
+use crate::domain::{Bar, BarTime, Calendar, Series, Ticker};
+use crate::evaluate::Baseline;
 use crate::registry::{LoadedModel, Policy, RegistryError};
 use crate::store::TickerRecord;
 use snapshot::{Snapshot, Snapshots, newest_bars};
@@ -44,27 +46,28 @@ impl Forecaster {
     /// When ticker, model or bars are missing, or the policy says that the model is too old.
     pub async fn forecast(&self, ticker: &Ticker, request: &ForecastRequest) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
-        let loaded = self.choose(&snapshot, request).await?;
         let record = &snapshot.record;
-        let series = match (request.as_of, request.model) {
-            (None, ModelChoice::Champion) => Arc::clone(&snapshot.newest),
-            (as_of, _) => Arc::new(newest_bars(&self.app.store, record, as_of, loaded.model.memory() as u64).await?),
+        let chosen = self.choose(&snapshot, request).await?;
+        let series = match (&chosen, request.as_of, request.model) {
+            (_, None, ModelChoice::Champion) => Arc::clone(&snapshot.newest),
+            (chosen, as_of, _) => {
+                Arc::new(newest_bars(&self.app.store, record, as_of, chosen.memory(BASELINE_BARS)).await?)
+            }
         };
         let last = *series.last().ok_or_else(|| ForecastError::NothingBefore {
             ticker: ticker.clone(),
             as_of: request.as_of.map(|at| record.interval.label(at)).unwrap_or_default(),
         })?;
-        let trained_through = loaded.manifest.last;
-        let age_bars = match request.as_of {
-            None if request.model == ModelChoice::Champion => snapshot.champion_age_bars,
-            _ => self.app.store.count_bars_between(record.id, trained_through, last.at()).await?,
-        };
-        let asked = Asked { request, calendar: &record.calendar };
-        let mut forecast = answer(loaded, series, &asked).await?;
+        let mut forecast = answer(&chosen, series, request, &record.calendar).await?;
         forecast.ticker = Some(ticker.clone());
         forecast.data_version = Some(record.data_version);
-        forecast.model.age_bars = age_bars;
-        forecast.warnings.extend(age_warning(&policy_of(record), age_bars));
+        if let ModelUsed::Version(version) = &mut forecast.model {
+            version.age_bars = match (request.as_of, &request.model) {
+                (None, ModelChoice::Champion) => snapshot.champion_age_bars,
+                _ => self.age_bars(record, &chosen, last.at()).await?,
+            };
+            forecast.warnings.extend(age_warning(&policy_of(record), version.age_bars));
+        }
         Ok(forecast)
     }
 
@@ -79,83 +82,114 @@ impl Forecaster {
         request: &ForecastRequest,
     ) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
-        let loaded = self.choose(&snapshot, request).await?;
-        answer(loaded, Arc::new(series), &Asked { request, calendar: &snapshot.record.calendar }).await
+        let chosen = self.choose(&snapshot, request).await?;
+        answer(&chosen, Arc::new(series), request, &snapshot.record.calendar).await
     }
 
-    async fn choose(&self, snapshot: &Snapshot, request: &ForecastRequest) -> Result<Arc<LoadedModel>, ForecastError> {
+    async fn choose(&self, snapshot: &Snapshot, request: &ForecastRequest) -> Result<Chosen, ForecastError> {
         let record = &snapshot.record;
         let loaded = match request.model {
+            ModelChoice::Baseline(baseline) => return Ok(Chosen::Baseline(baseline)),
             ModelChoice::Version(version) => match self.app.registry.load(&record.ticker, version).await {
                 Err(RegistryError::Unknown { ticker, version }) => {
                     return Err(ForecastError::UnknownVersion { ticker, version });
                 }
                 loaded => loaded?,
             },
-            ModelChoice::Champion => {
-                let none = || ForecastError::NoModelYet { ticker: record.ticker.clone() };
-                let champion = snapshot.champion.clone().ok_or_else(none)?;
-                let (policy, age_bars) = (policy_of(record), snapshot.champion_age_bars);
-                if request.as_of.is_none() && !request.allow_stale && policy.is_expired(age_bars) {
-                    let limit = policy.expire_after_bars.unwrap_or_default();
-                    return Err(ForecastError::ModelExpired { ticker: record.ticker.clone(), age_bars, limit });
-                }
-                champion
-            }
+            ModelChoice::Champion => champion(snapshot, request)?,
         };
         let (asked, trained) = (request.horizon.steps(), loaded.model.config().horizon.steps());
         match asked > trained {
             true => Err(ForecastError::HorizonBeyondModel { asked, trained }),
-            false => Ok(loaded),
+            false => Ok(Chosen::Version(loaded)),
+        }
+    }
+
+    async fn age_bars(&self, record: &TickerRecord, chosen: &Chosen, at: BarTime) -> Result<u64, ForecastError> {
+        match chosen {
+            Chosen::Baseline(_) => Ok(0),
+            Chosen::Version(loaded) => {
+                Ok(self.app.store.count_bars_between(record.id, loaded.manifest.last, at).await?)
+            }
         }
     }
 }
 
-/// What is asked, beside the bars.
-struct Asked<'a> {
-    request: &'a ForecastRequest,
-    calendar: &'a Calendar,
+/// Bars that a baseline is fitted on at most: twenty years of sessions, so that a request stays a request.
+const BASELINE_BARS: u64 = 5_000;
+
+/// Who forecasts, at hand.
+#[derive(Debug, Clone)]
+enum Chosen {
+    Version(Arc<LoadedModel>),
+    Baseline(Baseline),
 }
 
-async fn answer(loaded: Arc<LoadedModel>, series: Arc<Series>, asked: &Asked<'_>) -> Result<Forecast, ForecastError> {
-    let interval = series.interval();
-    let Some(last) = series.last().copied() else {
-        return Err(ForecastError::TooFewBars { needed: loaded.model.min_bars(), have: 0, as_of: "the end".into() });
-    };
-    let as_of = interval.label(last.at());
-    let horizon = asked.request.horizon.steps();
-    let model = Arc::clone(&loaded);
-    // A network's forward pass is work for a processor, not for a thread that answers requests.
-    let computed = tokio::task::spawn_blocking(move || model.model.forecast(&series).map(|steps| (steps, model)));
-    let (mut distributions, loaded) = match computed.await {
-        Ok(Ok(forecast)) => forecast,
-        Ok(Err(crate::train::ForecastError::TooFewBars { needed, have })) => {
-            return Err(ForecastError::TooFewBars { needed, have, as_of });
+impl Chosen {
+    /// How many bars it reads; `fit` where it is fitted on the spot.
+    fn memory(&self, fit: u64) -> u64 {
+        match self {
+            Self::Version(loaded) => loaded.model.memory() as u64,
+            Self::Baseline(_) => fit,
         }
-        Ok(Err(error)) => return Err(ForecastError::Model { reason: error.to_string() }),
-        Err(error) => return Err(ForecastError::Model { reason: error.to_string() }),
-    };
-    distributions.truncate(horizon);
-    let point = |(idx, distribution)| StepReturns { point: loaded.model.point(idx + 1, &distribution), distribution };
-    let returns: Vec<StepReturns> = distributions.into_iter().enumerate().map(point).collect();
-    let origin = Origin { at: last.at(), last_close: last.close(), interval, calendar: asked.calendar };
-    let shown = Shown { levels: &asked.request.levels, quantiles: &asked.request.quantiles };
-    let manifest = &loaded.manifest;
+    }
+
+    fn used(&self, series: &Series, horizon: usize) -> ModelUsed {
+        match self {
+            Self::Baseline(baseline) => ModelUsed::Baseline(*baseline),
+            Self::Version(loaded) => ModelUsed::Version(VersionUsed {
+                version: loaded.manifest.version,
+                cell: loaded.model.config().cell,
+                sha256: loaded.manifest.sha256.clone(),
+                trained_through: series.interval().label(loaded.manifest.last),
+                age_bars: 0,
+                shrinkage: (1..=horizon).map(|step| loaded.model.shrinkage(step)).collect(),
+            }),
+        }
+    }
+
+    fn has_seen_beyond(&self, last: &Bar) -> bool {
+        matches!(self, Self::Version(loaded) if last.at() < loaded.manifest.last)
+    }
+}
+
+fn champion(snapshot: &Snapshot, request: &ForecastRequest) -> Result<Arc<LoadedModel>, ForecastError> {
+    let record = &snapshot.record;
+    let none = || ForecastError::NoModelYet { ticker: record.ticker.clone() };
+    let champion = snapshot.champion.clone().ok_or_else(none)?;
+    let (policy, age_bars) = (policy_of(record), snapshot.champion_age_bars);
+    if request.as_of.is_none() && !request.allow_stale && policy.is_expired(age_bars) {
+        let limit = policy.expire_after_bars.unwrap_or_default();
+        return Err(ForecastError::ModelExpired { ticker: record.ticker.clone(), age_bars, limit });
+    }
+    Ok(champion)
+}
+
+async fn answer(
+    chosen: &Chosen,
+    series: Arc<Series>,
+    request: &ForecastRequest,
+    calendar: &Calendar,
+) -> Result<Forecast, ForecastError> {
+    let interval = series.interval();
+    let nothing = || ForecastError::TooFewBars { needed: 1, have: 0, as_of: "the end".to_owned() };
+    let last = *series.last().ok_or_else(nothing)?;
+    let (as_of, horizon) = (interval.label(last.at()), request.horizon);
+    // A forward pass, or a fit, is work for a processor, not for a thread that answers requests.
+    let (who, bars, label) = (chosen.clone(), Arc::clone(&series), as_of.clone());
+    let computing = tokio::task::spawn_blocking(move || distributions::distributions(&who, &bars, horizon, &label));
+    let returns: Vec<StepReturns> =
+        computing.await.map_err(|error| ForecastError::Model { reason: error.to_string() })??;
+    let origin = Origin { at: last.at(), last_close: last.close(), interval, calendar };
+    let shown = Shown { levels: &request.levels, quantiles: &request.quantiles };
     Ok(Forecast {
         ticker: None,
         as_of,
         last_close: last.close(),
-        calendar: asked.calendar.clone(),
+        calendar: calendar.clone(),
         data_version: None,
-        model: ModelUsed {
-            version: manifest.version,
-            cell: loaded.model.config().cell,
-            sha256: manifest.sha256.clone(),
-            trained_through: interval.label(manifest.last),
-            age_bars: 0,
-            shrinkage: (1..=horizon).map(|step| loaded.model.shrinkage(step)).collect(),
-        },
-        in_sample: last.at() < manifest.last,
+        model: chosen.used(&series, horizon.steps()),
+        in_sample: chosen.has_seen_beyond(&last),
         steps: steps::steps(&returns, &origin, &shown),
         warnings: Vec::new(),
     })

@@ -1,6 +1,7 @@
 //! What is asked of a ticker.
 
 use crate::domain::{BarTime, Horizon, Level};
+use crate::evaluate::Baseline;
 
 /// What is asked of a ticker.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,4 +40,6 @@ pub enum ModelChoice {
     Champion,
     /// A version by its number.
     Version(u32),
+    /// A classical forecast, fitted on the stored bars when asked for.
+    Baseline(Baseline),
 }

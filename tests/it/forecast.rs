@@ -1,11 +1,19 @@
 //! A forecast is the champion's, as of the bars stored, and says what it is worth.
 
 use candlecast::domain::{Horizon, Series};
-use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice};
+use candlecast::evaluate::Baseline;
+use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice, ModelUsed, VersionUsed};
 use candlecast::store::TickerPatch;
 use serde_json::json;
 
 use crate::support::{app, market, publish, put, ticker};
+
+fn version(used: &ModelUsed) -> &VersionUsed {
+    match used {
+        ModelUsed::Version(version) => version,
+        other => panic!("{other:?} is no network"),
+    }
+}
 
 #[tokio::test]
 async fn the_next_session_is_forecast_from_the_newest_bars_at_once_after_they_are_stored() {
@@ -20,9 +28,12 @@ async fn the_next_session_is_forecast_from_the_newest_bars_at_once_after_they_ar
     let none = forecaster.forecast(&name, &ForecastRequest::default()).await;
     assert!(matches!(none, Err(ForecastError::NoModelYet { .. })), "{none:?}");
 
-    let version = publish(&app, &name, &before, true).await;
+    let published = publish(&app, &name, &before, true).await;
     let first = forecaster.forecast(&name, &ForecastRequest::default()).await.unwrap();
-    assert_eq!((first.as_of.as_str(), first.model.version, first.model.age_bars), ("2024-11-21", version, 0));
+    assert_eq!(
+        (first.as_of.as_str(), version(&first.model).version, version(&first.model).age_bars),
+        ("2024-11-21", published, 0)
+    );
     assert_eq!(first.steps.len(), 1);
     let step = &first.steps[0];
     assert_eq!(step.session.as_deref(), Some("2024-11-22"));
@@ -32,7 +43,7 @@ async fn the_next_session_is_forecast_from_the_newest_bars_at_once_after_they_ar
 
     put(&app, &name, &all).await;
     let second = forecaster.forecast(&name, &ForecastRequest::default()).await.unwrap();
-    assert_eq!((second.as_of.as_str(), second.model.age_bars), ("2024-11-22", 1));
+    assert_eq!((second.as_of.as_str(), version(&second.model).age_bars), ("2024-11-22", 1));
     assert_eq!(second.last_close, all.last().unwrap().close());
 
     let past = ForecastRequest { as_of: Some(before.last().unwrap().at()), ..ForecastRequest::default() };
@@ -87,4 +98,26 @@ async fn a_model_too_old_for_its_policy_answers_only_who_insists() {
     assert!(matches!(expired, Err(ForecastError::ModelExpired { age_bars: 3, limit: 2, .. })), "{expired:?}");
     let insist = ForecastRequest { allow_stale: true, ..ForecastRequest::default() };
     assert!(forecaster.forecast(&name, &insist).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_baseline_answers_without_a_model() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 420));
+    put(&app, &name, &all).await;
+    for baseline in Baseline::ALL {
+        let horizon = Horizon::try_from(5).unwrap();
+        let request = ForecastRequest { horizon, model: ModelChoice::Baseline(baseline), ..ForecastRequest::default() };
+        let forecast = forecaster.forecast(&name, &request).await.unwrap();
+        assert_eq!(forecast.model, ModelUsed::Baseline(baseline));
+        assert_eq!(forecast.steps.len(), 5);
+        let widths: Vec<f64> = forecast.steps.iter().map(|s| s.intervals[0].upper - s.intervals[0].lower).collect();
+        assert!(widths[4] > widths[0], "{baseline}: {widths:?}");
+    }
+    let short = market("SHORT", 20);
+    put(&app, &ticker("SHORT"), &short).await;
+    let har = ForecastRequest { model: ModelChoice::Baseline(Baseline::Har), ..ForecastRequest::default() };
+    let refused = forecaster.forecast(&ticker("SHORT"), &har).await;
+    assert!(matches!(refused, Err(ForecastError::TooFewBars { have: 20, .. })), "{refused:?}");
 }
