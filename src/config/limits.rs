@@ -3,9 +3,14 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
+use crate::train::TrainLimits;
+
 /// Caps on what comes in and on what may be asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
 pub struct LimitSettings {
+    /// Training configs.
+    #[garde(skip)]
+    pub train: TrainLimits,
     /// Queries and lists.
     #[garde(dive)]
     pub query: QueryLimits,

@@ -1,1 +1,3 @@
 //! Answer later: the queue, one file a job kind.
+
+pub mod due;

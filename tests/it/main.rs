@@ -11,6 +11,7 @@
 mod architecture;
 mod config;
 mod forecast;
+mod http;
 mod train;
 mod store;
 mod support;

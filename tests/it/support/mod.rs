@@ -1,5 +1,6 @@
 //! What the suites share.
 
+pub mod app;
 pub mod postgres;
 
 use std::future::Future;

@@ -1,0 +1,229 @@
+//! Every refusal and failure as RFC 9457 problem details: the only place that knows status codes.
+//!
+//! [`CODES`] gives each stable code its status; what goes wrong below becomes a [`Problem`] here, by one full
+//! match an error. A 5xx tells the client its request id and nothing of the inside; the log has the rest.
+
+use std::fmt::Display;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::registry::RegistryError;
+use crate::store::StoreError;
+
+/// Each code with its status and what it means; `/docs/problems` shows this table.
+pub(super) const CODES: &[(&str, u16, &str)] = &[
+    ("bad_query", 400, "A query parameter is unknown, missing or cannot be read."),
+    ("bad_path", 400, "Part of the path cannot be read."),
+    ("bad_json", 400, "The body is not JSON."),
+    ("bad_body", 400, "The body ended early or could not be received."),
+    ("bad_cursor", 400, "The cursor is not one that a list gave."),
+    ("bad_ticker", 400, "The ticker has characters that no ticker has."),
+    ("unauthorized", 401, "An API key is needed: `Authorization: Bearer KEY`."),
+    ("forbidden", 403, "The API key lacks the scope that this needs."),
+    ("cross_origin", 403, "A web page of another origin asked; this server takes changes from its own page only."),
+    ("foreign_host", 403, "Without API keys the server answers only to names of this machine (localhost, 127.0.0.1)."),
+    ("not_found", 404, "There is nothing at this path."),
+    ("unknown_ticker", 404, "Nobody sent bars of this ticker."),
+    ("unknown_job", 404, "There is no such job."),
+    ("unknown_version", 404, "The ticker has no such model version."),
+    ("method_not_allowed", 405, "The path exists, the method does not; `Allow` names those that do."),
+    ("body_timeout", 408, "The body came too slowly."),
+    ("job_finished", 409, "The job has ended; nothing is left to cancel."),
+    ("conflict", 409, "Somebody else changed it at the same moment; look again, then repeat."),
+    ("body_too_large", 413, "The body is above the cap of `/v1/limits`."),
+    ("unsupported_media_type", 415, "The content type is not one that this path reads."),
+    ("bad_field", 422, "A field of the body is unknown, missing or of the wrong kind."),
+    ("bad_policy", 422, "The retraining policy contradicts itself."),
+    ("unknown_calendar", 422, "The calendar is no MIC, `24/7` or `weekdays`."),
+    ("out_of_range", 422, "A number is outside of what this server grants; `min` and `max` say what it does."),
+    ("rate_limited", 429, "Too many requests; `Retry-After` says when to come back."),
+    ("refused_model", 500, "A model version failed its checks and is not served."),
+    ("internal", 500, "A fault of ours; the request id finds it in the log."),
+    ("overloaded", 503, "Too much at one time; `Retry-After` says when to come back."),
+    ("timeout", 503, "The answer took longer than the server allows."),
+    ("unavailable", 503, "The database or the artifacts do not answer just now."),
+    ("stopping", 503, "The server is stopping or not ready."),
+];
+
+/// What went wrong, as `application/problem+json`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    facts: Map<String, Value>,
+    retry_after_s: Option<u64>,
+}
+
+/// The body of every refusal and failure (RFC 9457), with facts such as `line`, `column` or `max` beside.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "/docs/problems#bad_ticker", "title": "Bad ticker", "status": 400,
+    "detail": "\"A B\" is not a ticker: use 1 to 32 letters, digits or . - = ^ _, and begin with a letter, a digit or ^",
+    "code": "bad_ticker", "request_id": "0199d2f4-6d9a-7cc2-a7a4-5e2f5a3c1b11",
+}))]
+pub(super) struct ProblemBody<'a> {
+    /// Where the code is explained, relative to the server.
+    #[serde(rename = "type")]
+    type_uri: String,
+    /// The code as words.
+    title: String,
+    /// The status of the answer.
+    status: u16,
+    /// What is wrong with this request, and how to right it.
+    detail: &'a str,
+    /// Stable name of what is wrong.
+    code: &'a str,
+    /// The same as the header `x-request-id`; the log knows it.
+    request_id: &'a str,
+    #[serde(flatten)]
+    facts: &'a Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem of the table.
+    pub(super) fn new(code: &'static str, detail: impl Display) -> Self {
+        let row = CODES.iter().find(|(known, ..)| *known == code);
+        debug_assert!(row.is_some(), "{code} is not in the table of codes");
+        let status = row.and_then(|(_, status, _)| StatusCode::from_u16(*status).ok());
+        Self {
+            status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code,
+            detail: detail.to_string(),
+            facts: Map::new(),
+            retry_after_s: None,
+        }
+    }
+
+    /// A fault of ours: the client learns that, the log learns what.
+    pub(super) fn internal(error: impl Display) -> Self {
+        tracing::error!(error = %error, "internal error");
+        Self::new("internal", "The server failed; its log has the reason under this request id.")
+    }
+
+    /// The database failed: with luck for a moment only.
+    pub(super) fn unavailable(error: &StoreError) -> Self {
+        match error.is_transient() {
+            true => {
+                tracing::warn!(%error, "the database does not answer");
+                Self::new("unavailable", "The database does not answer just now.").retry_after(5)
+            }
+            false => Self::internal(error),
+        }
+    }
+
+    /// Adds a fact that a program can act on.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says when trying again makes sense.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds.max(1));
+        self
+    }
+
+    /// The stable name.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The answer's body, once the request's id is known.
+    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
+        let body = ProblemBody {
+            type_uri: format!("/docs/problems#{}", self.code),
+            title: words(self.code),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            facts: &self.facts,
+        };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Files { .. } => {
+                tracing::error!(%error, "artifacts do not answer");
+                Self::new("unavailable", "The artifacts do not answer just now.").retry_after(5)
+            }
+            RegistryError::Refused { version, .. } => {
+                tracing::error!(%error, "an artifact is refused");
+                Self::new(
+                    "refused_model",
+                    format!("Model version {version} failed its checks and is not served; promote another one."),
+                )
+                .with("version", version)
+            }
+            RegistryError::Unknown { ref ticker, version } => Self::new("unknown_version", format!("{error}."))
+                .with("ticker", ticker.as_str())
+                .with("version", version),
+            RegistryError::TickerGone { ref ticker } => {
+                Self::new("unknown_ticker", format!("{error}.")).with("ticker", ticker.as_str())
+            }
+            RegistryError::Raced { .. } => Self::new("conflict", format!("{error}.")),
+            RegistryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The body is written by [`super::observe`], which knows the request id.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"candlecast\""));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A code as a title: `no_model_yet` is "No model yet".
+fn words(code: &str) -> String {
+    let mut title = code.replace('_', " ");
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    title
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_each_code_once_and_in_order_of_status() {
+        assert!(CODES.windows(2).all(|pair| pair[0].1 <= pair[1].1), "rows are ordered by status");
+        for (code, status, meaning) in CODES {
+            assert_eq!(CODES.iter().filter(|(other, ..)| other == code).count(), 1, "{code}");
+            assert!((400..600).contains(status) && meaning.ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_rfc_9457_with_its_facts_beside() {
+        let problem = Problem::new("body_too_large", "too much").with("max", 5);
+        insta::assert_snapshot!(String::from_utf8(problem.body("id")).unwrap(), @r#"{"type":"/docs/problems#body_too_large","title":"Body too large","status":413,"detail":"too much","code":"body_too_large","request_id":"id","max":5}"#);
+    }
+}

@@ -1,0 +1,129 @@
+//! What handlers take from a request, with every refusal a [`Problem`].
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::Api;
+use super::error::Problem;
+
+/// A query string; an unknown name is refused where the type says `deny_unknown_fields`, so that a typing error
+/// does not quietly mean the default.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let axum::extract::Query(query) = axum::extract::Query::from_request_parts(parts, state).await?;
+        Ok(Self(query))
+    }
+}
+
+/// Parts of the path.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let axum::extract::Path(path) = axum::extract::Path::from_request_parts(parts, state).await?;
+        Ok(Self(path))
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        let text = rejection.body_text();
+        Self::new("bad_query", text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text))
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new("bad_path", rejection.body_text())
+    }
+}
+
+/// A JSON body; no body at all is `{}`.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let limits = &api.settings().limits.query;
+        let bytes = read_body(body, limits.max_json_bytes, api.settings().http.body_timeout()).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return parse(b"{}").map(Self);
+        }
+        check_json(&parts)?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Reads a body of at most `max_bytes`, which may pause for at most `pause` between two chunks.
+///
+/// The announced length is believed only so far as to refuse early.
+async fn read_body(body: Body, max_bytes: usize, pause: Duration) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new("body_too_large", format!("The body is above {max_bytes} bytes."))
+            .with("max", max_bytes)
+            .with("limit", "max_body_bytes")
+    };
+    let announced = axum::body::HttpBody::size_hint(&body);
+    if announced.lower() > max_bytes as u64 {
+        return Err(too_large());
+    }
+    let mut received = Vec::with_capacity(announced.upper().map_or(0, |upper| upper as usize).min(max_bytes));
+    let mut chunks = body.into_data_stream();
+    loop {
+        let chunk = tokio::time::timeout(pause, chunks.next()).await;
+        match chunk {
+            Err(_) => {
+                return Err(Problem::new("body_timeout", format!("The body paused for {} ms.", pause.as_millis())));
+            }
+            Ok(None) => return Ok(received.into()),
+            Ok(Some(Err(error))) => {
+                return Err(Problem::new("bad_body", format!("The body could not be received: {error}.")));
+            }
+            Ok(Some(Ok(chunk))) if received.len() + chunk.len() > max_bytes => return Err(too_large()),
+            Ok(Some(Ok(chunk))) => received.extend_from_slice(&chunk),
+        }
+    }
+}
+
+fn check_json(parts: &Parts) -> Result<(), Problem> {
+    let essence = media_type(parts);
+    match essence.as_deref() {
+        None | Some("application/json") => Ok(()),
+        Some(other) => Err(Problem::new("unsupported_media_type", format!("Send application/json here, not {other}."))
+            .with("supported", vec!["application/json"])),
+    }
+}
+
+/// The content type without its parameters, in lower case.
+fn media_type(parts: &Parts) -> Option<String> {
+    let value = parts.headers.get(header::CONTENT_TYPE)?;
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let code = if error.is_data() { "bad_field" } else { "bad_json" };
+        let text = error.to_string();
+        let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail).to_owned();
+        Problem::new(code, detail).with("line", error.line()).with("column", error.column())
+    })
+}

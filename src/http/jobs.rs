@@ -1,0 +1,232 @@
+//! Background work: what is queued, how far it is, how it ended.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::error::{Problem, ProblemBody};
+use super::extract::{Path, Query};
+use super::wire::{cut, instant, page_size, ticker};
+use crate::domain::Ticker;
+use crate::store::{JobFilter, JobRecord, JobState};
+
+/// A piece of background work.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(super) struct JobBody {
+    /// Ids ascend with time.
+    #[schema(example = "0199d2f4-6d9a-7cc2-a7a4-5e2f5a3c1b11")]
+    id: String,
+    /// `train`.
+    #[schema(example = "train")]
+    kind: String,
+    /// Whose.
+    #[schema(value_type = String, example = "AAPL")]
+    ticker: Ticker,
+    /// Where it stands.
+    #[schema(value_type = JobStateBody)]
+    state: JobState,
+    /// How often a worker began it.
+    attempt: u32,
+    /// When it was queued, RFC 3339 UTC.
+    #[schema(example = "2026-11-23T20:00:00.000Z")]
+    created_at: String,
+    /// When the first attempt began.
+    started_at: Option<String>,
+    /// When it ended.
+    finished_at: Option<String>,
+    /// How far it is.
+    #[schema(value_type = Option<Object>, example = json!({"fraction": 0.4, "epoch": 12, "epochs": 30, "train_loss": 0.29, "validation_loss": 0.288, "eta_ms": 2100}))]
+    progress: Option<Value>,
+    /// Of a training that succeeded.
+    #[schema(value_type = Option<Object>, example = json!({"model_version": 3, "promoted": true, "reason": "…"}))]
+    result: Option<Value>,
+    /// Of a job that failed: `code` and `message`.
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+}
+
+/// The states of a job.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "names the values in the OpenAPI document")]
+pub(super) enum JobStateBody {
+    /// Waits for a worker.
+    Enqueued,
+    /// A worker holds it.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Gave up.
+    Failed,
+    /// Canceled by a client.
+    Canceled,
+}
+
+impl From<JobRecord> for JobBody {
+    fn from(job: JobRecord) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind,
+            ticker: job.ticker,
+            state: job.state,
+            attempt: job.attempt,
+            created_at: instant(job.created_at),
+            started_at: job.started_at.map(instant),
+            finished_at: job.finished_at.map(instant),
+            progress: job.progress,
+            result: job.result,
+            error: job.error,
+        }
+    }
+}
+
+/// Which jobs to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JobsQuery {
+    /// Only in this state.
+    #[param(value_type = Option<JobStateBody>)]
+    state: Option<JobState>,
+    /// Only of this ticker.
+    #[param(example = "AAPL")]
+    ticker: Option<String>,
+    /// Entries on a page.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// Where the page before ended.
+    cursor: Option<String>,
+}
+
+/// A page of jobs, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobsBody {
+    jobs: Vec<JobBody>,
+    /// Pass as `cursor` for what follows; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// Jobs, the newest first.
+#[utoipa::path(get, path = "/v1/jobs", tag = "training", params(JobsQuery), responses(
+    (status = 200, description = "A page of jobs", body = JobsBody),
+    (status = 422, description = "A limit outside of the caps", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_jobs(
+    State(api): State<Api>,
+    Query(query): Query<JobsQuery>,
+) -> Result<Json<JobsBody>, Problem> {
+    let page = page_size(query.limit, &api.settings().limits.query)?;
+    let before = query.cursor.as_deref().map(job_id).transpose()?;
+    let filter = JobFilter { state: query.state, ticker: query.ticker.as_deref().map(ticker).transpose()?, before };
+    let jobs = api.app().store.jobs(&filter, page as u32 + 1).await?;
+    let (jobs, next_cursor) = cut(jobs, page, |job| job.id.clone());
+    Ok(Json(JobsBody { jobs: jobs.into_iter().map(JobBody::from).collect(), next_cursor }))
+}
+
+/// One job.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "training", params(("id" = String, Path, description = "Of the job")), responses(
+    (status = 200, description = "The job", body = JobBody),
+    (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_job(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobBody>, Problem> {
+    Ok(Json(find(&api, &id).await?.into()))
+}
+
+/// Cancels a job: a waiting one at once, a running one within a heartbeat. The job as it then is.
+#[utoipa::path(delete, path = "/v1/jobs/{id}", tag = "training", params(("id" = String, Path, description = "Of the job")), responses(
+    (status = 200, description = "Canceled, or about to be", body = JobBody),
+    (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "It is finished: `job_finished`", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn delete_job(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobBody>, Problem> {
+    let job = find(&api, &id).await?;
+    if job.state.is_final() {
+        return Err(Problem::new("job_finished", format!("The job {id} is {} already.", job.state.as_str()))
+            .with("state", job.state.as_str()));
+    }
+    let job = api.app().store.cancel_job(&job.id).await?.ok_or_else(|| no_job(&id))?;
+    Ok(Json(job.into()))
+}
+
+/// Follows a job by server-sent events: `progress` with each change, then one of `succeeded`, `failed`,
+/// `canceled`; the data is the job.
+#[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "training", params(("id" = String, Path, description = "Of the job")), responses(
+    (status = 200, description = "Events until the job ends", body = String, content_type = "text/event-stream"),
+    (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_job_events(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let job = find(&api, &id).await?;
+    let permit = Arc::clone(&api.0.event_streams).try_acquire_owned().map_err(|_| {
+        Problem::new("overloaded", "Too many clients follow jobs; ask GET /v1/jobs/{id} instead.").retry_after(10)
+    })?;
+    let follow = Follow { api, id: job.id, seen: None, ended: false, _permit: permit };
+    let events = futures::stream::unfold(follow, |mut follow| async move {
+        let event = follow.next().await?;
+        Some((Ok(event), follow))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// How often the store is asked; a training's progress moves a few times a second at most.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+
+/// One client that follows one job, whichever process works on it.
+struct Follow {
+    api: Api,
+    id: String,
+    seen: Option<JobBody>,
+    ended: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Follow {
+    /// The next change; `None` after the last one, when the job is gone, or when the server stops.
+    async fn next(&mut self) -> Option<Event> {
+        while !self.ended {
+            let job = match self.api.app().store.job(&self.id).await {
+                Ok(job) => JobBody::from(job?),
+                Err(error) => {
+                    tracing::warn!(%error, "an event stream ends: the job cannot be read");
+                    return None;
+                }
+            };
+            if self.seen.as_ref() != Some(&job) {
+                self.ended = job.state.is_final();
+                let name = if self.ended { job.state.as_str() } else { "progress" };
+                let event = Event::default().event(name).json_data(&job).ok()?;
+                self.seen = Some(job);
+                return Some(event);
+            }
+            self.api.0.stop.run_until_cancelled(tokio::time::sleep(ASK_EVERY)).await?;
+        }
+        None
+    }
+}
+
+async fn find(api: &Api, id: &str) -> Result<JobRecord, Problem> {
+    let id = job_id(id).map_err(|_| no_job(id))?;
+    api.app().store.job(&id).await?.ok_or_else(|| no_job(&id))
+}
+
+fn no_job(id: &str) -> Problem {
+    let shown: String = id.chars().take(64).collect();
+    Problem::new("unknown_job", format!("There is no job {shown:?}."))
+}
+
+fn job_id(text: &str) -> Result<String, Problem> {
+    let parsed = uuid::Uuid::try_parse(text).map(|id| id.to_string());
+    parsed.map_err(|_| Problem::new("bad_cursor", "This cursor is not one that a list of jobs gave."))
+}

@@ -1,0 +1,63 @@
+//! Every route on one page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::Problem;
+use super::{Api, auth, docs, guard, jobs, metrics, observe, service, tickers};
+
+/// What needs a key where keys exist.
+fn guarded() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(docs::Head::openapi())
+        .routes(routes!(tickers::get_tickers))
+        .routes(routes!(tickers::get_ticker, tickers::patch_ticker, tickers::delete_ticker))
+        .routes(routes!(jobs::get_jobs))
+        .routes(routes!(jobs::get_job, jobs::delete_job))
+        .routes(routes!(jobs::get_job_events))
+        .routes(routes!(service::get_limits))
+        .routes(routes!(service::get_version))
+        .routes(routes!(metrics::get_metrics))
+}
+
+/// What anybody may ask: it tells nothing of the data.
+fn open() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(service::get_health)).routes(routes!(service::get_readiness))
+}
+
+/// The OpenAPI 3.1 document of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, document) = guarded().merge(open()).split_for_parts();
+    docs::complete(document)
+}
+
+/// All routes with all that stands around them. Runs inside a tokio runtime.
+pub fn router(api: Api) -> Router {
+    metrics::begin();
+    let http = api.settings().http.clone();
+    let (guarded, _) = guarded().split_for_parts();
+    let (open, _) = open().split_for_parts();
+    let permits = Arc::new(Semaphore::new(http.max_concurrent_requests));
+    let guarded = guarded.layer(from_fn(auth::authorize));
+    let guarded = guard::limit_rate(guarded, &http, &api.0.stop)
+        .layer(from_fn_with_state(api.clone(), auth::identify))
+        .layer(from_fn_with_state(http.request_timeout(), guard::limit_time))
+        .layer(from_fn_with_state(permits, guard::limit_concurrency));
+    guarded
+        .merge(open)
+        .merge(docs::router(&openapi()))
+        .fallback(|| async { Problem::new("not_found", "There is nothing at this path; /docs lists what there is.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new("method_not_allowed", "This path does not take this method.")
+        })
+        .layer(from_fn(guard::harden))
+        .layer(CatchPanicLayer::custom(guard::on_panic))
+        .layer(from_fn(observe::observe))
+        .with_state(api)
+}

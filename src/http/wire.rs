@@ -1,0 +1,48 @@
+//! What several bodies share.
+
+use chrono::{DateTime, SecondsFormat};
+
+use super::error::Problem;
+use crate::config::QueryLimits;
+use crate::domain::Ticker;
+
+/// A time of the store as RFC 3339 UTC.
+pub(super) fn instant(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// How many entries a page has.
+pub(super) fn page_size(asked: Option<u32>, limits: &QueryLimits) -> Result<usize, Problem> {
+    checked_limit(asked, limits.default_page, limits.max_page)
+}
+
+/// A `limit` within `1..=max`.
+pub(super) fn checked_limit(asked: Option<u32>, default: usize, max: usize) -> Result<usize, Problem> {
+    match asked.map(|asked| asked as usize) {
+        None => Ok(default.min(max)),
+        Some(asked) if (1..=max).contains(&asked) => Ok(asked),
+        Some(asked) => Err(out_of_range("limit", asked, max)),
+    }
+}
+
+/// A number that can be read but not be granted.
+pub(super) fn out_of_range(name: &str, asked: usize, max: usize) -> Problem {
+    Problem::new("out_of_range", format!("{name} {asked} is outside 1 to {max}."))
+        .with("name", name)
+        .with("min", 1)
+        .with("max", max)
+}
+
+/// A ticker of a path, a query or a body.
+pub(super) fn ticker(text: &str) -> Result<Ticker, Problem> {
+    text.parse().map_err(|error: crate::domain::ticker::TickerError| Problem::new("bad_ticker", format!("{error}.")))
+}
+
+/// Cuts a list that was asked for with one entry more than the page has; the cursor to go on with is the last
+/// entry's own.
+pub(super) fn cut<T>(mut entries: Vec<T>, page: usize, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    let has_more = entries.len() > page;
+    entries.truncate(page);
+    let next = entries.last().filter(|_| has_more).map(cursor);
+    (entries, next)
+}

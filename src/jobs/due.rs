@@ -1,0 +1,97 @@
+//! When a training is queued: because a client asks, or because the ticker's policy says that it is due.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::domain::Ticker;
+use crate::registry::Policy;
+use crate::registry::policy::{PolicyFacts, Retraining};
+use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
+use crate::train::TrainConfig;
+
+/// The kind of a training job.
+pub const TRAIN: &str = "train";
+
+/// What a training job is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainPayload {
+    /// What to train.
+    pub config: TrainConfig,
+    /// The state of the bars when it was queued; a newer one is trained on when it starts later.
+    pub data_version: u64,
+}
+
+/// A ticker's last training and whether the next one is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Whether, and why.
+    pub retraining: Retraining,
+    /// The newest job.
+    pub last_job: Option<JobRecord>,
+}
+
+/// Where a ticker stands with its policy.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, StoreError> {
+    let filter = JobFilter { ticker: Some(record.ticker.clone()), ..JobFilter::default() };
+    let last_job = app.store.jobs(&filter, 1).await?.pop();
+    let facts = PolicyFacts {
+        bars_total: record.bars_total,
+        champion_age_bars: champion_age(app, record).await?,
+        training_active: last_job.as_ref().is_some_and(|job| !job.state.is_final()),
+        failed_on_this_data: last_job.as_ref().is_some_and(|job| failed_on(job, record.data_version)),
+    };
+    Ok(Standing { retraining: policy(record).retraining(facts), last_job })
+}
+
+/// Queues a training if the policy says that it is due; the job, if it is a new one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enqueue_when_due(app: &App, record: &TickerRecord) -> Result<Option<JobRecord>, StoreError> {
+    if !standing(app, record).await?.retraining.due {
+        return Ok(None);
+    }
+    let queued = enqueue_training(app, &record.ticker, TrainConfig::default(), record.data_version).await?;
+    Ok(queued.filter(|(_, is_new)| *is_new).map(|(job, _)| job))
+}
+
+/// Queues a training, unless one is active: then that one, with `false`. `None` when there is no such ticker.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enqueue_training(
+    app: &App,
+    ticker: &Ticker,
+    config: TrainConfig,
+    data_version: u64,
+) -> Result<Option<(JobRecord, bool)>, StoreError> {
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: "a config", reason: error.to_string() };
+    let payload = serde_json::to_value(TrainPayload { config, data_version }).map_err(corrupt)?;
+    let queued = app.store.enqueue(&Uuid::now_v7().to_string(), TRAIN, ticker, &payload).await?;
+    app.job_queued.notify_waiters();
+    Ok(queued)
+}
+
+/// The ticker's policy; the default where what is stored is none.
+pub fn policy(record: &TickerRecord) -> Policy {
+    serde_json::from_value(record.policy.clone()).unwrap_or_else(|error| {
+        tracing::warn!(ticker = %record.ticker, %error, "its policy cannot be read; the default applies");
+        Policy::default()
+    })
+}
+
+/// Bars after the last one that the champion was trained on.
+async fn champion_age(app: &App, record: &TickerRecord) -> Result<Option<u64>, StoreError> {
+    let Some(version) = record.champion else { return Ok(None) };
+    let Some(model) = app.store.model(&record.ticker, version).await? else { return Ok(None) };
+    Ok(Some(app.store.count_bars_after(record.id, model.last).await?))
+}
+
+fn failed_on(job: &JobRecord, data_version: u64) -> bool {
+    let trained_on = serde_json::from_value(job.payload.clone()).map(|payload: TrainPayload| payload.data_version);
+    job.state == JobState::Failed && trained_on.is_ok_and(|trained_on| trained_on == data_version)
+}

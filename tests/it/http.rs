@@ -1,0 +1,296 @@
+//! The API from outside: the real router over a temporary store.
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use candlecast::http::new_key;
+use candlecast::store::Scope;
+use insta::assert_snapshot;
+
+use crate::support::app::TestApp;
+
+#[tokio::test]
+async fn the_service_says_what_it_is() {
+    let app = TestApp::new().await;
+    assert_snapshot!(app.get("/healthz").await.shown(), @r#"
+    200 OK
+    {
+      "status": "ok"
+    }
+    "#);
+    assert_snapshot!(app.get("/readyz").await.shown(), @r#"
+    200 OK
+    {
+      "status": "ok"
+    }
+    "#);
+    assert_eq!(app.get("/v1/version").await.json()["version"], env!("CARGO_PKG_VERSION"));
+    let limits = app.get("/v1/limits").await.json();
+    assert_eq!((&limits["training"]["hidden"], &limits["max_horizon"]), (&512.into(), &20.into()));
+    let metrics = app.get("/metrics").await.text();
+    assert!(metrics.contains("candlecast_jobs{state=\"enqueued\"} 0"), "{metrics}");
+    assert!(metrics.contains("route=\"/v1/limits\""), "{metrics}");
+    app.stop.cancel();
+    assert_eq!(app.get("/readyz").await.json()["code"], "stopping");
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_with_its_request_id() {
+    let app = TestApp::new().await;
+    let answer = app.get("/nowhere").await;
+    assert_snapshot!(answer.shown(), @r#"
+    404 Not Found
+    {
+      "code": "not_found",
+      "detail": "There is nothing at this path; /docs lists what there is.",
+      "request_id": "[request_id]",
+      "status": 404,
+      "title": "Not found",
+      "type": "/docs/problems#not_found"
+    }
+    "#);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
+    assert_snapshot!(app.send_body(Method::PUT, "/v1/jobs", "text/plain", "").await.shown(), @r#"
+    405 Method Not Allowed
+    {
+      "code": "method_not_allowed",
+      "detail": "This path does not take this method.",
+      "request_id": "[request_id]",
+      "status": 405,
+      "title": "Method not allowed",
+      "type": "/docs/problems#method_not_allowed"
+    }
+    "#);
+    assert_eq!(app.send_body(Method::PUT, "/v1/jobs", "text/plain", "").await.header("allow"), "GET,HEAD");
+    assert_snapshot!(app.get("/v1/tickers/A%20B").await.shown(), @r#"
+    400 Bad Request
+    {
+      "code": "bad_ticker",
+      "detail": "\"A B\" is not a ticker: use 1 to 32 letters, digits or . - = ^ _, and begin with a letter, a digit or ^.",
+      "request_id": "[request_id]",
+      "status": 400,
+      "title": "Bad ticker",
+      "type": "/docs/problems#bad_ticker"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/tickers/AAPL").await.shown(), @r#"
+    404 Not Found
+    {
+      "code": "unknown_ticker",
+      "detail": "No bars of AAPL were ever sent: POST them to /v1/tickers/AAPL/bars.",
+      "request_id": "[request_id]",
+      "status": 404,
+      "ticker": "AAPL",
+      "title": "Unknown ticker",
+      "type": "/docs/problems#unknown_ticker"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/tickers?limt=5").await.shown(), @r#"
+    400 Bad Request
+    {
+      "code": "bad_query",
+      "detail": "limt: unknown field `limt`, expected one of `query`, `limit`, `cursor`",
+      "request_id": "[request_id]",
+      "status": 400,
+      "title": "Bad query",
+      "type": "/docs/problems#bad_query"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/tickers?limit=x").await.shown(), @r#"
+    400 Bad Request
+    {
+      "code": "bad_query",
+      "detail": "limit: invalid digit found in string",
+      "request_id": "[request_id]",
+      "status": 400,
+      "title": "Bad query",
+      "type": "/docs/problems#bad_query"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/tickers?cursor=%00").await.shown(), @r#"
+    400 Bad Request
+    {
+      "code": "bad_cursor",
+      "detail": "This cursor is not one that a list of tickers gave.",
+      "request_id": "[request_id]",
+      "status": 400,
+      "title": "Bad cursor",
+      "type": "/docs/problems#bad_cursor"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/jobs/none").await.shown(), @r#"
+    404 Not Found
+    {
+      "code": "unknown_job",
+      "detail": "There is no job \"none\".",
+      "request_id": "[request_id]",
+      "status": 404,
+      "title": "Unknown job",
+      "type": "/docs/problems#unknown_job"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/jobs?cursor=none").await.shown(), @r#"
+    400 Bad Request
+    {
+      "code": "bad_cursor",
+      "detail": "This cursor is not one that a list of jobs gave.",
+      "request_id": "[request_id]",
+      "status": 400,
+      "title": "Bad cursor",
+      "type": "/docs/problems#bad_cursor"
+    }
+    "#);
+    assert_snapshot!(app.get("/v1/jobs?state=lost").await.shown(), @r#"
+    400 Bad Request
+    {
+      "code": "bad_query",
+      "detail": "state: unknown variant `lost`, expected one of `enqueued`, `running`, `succeeded`, `failed`, `canceled`",
+      "request_id": "[request_id]",
+      "status": 400,
+      "title": "Bad query",
+      "type": "/docs/problems#bad_query"
+    }
+    "#);
+    assert_eq!(app.get("/v1/tickers/%FF").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_client_may_name_its_request_where_the_name_is_plain() {
+    let app = TestApp::new().await;
+    let ask = async |id: &str| {
+        let request = Request::get("/healthz").header("x-request-id", id).body(Body::empty()).unwrap();
+        app.send(request).await.header("x-request-id").to_owned()
+    };
+    assert_eq!(ask("my-request.1").await, "my-request.1");
+    assert_eq!(ask("a\"b").await.len(), 36);
+    assert_eq!(ask(&"x".repeat(65)).await.len(), 36);
+}
+
+#[tokio::test]
+async fn page_limits_hold_from_both_sides() {
+    let app = TestApp::with(|settings| settings.limits.query.max_page = 5).await;
+    for (limit, status) in [(0, 422), (1, 200), (5, 200), (6, 422)] {
+        assert_eq!(app.get(&format!("/v1/tickers?limit={limit}")).await.status.as_u16(), status, "{limit}");
+    }
+    assert_snapshot!(app.get("/v1/jobs?limit=6").await.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "code": "out_of_range",
+      "detail": "limit 6 is outside 1 to 5.",
+      "max": 5,
+      "min": 1,
+      "name": "limit",
+      "request_id": "[request_id]",
+      "status": 422,
+      "title": "Out of range",
+      "type": "/docs/problems#out_of_range"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_is_asked_for_as_soon_as_one_exists_and_its_scope_holds() {
+    let app = TestApp::with(|settings| settings.auth.cache_ms = 0).await;
+    assert_eq!(app.get("/v1/tickers").await.status, StatusCode::OK);
+    let (reader, writer) = (new_key(), new_key());
+    app.app.store.add_key(&reader.id, "reader", &reader.hash, Scope::Read).await.unwrap();
+    app.app.store.add_key(&writer.id, "writer", &writer.hash, Scope::Write).await.unwrap();
+
+    assert_snapshot!(app.get("/v1/tickers").await.shown(), @r#"
+    401 Unauthorized
+    {
+      "code": "unauthorized",
+      "detail": "Send an API key as `Authorization: Bearer KEY`.",
+      "request_id": "[request_id]",
+      "status": 401,
+      "title": "Unauthorized",
+      "type": "/docs/problems#unauthorized"
+    }
+    "#);
+    assert_eq!(app.get("/v1/tickers").await.header("www-authenticate"), "Bearer realm=\"candlecast\"");
+    assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
+    let ask = async |method: Method, path: &str, authorization: &str| {
+        let request = Request::builder().method(method).uri(path).header("authorization", authorization);
+        app.send(request.body(Body::empty()).unwrap()).await
+    };
+    let bearer = |key: &str| format!("Bearer {key}");
+    assert_eq!(ask(Method::GET, "/v1/tickers", &bearer(&reader.key)).await.status, StatusCode::OK);
+    assert_eq!(ask(Method::GET, "/v1/tickers", "Basic eDp5").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(Method::GET, "/v1/tickers", &bearer("cc_wrong")).await.status, StatusCode::UNAUTHORIZED);
+    let patch = ask(Method::PATCH, "/v1/tickers/AAPL", &bearer(&reader.key)).await;
+    assert_snapshot!(patch.shown(), @r#"
+    403 Forbidden
+    {
+      "code": "forbidden",
+      "detail": "This needs the scope write; the key has read.",
+      "needed": "write",
+      "request_id": "[request_id]",
+      "status": 403,
+      "title": "Forbidden",
+      "type": "/docs/problems#forbidden"
+    }
+    "#);
+    assert_eq!(ask(Method::PATCH, "/v1/tickers/AAPL", &bearer(&writer.key)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ask(Method::DELETE, "/v1/tickers/AAPL", &bearer(&writer.key)).await.status, StatusCode::FORBIDDEN);
+    app.app.store.revoke_key(&reader.id).await.unwrap();
+    assert_eq!(ask(Method::GET, "/v1/tickers", &bearer(&reader.key)).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_open_server_is_no_tool_for_web_pages() {
+    let app = TestApp::new().await;
+    let ask = async |name: &str, value: &str| {
+        let request = Request::get("/v1/tickers").header("host", "localhost:8080").header(name, value);
+        app.send(request.body(Body::empty()).unwrap()).await
+    };
+    assert_eq!(ask("origin", "http://localhost:8080").await.status, StatusCode::OK);
+    assert_eq!(ask("origin", "https://evil.example").await.json()["code"], "cross_origin");
+    let rebound = Request::get("/v1/tickers").header("host", "evil.example").body(Body::empty()).unwrap();
+    assert_eq!(app.send(rebound).await.json()["code"], "foreign_host");
+}
+
+#[tokio::test]
+async fn too_many_requests_get_429_with_the_time_to_wait() {
+    let app = TestApp::with(|settings| {
+        settings.http.rate_limit_loopback = true;
+        settings.http.rate_limit_per_second = 1;
+        settings.http.rate_limit_burst = 3;
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(app.get("/v1/version").await.status, StatusCode::OK);
+    }
+    let refused = app.get("/v1/version").await;
+    assert_snapshot!(refused.shown(), @r#"
+    429 Too Many Requests
+    {
+      "code": "rate_limited",
+      "detail": "Requests come faster than this server allows one caller.",
+      "request_id": "[request_id]",
+      "status": 429,
+      "title": "Rate limited",
+      "type": "/docs/problems#rate_limited"
+    }
+    "#);
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(app.get("/healthz").await.status, StatusCode::OK, "probes are not limited");
+}
+
+#[tokio::test]
+async fn the_description_is_complete_and_works_offline() {
+    let app = TestApp::new().await;
+    let document = app.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.contains_key("500"), "{method} {path} does not say what a fault looks like");
+            assert!(operation["description"].is_string() || operation["summary"].is_string(), "{method} {path}");
+        }
+    }
+    let docs = app.get("/docs/").await;
+    assert_eq!(docs.status, StatusCode::OK);
+    assert!(!docs.text().contains("https://"), "something comes from elsewhere: {}", docs.text());
+    let problems = app.get("/docs/problems").await.text();
+    assert!(problems.contains("id=\"rate_limited\""), "{problems}");
+}
