@@ -1,0 +1,171 @@
+//! The two inner loops that do nearly all arithmetic: `M` rows by up to four vectors, in registers.
+//!
+//! The order of additions into one number is the order of `k` (or of rows), whatever `M` and the vector
+//! width are: that is what makes results equal on every machine.
+
+use crate::simd::{BLOCK, Simd};
+
+/// A sum for `M` rows and four vectors of columns; unused ones cost nothing once compiled.
+pub(crate) type Sums<V, const M: usize> = [[V; 4]; M];
+
+/// Sums that start at zero.
+///
+/// # Safety
+/// The processor has the instruction set of `S`.
+#[inline(always)]
+pub(crate) unsafe fn zeros<S: Simd, const M: usize>() -> Sums<S::V, M> {
+    // SAFETY: the caller's promise.
+    unsafe { [[S::splat(0.0); 4]; M] }
+}
+
+/// `sums[m][first + c] += Σₖ a[m, k] · w[k, c]` for `c < columns`.
+///
+/// * `a`  row `m` at `a + m · stride`, `k` numbers
+/// * `w`  packed `[k, columns, BLOCK]`, already at the wanted lane
+///
+/// # Safety
+/// The processor has the instruction set of `S`, and both matrices are as large as said.
+#[inline(always)]
+pub(crate) unsafe fn multiply<S: Simd, const M: usize>(
+    sums: &mut Sums<S::V, M>,
+    (first, columns): (usize, usize),
+    (a, stride): (*const f32, usize),
+    w: *const f32,
+    k: usize,
+) {
+    let mut w = w;
+    for k in 0..k {
+        // SAFETY: row k of w has `columns` blocks, row m of a more than k numbers; w ends at most one row past.
+        unsafe {
+            let weights = row::<S>(w, columns);
+            for (m, sums) in sums.iter_mut().enumerate() {
+                let x = S::splat(*a.add(m * stride + k));
+                for (c, weight) in weights.iter().enumerate() {
+                    if c < columns {
+                        sums[first + c] = S::fma(x, *weight, sums[first + c]);
+                    }
+                }
+            }
+            w = w.add(columns * BLOCK);
+        }
+    }
+}
+
+/// The first `columns` vectors of a packed row, one a block.
+#[inline(always)]
+unsafe fn row<S: Simd>(from: *const f32, columns: usize) -> [S::V; 4] {
+    // SAFETY: the caller has that many blocks there; past them the first is read again, and not used.
+    unsafe { [0, 1, 2, 3].map(|c| S::load(from.add(if c < columns { c * BLOCK } else { 0 }))) }
+}
+
+/// Rows that lie `inner` apart within a group and `outer` apart between groups: batch within time.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    pub(crate) start: *const f32,
+    pub(crate) inner: usize,
+    pub(crate) outer: isize,
+}
+
+/// `sums[m][c] += Σ a[row, m] · d[row, c]` over all rows of all groups, for `c < columns`: a piece of a
+/// weight gradient.
+///
+/// # Safety
+/// The processor has the instruction set of `S`; each row of `a` has `M` numbers, of `d` `columns` blocks.
+#[inline(always)]
+pub(crate) unsafe fn accumulate<S: Simd, const M: usize>(
+    sums: &mut Sums<S::V, M>,
+    columns: usize,
+    a: Rows,
+    d: Rows,
+    (groups, rows): (usize, usize),
+) {
+    for group in 0..groups as isize {
+        // SAFETY: rows lie where `Rows` says.
+        let (mut from, mut delta) = unsafe { (a.start.offset(group * a.outer), d.start.offset(group * d.outer)) };
+        for _ in 0..rows {
+            // SAFETY: a row of d has `columns` blocks, a row of a has M numbers.
+            unsafe {
+                let deltas = row::<S>(delta, columns);
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    let x = S::splat(*from.add(m));
+                    for (c, delta) in deltas.iter().enumerate() {
+                        if c < columns {
+                            sums[c] = S::fma(x, *delta, sums[c]);
+                        }
+                    }
+                }
+            }
+            from = from.wrapping_add(a.inner);
+            delta = delta.wrapping_add(d.inner);
+        }
+    }
+}
+
+/// Reads the first `columns` blocks of `M` rows, `stride` apart, as sums.
+///
+/// # Safety
+/// The processor has the instruction set of `S`, and the rows are there.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd, const M: usize>(from: *const f32, stride: usize, columns: usize) -> Sums<S::V, M> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = zeros::<S, M>();
+        for (m, sums) in sums.iter_mut().enumerate() {
+            for (c, sum) in sums.iter_mut().enumerate() {
+                if c < columns {
+                    *sum = S::load(from.add(m * stride + c * BLOCK));
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Writes what [`load`] reads.
+///
+/// # Safety
+/// As [`load`].
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, const M: usize>(
+    sums: &Sums<S::V, M>,
+    to: *mut f32,
+    stride: usize,
+    columns: usize,
+) {
+    for (m, sums) in sums.iter().enumerate() {
+        for (c, sum) in sums.iter().enumerate() {
+            if c < columns {
+                // SAFETY: the caller's promise.
+                unsafe { S::store(to.add(m * stride + c * BLOCK), *sum) };
+            }
+        }
+    }
+}
+
+/// Splits `rows` into tiles of at most `most`, as even as can be: `(start, height)`.
+///
+/// An iterator and no callback: a closure would compile without the instruction set around it.
+#[inline(always)]
+pub(crate) fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(most);
+    (0..count).map(move |idx| {
+        let start = idx * rows / count;
+        (start, (idx + 1) * rows / count - start)
+    })
+}
+
+/// Calls `$f` with the tile height as a constant.
+macro_rules! with_height {
+    ($rows:expr, $m:ident => $call:expr) => {
+        match $rows {
+            1 => { const $m: usize = 1; $call }
+            2 => { const $m: usize = 2; $call }
+            3 => { const $m: usize = 3; $call }
+            4 => { const $m: usize = 4; $call }
+            5 => { const $m: usize = 5; $call }
+            6 => { const $m: usize = 6; $call }
+            rows => unreachable!("no instruction set has tiles of {rows} rows"),
+        }
+    };
+}
+pub(crate) use with_height;
