@@ -131,17 +131,7 @@ impl Layer {
 
         let state = asked.hidden.is_some();
         let by_input = asked.input.as_deref_mut();
-        let sweep = Sweep::<C> {
-            layer: *self,
-            input,
-            tape,
-            output,
-            by_input,
-            state,
-            scratch,
-            ring,
-            cell: PhantomData,
-        };
+        let sweep = Sweep::<C> { layer: *self, input, tape, output, by_input, state, scratch, ring, cell: PhantomData };
         run(self.isa, sweep);
 
         unpack_gates(&scratch.weight_ih, C::INPUT_GATES, hidden, self.input, gradients.weight_ih);

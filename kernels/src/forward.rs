@@ -156,6 +156,8 @@ impl State {
     #[inline(always)]
     pub(crate) unsafe fn at<C: Recurrence>(self, unit: usize) -> Self {
         // SAFETY: the caller's promise; without a cell its pointer is never read.
-        unsafe { Self { hidden: self.hidden.add(unit), cell: if C::HAS_CELL { self.cell.add(unit) } else { self.cell } } }
+        unsafe {
+            Self { hidden: self.hidden.add(unit), cell: if C::HAS_CELL { self.cell.add(unit) } else { self.cell } }
+        }
     }
 }

@@ -87,7 +87,8 @@ impl<'a> Sequence<'a> {
         assert!(last <= self.data.len(), "a sequence of {batch} × {time} × {width} needs {last} numbers");
     }
 
-    pub(crate) fn row(&self, batch: usize, time: usize, width: usize) -> &'a [f32] {
+    /// The first `width` numbers of a row.
+    pub fn row(&self, batch: usize, time: usize, width: usize) -> &'a [f32] {
         &self.data[batch * self.batch_stride + time * self.time_stride..][..width]
     }
 }

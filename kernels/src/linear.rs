@@ -61,7 +61,8 @@ impl Linear {
         }
         let mut panels = Vec::new();
         pack_panels(x, self.inputs, (0..rows).map(Some), &mut panels);
-        let outer = Outer { dy, outputs: self.outputs, panels: &panels, inputs: self.inputs, rows, to: gradients.weight };
+        let outer =
+            Outer { dy, outputs: self.outputs, panels: &panels, inputs: self.inputs, rows, to: gradients.weight };
         run(self.isa, outer);
         if let Some(to) = gradients.input {
             assert_eq!(to.len(), x.len(), "gradient by the input");

@@ -126,12 +126,7 @@ pub(crate) unsafe fn load<S: Simd, const M: usize>(from: *const f32, stride: usi
 /// # Safety
 /// As [`load`].
 #[inline(always)]
-pub(crate) unsafe fn store<S: Simd, const M: usize>(
-    sums: &Sums<S::V, M>,
-    to: *mut f32,
-    stride: usize,
-    columns: usize,
-) {
+pub(crate) unsafe fn store<S: Simd, const M: usize>(sums: &Sums<S::V, M>, to: *mut f32, stride: usize, columns: usize) {
     for (m, sums) in sums.iter().enumerate() {
         for (c, sum) in sums.iter().enumerate() {
             if c < columns {
@@ -158,12 +153,30 @@ pub(crate) fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, us
 macro_rules! with_height {
     ($rows:expr, $m:ident => $call:expr) => {
         match $rows {
-            1 => { const $m: usize = 1; $call }
-            2 => { const $m: usize = 2; $call }
-            3 => { const $m: usize = 3; $call }
-            4 => { const $m: usize = 4; $call }
-            5 => { const $m: usize = 5; $call }
-            6 => { const $m: usize = 6; $call }
+            1 => {
+                const $m: usize = 1;
+                $call
+            }
+            2 => {
+                const $m: usize = 2;
+                $call
+            }
+            3 => {
+                const $m: usize = 3;
+                $call
+            }
+            4 => {
+                const $m: usize = 4;
+                $call
+            }
+            5 => {
+                const $m: usize = 5;
+                $call
+            }
+            6 => {
+                const $m: usize = 6;
+                $call
+            }
             rows => unreachable!("no instruction set has tiles of {rows} rows"),
         }
     };

@@ -76,7 +76,8 @@ impl Case {
                 for unit in 0..hidden {
                     let row = |gate: usize| gate * hidden + unit;
                     let from_input = |gate| dot(&weight_ih[row(gate) * input..][..input], x) + bias_ih[row(gate)];
-                    let from_hidden = |gate| dot(&weight_hh[row(gate) * hidden..][..hidden], &before) + bias_hh[row(gate)];
+                    let from_hidden =
+                        |gate| dot(&weight_hh[row(gate) * hidden..][..hidden], &before) + bias_hh[row(gate)];
                     let sum = |gate| from_input(gate) + from_hidden(gate);
                     let at = b * hidden + unit;
                     h[at] = match cell {

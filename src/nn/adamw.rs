@@ -2,7 +2,9 @@
 
 use super::parameters::Parameters;
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result};
+use candlecast_kernels::{AdamWStep, Isa, norm};
+use std::cell::{Cell, RefCell};
 
 /// How the optimizer steps; the defaults are PyTorch's, with clipping at norm 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,32 +56,63 @@ impl AdamW {
         let Some(gradient) = gradients.get(parameters.flat()) else {
             candle_core::bail!("the loss does not depend on the parameters");
         };
-        let gradient = gradient.to_vec1::<f32>()?;
-        let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-        if !norm.is_finite() {
-            return Ok(norm);
+        let gradient = gradient.contiguous()?;
+        if parameters.flat().device().is_cpu() {
+            let update = Update { optimizer: RefCell::new(self), learning_rate, norm: Cell::new(0.0) };
+            parameters.flat().inplace_op2(&gradient, &update)?;
+            return Ok(update.norm.get());
         }
         let mut numbers = parameters.to_vec()?;
-        self.update(&mut numbers, &gradient, norm, learning_rate);
-        parameters.flat().set(&Tensor::from_vec(numbers, gradient.len(), parameters.flat().device())?)?;
+        let norm = self.update(&mut numbers, &gradient.to_vec1()?, learning_rate);
+        parameters.set(&numbers)?;
         Ok(norm)
     }
 
-    fn update(&mut self, numbers: &mut [f32], gradient: &[f32], norm: f64, learning_rate: f64) {
+    fn update(&mut self, numbers: &mut [f32], gradient: &[f32], learning_rate: f64) -> f64 {
+        let isa = Isa::best();
+        let norm = norm(isa, gradient);
+        if !norm.is_finite() {
+            return norm;
+        }
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
         self.steps += 1;
-        let scale = clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0)) as f32;
         let steps = f64::from(self.steps);
-        let rate = (learning_rate / (1.0 - beta1.powf(steps))) as f32;
-        let correction = ((1.0 - beta2.powf(steps)).sqrt().recip()) as f32;
-        let (keep, epsilon) = ((1.0 - learning_rate * weight_decay) as f32, epsilon as f32);
-        let (b1, b2) = (beta1 as f32, beta2 as f32);
-        let moments = self.mean.iter_mut().zip(&mut self.square);
-        for ((number, g), (mean, square)) in numbers.iter_mut().zip(gradient).zip(moments) {
-            let g = g * scale;
-            *mean += (1.0 - b1) * (g - *mean);
-            *square = b2 * *square + (1.0 - b2) * g * g;
-            *number = *number * keep - rate * *mean / (square.sqrt() * correction + epsilon);
-        }
+        let step = AdamWStep {
+            scale: clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0)) as f32,
+            betas: (beta1 as f32, beta2 as f32),
+            complements: ((1.0 - beta1) as f32, (1.0 - beta2) as f32),
+            keep: (1.0 - learning_rate * weight_decay) as f32,
+            rate: (learning_rate / (1.0 - beta1.powf(steps))) as f32,
+            correction: (1.0 - beta2.powf(steps)).sqrt().recip() as f32,
+            epsilon: epsilon as f32,
+        };
+        step.apply(isa, numbers, gradient, &mut self.mean, &mut self.square);
+        norm
+    }
+}
+
+/// The update as an in-place operation on the parameters' own memory.
+struct Update<'a> {
+    optimizer: RefCell<&'a mut AdamW>,
+    learning_rate: f64,
+    norm: Cell<f64>,
+}
+
+impl InplaceOp2 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn cpu_fwd(&self, flat: &mut CpuStorage, layout: &Layout, by: &CpuStorage, by_layout: &Layout) -> Result<()> {
+        let (CpuStorage::F32(flat), Some((start, end))) = (flat, layout.contiguous_offsets()) else {
+            candle_core::bail!("parameters are one stretch of 32-bit floats");
+        };
+        let Some((from, to)) = by_layout.contiguous_offsets() else {
+            candle_core::bail!("the gradient is one stretch");
+        };
+        let gradient = &by.as_slice::<f32>()?[from..to];
+        let norm = self.optimizer.borrow_mut().update(&mut flat[start..end], gradient, self.learning_rate);
+        self.norm.set(norm);
+        Ok(())
     }
 }

@@ -15,16 +15,21 @@
 //! let parameters = Parameters::init(layout, &mut seeded(7), &Device::Cpu)?;
 //!
 //! let windows = Tensor::zeros((32, 20, 4), candle_core::DType::F32, &Device::Cpu)?; // [batch, time, input]
-//! let output = recurrent.forward(&parameters, &windows, None, None)?;
-//! let forecast = head.forward(&parameters, output.state.last_hidden())?; // [batch, 3]
+//! let state = recurrent.encode(&parameters, &windows, None, None)?;
+//! let forecast = head.forward(&parameters, state.last_hidden())?; // [batch, 3]
 //! # assert_eq!(forecast.dims(), [32, 3]);
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! On the CPU a layer over a sequence is one fused operation (`fused`, on `candlecast-kernels`); on CUDA
+//! and Metal Candle's own operations serve, step by step (`step_form`).
+//!
 //! Absent on purpose: data, losses, the training loop (those are `train`'s), and any clock or thread.
 
 pub mod adamw;
+pub mod frozen;
+mod fused;
 pub mod init;
 pub mod linear;
 pub mod parameters;
@@ -32,6 +37,7 @@ pub mod recurrent;
 mod step_form;
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use frozen::{Carried, Frozen};
 pub use init::{Generator, seeded};
 pub use linear::Linear;
 pub use parameters::{ParameterLayout, Parameters, ParametersError};

@@ -40,6 +40,10 @@ impl Slot {
     pub(super) fn len(&self) -> usize {
         self.shape.iter().product()
     }
+
+    pub(super) fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.len()
+    }
 }
 
 impl ParameterLayout {
@@ -172,6 +176,11 @@ impl Parameters {
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
         let entry = self.layout.entries.iter().find(|entry| entry.name == name);
         entry.map(|entry| self.view(entry.start, &entry.shape)).transpose()
+    }
+
+    /// Whether the kernels can work on these numbers; else Candle's own operations do.
+    pub(super) fn on_cpu(&self) -> bool {
+        self.flat.device().is_cpu()
     }
 
     pub(super) fn slot(&self, slot: &Slot) -> Result<Tensor> {

@@ -1,10 +1,13 @@
 //! LSTM, GRU and vanilla RNN, stacked, with PyTorch's names, layouts and equations.
 
+use super::fused::{FusedLayer, Pool, Want, kernel_layer};
 use super::init::{Generator, dropout_mask};
 use super::parameters::{ParameterLayout, Parameters, Slot};
 use super::step_form;
 use candle_core::{Result, Tensor};
+use candlecast_kernels as kernels;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Which recurrence a layer runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +102,7 @@ pub struct Output {
 pub struct Recurrent {
     config: RecurrentConfig,
     layers: Vec<LayerSlots>,
+    pool: Arc<Pool>,
 }
 
 /// One layer's tensors, with `G` gates: `weight_ih` `[G·hidden, input]`, `weight_hh` `[G·hidden, hidden]`, biases `[G·hidden]`.
@@ -108,6 +112,18 @@ pub(super) struct LayerSlots {
     pub(super) weight_hh: Slot,
     pub(super) bias_ih: Slot,
     pub(super) bias_hh: Slot,
+}
+
+impl LayerSlots {
+    /// The tensors' stretches of the flat buffer.
+    pub(super) fn weights<'a>(&self, flat: &'a [f32]) -> kernels::Weights<'a> {
+        kernels::Weights {
+            weight_ih: &flat[self.weight_ih.range()],
+            weight_hh: &flat[self.weight_hh.range()],
+            bias_ih: &flat[self.bias_ih.range()],
+            bias_hh: &flat[self.bias_hh.range()],
+        }
+    }
 }
 
 impl Recurrent {
@@ -126,12 +142,16 @@ impl Recurrent {
                 bias_hh: add("bias_hh", &[rows]),
             }
         });
-        Self { layers: layers.collect(), config }
+        Self { layers: layers.collect(), config, pool: Arc::default() }
     }
 
     /// The shape.
     pub fn config(&self) -> &RecurrentConfig {
         &self.config
+    }
+
+    pub(super) fn slots(&self) -> &[LayerSlots] {
+        &self.layers
     }
 
     /// The state before the first step: zeros.
@@ -157,32 +177,123 @@ impl Recurrent {
         parameters: &Parameters,
         input: &Tensor,
         state: Option<&State>,
-        mut dropout: Option<&mut Generator>,
+        dropout: Option<&mut Generator>,
     ) -> Result<Output> {
-        let (batch, _time, _input) = input.dims3()?;
-        let zeros;
-        let state = match state {
-            Some(state) => state,
-            None => {
-                zeros = self.zero_state(parameters, batch)?;
-                &zeros
-            }
-        };
+        let (sequence, state) = self.run(parameters, input, state, dropout, Want::Sequence)?;
+        Ok(Output { sequence, state })
+    }
+
+    /// As [`forward`](Self::forward), but only the state after the last step: all that a many-to-one
+    /// head reads, and cheaper.
+    ///
+    /// # Errors
+    /// When shapes disagree with the configuration.
+    pub fn encode(
+        &self,
+        parameters: &Parameters,
+        input: &Tensor,
+        state: Option<&State>,
+        dropout: Option<&mut Generator>,
+    ) -> Result<State> {
+        Ok(self.run(parameters, input, state, dropout, Want::Final)?.1)
+    }
+
+    fn run(
+        &self,
+        parameters: &Parameters,
+        input: &Tensor,
+        state: Option<&State>,
+        mut dropout: Option<&mut Generator>,
+        want: Want,
+    ) -> Result<(Tensor, State)> {
         let mut sequence = input.clone();
         let mut layers = Vec::with_capacity(self.layers.len());
-        for (idx, (slots, state)) in self.layers.iter().zip(&state.layers).enumerate() {
+        for (idx, slots) in self.layers.iter().enumerate() {
             if let Some(generator) = dropout.as_deref_mut().filter(|_| idx > 0 && self.config.dropout > 0.0) {
                 sequence = drop_out(&sequence, self.config.dropout, generator)?;
             }
-            let (outputs, after) = step_form::layer(self.config.cell, slots, parameters, &sequence, state)?;
+            let state = state.map(|state| &state.layers[idx]);
+            let want = if idx + 1 == self.layers.len() { want } else { Want::Sequence };
+            let (outputs, after) = if parameters.on_cpu() {
+                self.fused(slots, parameters, &sequence, state, want)?
+            } else {
+                step_form::layer(self.config.cell, slots, parameters, &sequence, state)?
+            };
             sequence = outputs;
             layers.push(after);
         }
-        Ok(Output { sequence, state: State { layers } })
+        Ok((sequence, State { layers }))
+    }
+
+    fn fused(
+        &self,
+        slots: &LayerSlots,
+        parameters: &Parameters,
+        input: &Tensor,
+        state: Option<&LayerState>,
+        want: Want,
+    ) -> Result<(Tensor, LayerState)> {
+        let (batch, time, features) = input.dims3()?;
+        let hidden = self.config.hidden;
+        let layer = kernel_layer(self.config.cell, slots.weight_ih.shape[1], hidden);
+        let op = FusedLayer::new(layer, slots.clone(), want, state.is_some(), self.pool.clone());
+        let rows = if input.stride()[2] == 1 || features == 1 { input.clone() } else { input.contiguous()? };
+        let packed = match state {
+            Some(LayerState { hidden, cell: Some(cell) }) => Tensor::stack(&[hidden, cell], 0)?,
+            Some(LayerState { hidden, cell: None }) => hidden.unsqueeze(0)?.contiguous()?,
+            None => parameters.flat().as_tensor().clone(), // not read
+        };
+        let output = rows.apply_op3(&packed, parameters.flat(), op)?;
+        let part = |from: usize, len: usize| output.narrow(0, from, len);
+        let has_cell = self.config.cell == Cell::Lstm;
+        if want == Want::Final {
+            let cell = has_cell.then(|| part(1, 1)?.squeeze(0)).transpose()?;
+            let hidden = part(0, 1)?.squeeze(0)?;
+            return Ok((hidden.clone(), LayerState { hidden, cell }));
+        }
+        let (outputs, size) = (batch * time * hidden, batch * hidden);
+        let sequence = part(0, outputs)?.reshape((batch, time, hidden))?;
+        let cell = has_cell.then(|| part(outputs + size, size)?.reshape((batch, hidden))).transpose()?;
+        Ok((sequence, LayerState { hidden: part(outputs, size)?.reshape((batch, hidden))?, cell }))
     }
 }
 
 fn drop_out(sequence: &Tensor, rate: f64, generator: &mut Generator) -> Result<Tensor> {
     let mask = dropout_mask(generator, rate, sequence.elem_count());
     sequence * Tensor::from_vec(mask, sequence.shape(), sequence.device())?
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::seeded;
+    use candle_core::Device;
+
+    /// The fused kernels and Candle's own operations agree, forward and backward.
+    #[test]
+    fn step_form_is_the_same_network() {
+        for cell in [Cell::Lstm, Cell::Gru, Cell::Rnn] {
+            let config = RecurrentConfig { cell, input: 5, hidden: 18, layers: 1, dropout: 0.0 };
+            let mut layout = ParameterLayout::default();
+            let recurrent = Recurrent::new(config, &mut layout, "");
+            let parameters = Parameters::init(layout, &mut seeded(4), &Device::Cpu).expect("cpu");
+            let numbers: Vec<f32> = (0..3 * 7 * 5).map(|idx| (idx as f32 * 0.7).sin()).collect();
+            let input = Tensor::from_vec(numbers, (3, 7, 5), &Device::Cpu).expect("cpu");
+            let fused = recurrent.forward(&parameters, &input, None, None).expect("fused");
+            let (sequence, state) =
+                step_form::layer(cell, &recurrent.layers[0], &parameters, &input, None).expect("steps");
+            let by_step = Output { sequence, state: State { layers: vec![state] } };
+            let both = [fused, by_step].map(|output| {
+                let last = output.state.layers[0].cell.as_ref().unwrap_or(output.state.last_hidden());
+                let loss = (output.sequence.sqr().expect("f32").sum_all().expect("sum") + last.sum_all().expect("sum"))
+                    .expect("scalars");
+                let gradients = loss.backward().expect("backward");
+                let flat = gradients.get(parameters.flat()).expect("reached").to_vec1::<f32>().expect("f32");
+                (output.sequence.flatten_all().expect("view").to_vec1::<f32>().expect("f32"), flat)
+            });
+            let [(fused, fused_slope), (steps, steps_slope)] = &both;
+            let worst = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst(fused, steps) < 1e-6, "{cell:?}");
+            assert!(worst(fused_slope, steps_slope) < 2e-5, "{cell:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub(super) fn layer(
     slots: &LayerSlots,
     parameters: &Parameters,
     input: &Tensor,
-    state: &LayerState,
+    state: Option<&LayerState>,
 ) -> Result<(Tensor, LayerState)> {
     let (batch, time, features) = input.dims3()?;
     let weight_ih = parameters.slot(&slots.weight_ih)?;
@@ -23,7 +23,11 @@ pub(super) fn layer(
     let recurrent = parameters.slot(&slots.weight_hh)?.t()?; // [hidden, gates·hidden]
     let bias_hh = parameters.slot(&slots.bias_hh)?;
 
-    let mut state = state.clone();
+    let zeros = || Tensor::zeros((batch, bias_hh.elem_count() / cell.gates()), input.dtype(), input.device());
+    let mut state = match state {
+        Some(state) => state.clone(),
+        None => LayerState { hidden: zeros()?, cell: (cell == Cell::Lstm).then(zeros).transpose()? },
+    };
     let mut outputs = Vec::with_capacity(time);
     for t in 0..time {
         let from_input = projected.narrow(1, t, 1)?.squeeze(1)?; // [batch, gates·hidden]

@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod nn;
 mod config;
 mod forecast;
 mod http;
