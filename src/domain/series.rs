@@ -135,6 +135,12 @@ impl Series {
         self.bars.last()
     }
 
+    /// The bars at some positions; those past the end are left out.
+    pub fn slice(&self, bars: std::ops::Range<usize>) -> Self {
+        let end = bars.end.min(self.bars.len());
+        Self { interval: self.interval, bars: self.bars[bars.start.min(end)..end].to_vec() }
+    }
+
     /// The bars up to and including a time: what a forecast made then could see.
     pub fn up_to(&self, cutoff: BarTime) -> Self {
         let n_bars = self.bars.partition_point(|bar| bar.at() <= cutoff);
@@ -165,6 +171,8 @@ mod tests {
         assert_eq!(series.up_to(bar(3).at()).len(), 2);
         assert_eq!(series.up_to(bar(4).at()).len(), 3);
         assert!(series.up_to(bar(0).at()).is_empty());
+        assert_eq!((series.slice(1..3).bars(), series.slice(2..9).len()), (&series.bars()[1..], 1));
+        assert!(series.slice(7..9).is_empty());
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub mod baseline;
 mod scores;
 mod verdict;
 mod promotion;
+pub mod backtest;
 
+pub use backtest::{Backtest, BacktestReport, backtest};
 pub use baseline::{Baseline, FittedBaseline};
 pub use forecaster::{EvaluateError, Forecaster, Method, Network};
 pub use promotion::{Promotion, PromotionRule, decide};
