@@ -18,6 +18,7 @@ pub(super) fn of_variable(name: &str) -> Option<String> {
     match name {
         "DATABASE_URL" => return Some("database.url".to_owned()),
         "CANDLECAST_LISTEN" => return Some("http.listen".to_owned()),
+        "CANDLECAST_BOOTSTRAP_KEY" => return Some("auth.bootstrap_key".to_owned()),
         "CANDLECAST_LOG" => return Some("log.filter".to_owned()),
         // Read by the command line and by our tests.
         "CANDLECAST_CONFIG" => return None,

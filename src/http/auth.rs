@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::error::Problem;
+use crate::app::App;
 use crate::config::Settings;
 use crate::store::{Scope, Store, StoreError};
 
@@ -42,6 +43,22 @@ pub fn new_key() -> NewKey {
 /// A key has more randomness than can be guessed, so a plain hash keeps it: nothing to slow down.
 fn hash(key: &str) -> String {
     blake3::hash(key.as_bytes()).to_hex().to_string()
+}
+
+/// Keeps the key of `auth.bootstrap_key`, so that a fresh deployment has one to begin with.
+pub(super) async fn bootstrap(app: &App) -> Result<(), StoreError> {
+    let key = &app.settings.auth.bootstrap_key;
+    if key.is_empty() {
+        return Ok(());
+    }
+    let hash = hash(key);
+    // Known again by its id even after it was revoked: then it stays so, although the setting is still there.
+    let id = format!("boot{}", &hash[..8]);
+    if !app.store.keys().await?.iter().any(|key| key.id == id) {
+        app.store.add_key(&id, "bootstrap", &hash, Scope::Admin).await?;
+        tracing::info!("the bootstrap key was kept; make others with it and revoke it");
+    }
+    Ok(())
 }
 
 /// The keys in force, as far as they were asked for.

@@ -11,8 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::forecast::ForecastError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
+use crate::train::ConfigError;
 
 /// Each code with its status and what it means; `/docs/problems` shows this table.
 pub(super) const CODES: &[(&str, u16, &str)] = &[
@@ -32,11 +34,20 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("unknown_version", 404, "The ticker has no such model version."),
     ("method_not_allowed", 405, "The path exists, the method does not; `Allow` names those that do."),
     ("body_timeout", 408, "The body came too slowly."),
+    ("no_model_yet", 409, "Nothing was trained for this ticker yet; `job` is the training, where one is queued."),
+    ("model_expired", 409, "The champion is older than the policy allows; `allow_stale=true` asks it all the same."),
     ("job_finished", 409, "The job has ended; nothing is left to cancel."),
     ("conflict", 409, "Somebody else changed it at the same moment; look again, then repeat."),
     ("body_too_large", 413, "The body is above the cap of `/v1/limits`."),
     ("unsupported_media_type", 415, "The content type is not one that this path reads."),
     ("bad_field", 422, "A field of the body is unknown, missing or of the wrong kind."),
+    ("bad_config", 422, "A field of the training config is outside of what it can be here; `max` says the cap."),
+    ("too_few_bars", 422, "There are fewer bars than this needs."),
+    ("horizon_beyond_model", 422, "The model was trained for fewer sessions ahead."),
+    ("nothing_before", 422, "No bar stands at or before the cutoff."),
+    ("bad_level", 422, "A level or quantile is not a fraction between 0 and 1."),
+    ("bad_bar", 422, "A bar of the window is no bar; `bar` is its position, `column` the field at fault."),
+    ("unknown_model", 422, "The model is neither `champion`, a version, nor a baseline."),
     ("bad_policy", 422, "The retraining policy contradicts itself."),
     ("unknown_calendar", 422, "The calendar is no MIC, `24/7` or `weekdays`."),
     ("out_of_range", 422, "A number is outside of what this server grants; `min` and `max` say what it does."),
@@ -133,6 +144,11 @@ impl Problem {
         self.code
     }
 
+    /// What is wrong, as a sentence.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The answer's body, once the request's id is known.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let body = ProblemBody {
@@ -177,6 +193,42 @@ impl From<RegistryError> for Problem {
             }
             RegistryError::Raced { .. } => Self::new("conflict", format!("{error}.")),
             RegistryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ForecastError> for Problem {
+    fn from(error: ForecastError) -> Self {
+        let text = format!("{error}.");
+        let say = |code| Self::new(code, &text);
+        match error {
+            ForecastError::UnknownTicker { ticker } => say("unknown_ticker").with("ticker", ticker.as_str()),
+            ForecastError::NoModelYet { ticker } => say("no_model_yet").with("ticker", ticker.as_str()),
+            ForecastError::UnknownVersion { version, .. } => say("unknown_version").with("version", version),
+            ForecastError::ModelExpired { age_bars, limit, .. } => {
+                say("model_expired").with("age_bars", age_bars).with("max", limit)
+            }
+            ForecastError::HorizonBeyondModel { asked, trained } => {
+                say("horizon_beyond_model").with("asked", asked).with("max", trained)
+            }
+            ForecastError::TooFewBars { needed, have, .. } => {
+                say("too_few_bars").with("needed", needed).with("have", have)
+            }
+            ForecastError::NothingBefore { .. } => say("nothing_before"),
+            ForecastError::Model { .. } => Self::internal(&text),
+            ForecastError::Registry(error) => error.into(),
+            ForecastError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConfigError> for Problem {
+    fn from(error: ConfigError) -> Self {
+        let problem = Self::new("bad_config", format!("{error}.")).with("field", error.field());
+        match error {
+            ConfigError::Count { max, .. } => problem.with("max", max),
+            ConfigError::Range { min, max, .. } => problem.with("min", min).with("max", max),
+            ConfigError::Levels => problem,
         }
     }
 }

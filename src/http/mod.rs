@@ -11,9 +11,11 @@ mod auth;
 mod docs;
 mod error;
 mod extract;
+mod forecasts;
 mod guard;
 mod jobs;
 mod metrics;
+mod models;
 mod observe;
 mod routes;
 mod server;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Settings;
+use crate::forecast::Forecaster;
 use crate::store::StoreError;
 pub use auth::{NewKey, new_key};
 pub use routes::{openapi, router};
@@ -43,6 +46,8 @@ struct Shared {
     stop: CancellationToken,
     keys: auth::Keys,
     event_streams: Arc<Semaphore>,
+    forecaster: Forecaster,
+    forecasts: forecasts::ForecastCache,
 }
 
 impl Api {
@@ -52,6 +57,8 @@ impl Api {
         Self(Arc::new(Shared {
             keys: auth::Keys::new(&app.settings),
             event_streams: Arc::new(Semaphore::new(http.max_event_streams)),
+            forecaster: Forecaster::new(Arc::clone(&app)),
+            forecasts: forecasts::ForecastCache::new(),
             app,
             stop,
         }))
@@ -105,6 +112,7 @@ impl Server {
     /// When the address is beyond loopback and no API key exists, or it cannot be bound.
     pub async fn bind(app: Arc<App>, stop: CancellationToken) -> Result<Self, ServeError> {
         let address = app.settings.http.listen;
+        auth::bootstrap(&app).await?;
         if !address.ip().is_loopback() && !app.store.has_keys().await? {
             return Err(ServeError::NoKey { address });
         }

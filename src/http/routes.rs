@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::{Api, auth, docs, guard, jobs, metrics, observe, service, tickers};
+use super::{Api, auth, docs, forecasts, guard, jobs, metrics, models, observe, service, tickers};
 
 /// What needs a key where keys exist.
 fn guarded() -> OpenApiRouter<Api> {
@@ -21,6 +21,12 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::get_jobs))
         .routes(routes!(jobs::get_job, jobs::delete_job))
         .routes(routes!(jobs::get_job_events))
+        .routes(routes!(models::post_model, models::get_models))
+        .routes(routes!(models::get_model))
+        .routes(routes!(models::get_weights))
+        .routes(routes!(models::post_promotion))
+        .routes(routes!(forecasts::get_forecast))
+        .routes(routes!(forecasts::get_forecasts, forecasts::post_forecast))
         .routes(routes!(service::get_limits))
         .routes(routes!(service::get_version))
         .routes(routes!(metrics::get_metrics))

@@ -14,6 +14,5 @@ mod config;
 mod forecast;
 mod http;
 mod train;
-mod jobs;
 mod store;
 mod support;

@@ -1,5 +1,7 @@
 //! The API from outside: the real router over a temporary store.
 
+mod forecasts;
+
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use candlecast::http::new_key;

@@ -1,0 +1,137 @@
+//! What comes next, for one ticker, for many, and for a window that was never stored.
+
+mod body;
+mod cache;
+mod query;
+mod window;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt;
+
+use super::Api;
+use super::error::{Problem, ProblemBody};
+use super::extract::{Json as JsonIn, Path, Query};
+use super::jobs::JobBody;
+use super::wire::{checked_limit, cut, out_of_range, ticker};
+use crate::domain::Ticker;
+use crate::forecast::{ForecastError, ForecastRequest};
+use crate::store::JobFilter;
+use body::{ForecastBody, ForecastsBody, MissingBody};
+pub(super) use cache::ForecastCache;
+use query::{ForecastQuery, ForecastsQuery};
+use window::WindowBody;
+
+/// The forecast from the newest window of stored bars.
+#[utoipa::path(get, path = "/v1/tickers/{ticker}/forecast", tag = "forecasts",
+    params(("ticker" = String, Path, example = "AAPL"), ForecastQuery), responses(
+    (status = 200, description = "The forecast", body = ForecastBody),
+    (status = 404, description = "No such ticker or version", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "`no_model_yet` (with the job) or `model_expired`", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 422, description = "A horizon, level or cutoff that cannot be, or too few bars", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_forecast(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(raw): RawQuery,
+    Query(query): Query<ForecastQuery>,
+) -> Result<Response, Problem> {
+    let ticker = ticker(&name)?;
+    let revision = api.app().revision(&ticker);
+    let raw = raw.unwrap_or_default();
+    if let Some(bytes) = api.0.forecasts.get(&ticker, &raw, revision).await {
+        return Ok(json(bytes));
+    }
+    let request = query.request(&api.settings().limits.query)?;
+    let body = one(&api, &ticker, &request).await?;
+    let bytes = Bytes::from(serde_json::to_vec(&body).map_err(Problem::internal)?);
+    // The revision was read before the forecast was made: the answer is at least as new as its tag says.
+    api.0.forecasts.put(ticker, raw, revision, bytes.clone()).await;
+    Ok(json(bytes))
+}
+
+/// Forecasts of many tickers: those named, or all by name, a page at a time. Those that have none are told apart.
+#[utoipa::path(get, path = "/v1/forecasts", tag = "forecasts", params(ForecastsQuery), responses(
+    (status = 200, description = "A page of forecasts", body = ForecastsBody),
+    (status = 422, description = "A limit, horizon or level that cannot be", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_forecasts(
+    State(api): State<Api>,
+    Query(query): Query<ForecastsQuery>,
+) -> Result<Json<ForecastsBody>, Problem> {
+    let limits = &api.settings().limits.query;
+    let page = checked_limit(query.limit, limits.default_page, limits.max_forecasts)?;
+    let request = query.request(limits)?;
+    let (tickers, next_cursor) = match query.tickers()? {
+        Some(named) if named.len() > limits.max_forecasts => {
+            return Err(out_of_range("tickers", named.len(), limits.max_forecasts));
+        }
+        Some(named) => (named, None),
+        None => {
+            let cursor = query.cursor.clone().unwrap_or_default();
+            let records = api.app().store.tickers("", &cursor, page as u32 + 1).await?;
+            cut(records.into_iter().map(|record| record.ticker).collect(), page, Ticker::to_string)
+        }
+    };
+    let (asking, asked) = (&api, &request);
+    let made: Vec<_> = futures::stream::iter(tickers)
+        .map(|ticker| async move {
+            let made = one(asking, &ticker, asked).await;
+            (ticker, made)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut body = ForecastsBody { forecasts: Vec::new(), missing: Vec::new(), next_cursor };
+    for (ticker, made) in made {
+        match made {
+            Ok(forecast) => body.forecasts.push(forecast),
+            Err(problem) => body.missing.push(MissingBody::new(&ticker, &problem)),
+        }
+    }
+    Ok(Json(body))
+}
+
+/// How many tickers of one request are forecast at one time: as many as leave room for other requests.
+const AT_ONCE: usize = 4;
+
+/// A forecast from bars that the request brings; nothing is stored.
+#[utoipa::path(post, path = "/v1/forecasts", tag = "forecasts", request_body = WindowBody, responses(
+    (status = 200, description = "The forecast", body = ForecastBody),
+    (status = 404, description = "No such ticker or version", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "`no_model_yet` or `model_expired`", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 422, description = "A bar, horizon or level that cannot be", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn post_forecast(
+    State(api): State<Api>,
+    JsonIn(body): JsonIn<WindowBody>,
+) -> Result<Json<ForecastBody>, Problem> {
+    let limits = &api.settings().limits.query;
+    let request = body.request(limits)?;
+    let series = body.series(limits)?;
+    let ticker = ticker(&body.ticker)?;
+    Ok(Json(api.0.forecaster.forecast_window(&ticker, series, &request).await?.into()))
+}
+
+async fn one(api: &Api, ticker: &Ticker, request: &ForecastRequest) -> Result<ForecastBody, Problem> {
+    match api.0.forecaster.forecast(ticker, request).await {
+        Ok(forecast) => Ok(forecast.into()),
+        Err(error @ ForecastError::NoModelYet { .. }) => {
+            let filter = JobFilter { ticker: Some(ticker.clone()), ..JobFilter::default() };
+            let job = api.app().store.jobs(&filter, 1).await?.pop().map(JobBody::from);
+            let job = serde_json::to_value(job).map_err(Problem::internal)?;
+            Err(Problem::from(error).with("job", job))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn json(bytes: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+}
