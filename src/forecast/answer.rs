@@ -2,7 +2,7 @@
 
 use super::ForecastStep;
 use crate::domain::{Calendar, Ticker};
-use crate::evaluate::Baseline;
+use crate::evaluate::{Baseline, Skill};
 use crate::train::Cell;
 
 /// A forecast, as of one bar.
@@ -24,6 +24,8 @@ pub struct Forecast {
     pub in_sample: bool,
     /// One entry a session ahead.
     pub steps: Vec<ForecastStep>,
+    /// What this ticker's live forecasts were worth; `None` while too few have come true.
+    pub skill: Option<Skill>,
     /// What a reader should know before believing it.
     pub warnings: Vec<ForecastWarning>,
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod distributions;
 mod error;
+mod ledger;
 mod request;
 mod snapshot;
 pub mod steps;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use answer::{Forecast, ForecastWarning, ModelUsed, VersionUsed};
 pub use error::ForecastError;
+pub use ledger::ScoredEntry;
 pub use request::{ForecastRequest, ModelChoice};
 pub use steps::{ForecastStep, PriceInterval, PriceQuantile};
 
@@ -23,7 +25,7 @@ use crate::app::App;
 use crate::domain::{Bar, BarTime, Calendar, Series, Ticker};
 use crate::evaluate::Baseline;
 use crate::registry::{LoadedModel, Policy, RegistryError};
-use crate::store::TickerRecord;
+use crate::store::{LedgerFilter, TickerRecord};
 use snapshot::{Snapshot, Snapshots, newest_bars};
 use steps::{Origin, Shown, StepReturns};
 
@@ -58,7 +60,7 @@ impl Forecaster {
             ticker: ticker.clone(),
             as_of: request.as_of.map(|at| record.interval.label(at)).unwrap_or_default(),
         })?;
-        let mut forecast = answer(&chosen, series, request, &record.calendar).await?;
+        let (mut forecast, returns) = answer(&chosen, series, request, &record.calendar).await?;
         forecast.ticker = Some(ticker.clone());
         forecast.data_version = Some(record.data_version);
         if let ModelUsed::Version(version) = &mut forecast.model {
@@ -67,8 +69,27 @@ impl Forecaster {
                 _ => self.age_bars(record, &chosen, last.at()).await?,
             };
             forecast.warnings.extend(age_warning(&policy_of(record), version.age_bars));
+            forecast.skill = ledger::track_record(&self.app.store, record, &request.levels).await?;
         }
+        // Kept before it is answered: a track record that misses what was said is none.
+        let entries = ledger::entries(&forecast, &returns, last.at(), request.as_of.is_none());
+        self.app.store.add_to_ledger(record.id, &entries).await?;
         Ok(forecast)
+    }
+
+    /// The forecasts served of a ticker, each beside what came true.
+    ///
+    /// # Errors
+    /// When there is no such ticker.
+    pub async fn ledger(
+        &self,
+        ticker: &Ticker,
+        filter: &LedgerFilter,
+    ) -> Result<(TickerRecord, Vec<ScoredEntry>), ForecastError> {
+        let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
+        let record = self.app.store.ticker(ticker).await?.ok_or_else(unknown)?;
+        let scored = ledger::scored(&self.app.store, &record, filter).await?;
+        Ok((record, scored))
     }
 
     /// A forecast from bars that the service never saw, by a ticker's model; nothing is stored.
@@ -83,7 +104,7 @@ impl Forecaster {
     ) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let chosen = self.choose(&snapshot, request).await?;
-        answer(&chosen, Arc::new(series), request, &snapshot.record.calendar).await
+        Ok(answer(&chosen, Arc::new(series), request, &snapshot.record.calendar).await?.0)
     }
 
     async fn choose(&self, snapshot: &Snapshot, request: &ForecastRequest) -> Result<Chosen, ForecastError> {
@@ -170,7 +191,7 @@ async fn answer(
     series: Arc<Series>,
     request: &ForecastRequest,
     calendar: &Calendar,
-) -> Result<Forecast, ForecastError> {
+) -> Result<(Forecast, Vec<StepReturns>), ForecastError> {
     let interval = series.interval();
     let nothing = || ForecastError::TooFewBars { needed: 1, have: 0, as_of: "the end".to_owned() };
     let last = *series.last().ok_or_else(nothing)?;
@@ -182,7 +203,7 @@ async fn answer(
         computing.await.map_err(|error| ForecastError::Model { reason: error.to_string() })??;
     let origin = Origin { at: last.at(), last_close: last.close(), interval, calendar };
     let shown = Shown { levels: &request.levels, quantiles: &request.quantiles };
-    Ok(Forecast {
+    let forecast = Forecast {
         ticker: None,
         as_of,
         last_close: last.close(),
@@ -191,8 +212,10 @@ async fn answer(
         model: chosen.used(&series, horizon.steps()),
         in_sample: chosen.has_seen_beyond(&last),
         steps: steps::steps(&returns, &origin, &shown),
+        skill: None,
         warnings: Vec::new(),
-    })
+    };
+    Ok((forecast, returns))
 }
 
 fn policy_of(record: &TickerRecord) -> Policy {

@@ -13,6 +13,7 @@ pub mod bars;
 pub mod error;
 pub mod jobs;
 pub mod keys;
+pub mod ledger;
 pub mod models;
 pub mod tickers;
 
@@ -20,6 +21,7 @@ pub use bars::{BarsOutcome, OnConflict, PutBarsError, SentBars};
 pub use error::StoreError;
 pub use jobs::{JobFilter, JobRecord, JobState, Lease};
 pub use keys::{KeyRecord, Scope};
+pub use ledger::{LedgerEntry, LedgerFilter};
 pub use models::{ModelRecord, NewModel};
 pub use tickers::{PriceBasis, TickerPatch, TickerRecord};
 

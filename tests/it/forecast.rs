@@ -1,9 +1,9 @@
 //! A forecast is the champion's, as of the bars stored, and says what it is worth.
 
-use candlecast::domain::{Horizon, Series};
+use candlecast::domain::{BarTime, Horizon, Series};
 use candlecast::evaluate::Baseline;
 use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice, ModelUsed, VersionUsed};
-use candlecast::store::TickerPatch;
+use candlecast::store::{LedgerFilter, TickerPatch};
 use serde_json::json;
 
 use crate::support::{app, market, publish, put, ticker};
@@ -120,4 +120,48 @@ async fn every_baseline_answers_without_a_model() {
     let har = ForecastRequest { model: ModelChoice::Baseline(Baseline::Har), ..ForecastRequest::default() };
     let refused = forecaster.forecast(&ticker("SHORT"), &har).await;
     assert!(matches!(refused, Err(ForecastError::TooFewBars { have: 20, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_was_served_stays_in_the_ledger_and_becomes_the_track_record() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 460));
+    let first = 420;
+    let up_to = |n_bars: usize| Series::new(all.interval(), all.bars()[..n_bars].to_vec()).unwrap();
+    put(&app, &name, &up_to(first)).await;
+    publish(&app, &name, &up_to(first), true).await;
+    let request = ForecastRequest::default();
+    assert_eq!(forecaster.forecast(&name, &request).await.unwrap().skill, None, "nothing has come true yet");
+
+    // A year's habit in short: a forecast each session, asked for twice, then the bar comes.
+    for n_bars in first + 1..=all.len() {
+        put(&app, &name, &up_to(n_bars)).await;
+        forecaster.forecast(&name, &request).await.unwrap();
+        forecaster.forecast(&name, &request).await.unwrap();
+    }
+    let replay = ForecastRequest { as_of: Some(all.bars()[430].at()), ..request.clone() };
+    forecaster.forecast(&name, &replay).await.unwrap();
+
+    let everything = LedgerFilter {
+        from: BarTime::from_seconds(i64::MIN),
+        to: BarTime::from_seconds(i64::MAX),
+        live_only: false,
+        step: None,
+        limit: 1000,
+    };
+    // A restart is a new forecaster over the same store.
+    let forecaster = Forecaster::new(app.clone());
+    let (_, entries) = forecaster.ledger(&name, &everything).await.unwrap();
+    assert_eq!(entries.len(), 1 + 40 + 1, "each served forecast once, and the replay");
+    assert_eq!(entries.iter().filter(|scored| scored.entry.live).count(), 41);
+    let newest = &entries[0];
+    assert_eq!((newest.entry.as_of, newest.truth), (all.last().unwrap().at(), None), "its bar has not come");
+    let scored = &entries[1];
+    assert_eq!(scored.truth, all.last().copied(), "the bar after its own");
+
+    let skill = forecaster.forecast(&name, &request).await.unwrap().skill.expect("40 forecasts came true");
+    assert_eq!(skill.n, 40);
+    assert_eq!(skill.coverage.len(), 2);
+    assert!(skill.rmse_ratio_to_naive.is_some_and(f64::is_finite));
 }

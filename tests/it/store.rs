@@ -3,7 +3,8 @@
 use candlecast::domain::{BarTime, Calendar, Series, Ticker};
 use candlecast::store::jobs::{Heartbeat, JobEnd};
 use candlecast::store::{
-    JobFilter, JobState, NewModel, OnConflict, PriceBasis, PutBarsError, Scope, SentBars, Store, TickerPatch,
+    JobFilter, JobState, LedgerEntry, LedgerFilter, NewModel, OnConflict, PriceBasis, PutBarsError, Scope, SentBars,
+    Store, TickerPatch,
 };
 use serde_json::json;
 
@@ -260,5 +261,37 @@ fn keys_are_found_by_hash_until_revoked() {
         assert_eq!(store.key_by_hash("hash").await.unwrap(), None);
         assert!(!store.has_keys().await.unwrap());
         assert_eq!(store.keys().await.unwrap().len(), 1, "a revoked key stays listed");
+    });
+}
+
+#[test]
+fn a_served_forecast_is_kept_once_and_read_newest_first() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        let id = store.ticker(&ticker("A")).await.unwrap().expect("there").id;
+        let entry = |day: i64, step: u32, live: bool| LedgerEntry {
+            as_of: BarTime::from_seconds(day * 86_400),
+            step,
+            model: "1".into(),
+            data_version: 1,
+            live,
+            last_close: 100.5,
+            point: 0.001,
+            quantiles: vec![-0.01, 0.0, 0.01],
+            served_at: 0,
+        };
+        let entries = [entry(1, 1, true), entry(1, 2, true), entry(2, 1, false)];
+        store.add_to_ledger(id, &entries).await.unwrap();
+        store.add_to_ledger(id, &entries).await.unwrap();
+        let filter = LedgerFilter { from: ALL.0, to: ALL.1, live_only: false, step: None, limit: 10 };
+        let read = store.ledger(id, &filter).await.unwrap();
+        assert_eq!(
+            read.iter().map(|e| (e.as_of.seconds() / 86_400, e.step)).collect::<Vec<_>>(),
+            [(2, 1), (1, 1), (1, 2)]
+        );
+        assert_eq!((read[0].quantiles.as_slice(), read[0].last_close), ([-0.01, 0.0, 0.01].as_slice(), 100.5));
+        assert!(read[0].served_at > 0, "the database's clock");
+        let live = LedgerFilter { live_only: true, step: Some(1), ..filter };
+        assert_eq!(store.ledger(id, &live).await.unwrap().len(), 1);
     });
 }

@@ -1,0 +1,126 @@
+//! The ledger: every forecast that was served, kept before it was answered.
+
+use sqlx::Row;
+
+use super::db::{on, on_writer};
+use super::tickers::parsed;
+use super::{Store, StoreError};
+use crate::domain::BarTime;
+
+/// One step of a forecast that was served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerEntry {
+    /// The last bar that it saw.
+    pub as_of: BarTime,
+    /// Sessions ahead, from 1.
+    pub step: u32,
+    /// Who forecast: a version's number, or a baseline's name.
+    pub model: String,
+    /// The state of the bars.
+    pub data_version: u64,
+    /// Whether `as_of` was the newest bar when it was served: only then is it a forecast and not a replay.
+    pub live: bool,
+    /// The close of `as_of`.
+    pub last_close: f64,
+    /// The point forecast, log return from that close.
+    pub point: f64,
+    /// Quantiles of that log return at [`SCORE_LEVELS`](crate::evaluate::SCORE_LEVELS).
+    pub quantiles: Vec<f64>,
+    /// ms since 1970 UTC; given by the database.
+    pub served_at: i64,
+}
+
+/// Which entries to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerFilter {
+    /// Forecasts made as of this bar or later.
+    pub from: BarTime,
+    /// Forecasts made as of this bar or earlier.
+    pub to: BarTime,
+    /// Only those that were live.
+    pub live_only: bool,
+    /// Only this step.
+    pub step: Option<u32>,
+    /// The newest so many.
+    pub limit: u32,
+}
+
+impl Store {
+    /// Keeps the steps of a forecast. The same forecast (bar, step, model, data version) is kept once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_to_ledger(&self, ticker_id: i64, entries: &[LedgerEntry]) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO ledger
+                (ticker_id, as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at)
+             SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, clock.ms FROM tickers, clock WHERE tickers.id = $1
+             ON CONFLICT DO NOTHING";
+        self.db
+            .run(async {
+                on_writer!(&self.db, (pool, begin) => {
+                    let mut tx = pool.begin_with(begin).await?;
+                    for entry in entries {
+                        sqlx::query(SQL)
+                            .bind(ticker_id)
+                            .bind(entry.as_of.seconds())
+                            .bind(i64::from(entry.step))
+                            .bind(&entry.model)
+                            .bind(entry.data_version as i64)
+                            .bind(entry.live)
+                            .bind(entry.last_close)
+                            .bind(entry.point)
+                            .bind(serde_json::to_string(&entry.quantiles).unwrap_or_default())
+                            .execute(&mut *tx)
+                            .await?;
+                    }
+                    tx.commit().await?;
+                });
+                Ok(())
+            })
+            .await
+    }
+
+    /// Entries of a ticker, the newest forecasts first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ledger(&self, ticker_id: i64, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
+        const SQL: &str = "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at
+             FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
+               AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0)
+             ORDER BY as_of_ts DESC, step, model, data_version DESC LIMIT $6";
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(SQL)
+                        .bind(ticker_id)
+                        .bind(filter.from.seconds())
+                        .bind(filter.to.seconds())
+                        .bind(i64::from(filter.live_only))
+                        .bind(i64::from(filter.step.unwrap_or(0)))
+                        .bind(i64::from(filter.limit))
+                        .fetch_all(pool)
+                        .await?;
+                    rows.into_iter()
+                        .map(|row| Ok(LedgerEntry {
+                            as_of: BarTime::from_seconds(row.try_get(0)?),
+                            step: row.try_get::<i64, _>(1)? as u32,
+                            model: row.try_get(2)?,
+                            data_version: row.try_get::<i64, _>(3)? as u64,
+                            live: row.try_get(4)?,
+                            last_close: row.try_get(5)?,
+                            point: row.try_get(6)?,
+                            quantiles: quantiles(&row.try_get::<String, _>(7)?)?,
+                            served_at: row.try_get(8)?,
+                        }))
+                        .collect()
+                })
+            })
+            .await
+    }
+}
+
+fn quantiles(text: &str) -> Result<Vec<f64>, StoreError> {
+    let json: serde_json::Value = parsed("a ledger entry", text)?;
+    serde_json::from_value(json).map_err(|error| StoreError::corrupt("a ledger entry")(error.to_string()))
+}
