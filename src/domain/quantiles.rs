@@ -97,23 +97,25 @@ impl Quantiles {
 
     /// The probability that the value is above `x`; a distribution that is one point at `x` gives one half.
     pub fn probability_above(&self, x: f64) -> f64 {
-        let (first, last) = (self.values[0], self.values[self.values.len() - 1]);
-        if first == last {
-            return if first > x {
-                1.0
-            } else if first < x {
-                0.0
-            } else {
-                0.5
-            };
+        1.0 - standard_normal().cdf(self.score_of(x))
+    }
+
+    /// The standard normal score `z = Φ⁻¹(F(x))` of a value: standard normal itself, over many forecasts, where
+    /// they say what comes true. Between -9 and 9; 0 for the point of a distribution that is one point.
+    pub fn score_of(&self, x: f64) -> f64 {
+        const MAX: f64 = 9.0;
+        let right = self.values.partition_point(|value| *value <= x).clamp(1, self.values.len() - 1);
+        let (z0, z1) = (self.scores[right - 1], self.scores[right]);
+        let (v0, v1) = (self.values[right - 1], self.values[right]);
+        if v1 > v0 {
+            return (z0 + (z1 - z0) * (x - v0) / (v1 - v0)).clamp(-MAX, MAX);
         }
-        // The quantile function ascends in z, so halving the interval finds where it passes x.
-        let (mut low, mut high) = (-9.0, 9.0);
-        for _ in 0..60 {
-            let middle = 0.5 * (low + high);
-            if self.at_score(middle) <= x { low = middle } else { high = middle }
+        // A flat end never reaches a value beyond it.
+        match x == v0 && self.values[0] == self.values[self.values.len() - 1] {
+            true => 0.0,
+            false if x < v0 => -MAX,
+            false => MAX,
         }
-        1.0 - standard_normal().cdf(0.5 * (low + high))
     }
 
     /// The distribution of `a + b · value`, for `b > 0`.
@@ -122,7 +124,8 @@ impl Quantiles {
         Self { values: self.values.iter().map(|value| a + b * value).collect(), ..self.clone() }
     }
 
-    fn at_score(&self, score: f64) -> f64 {
+    /// The value at the level whose standard normal score is given: finer in the tails than a level near 1 can be.
+    pub fn at_score(&self, score: f64) -> f64 {
         let right = self.scores.partition_point(|s| *s < score).clamp(1, self.scores.len() - 1);
         let (z0, z1) = (self.scores[right - 1], self.scores[right]);
         let (v0, v1) = (self.values[right - 1], self.values[right]);
@@ -138,7 +141,8 @@ impl Quantiles {
     }
 }
 
-fn normal_score(level: f64) -> f64 {
+/// The standard normal score `Φ⁻¹(level)` of a level in (0, 1).
+pub fn normal_score(level: f64) -> f64 {
     standard_normal().inverse_cdf(level)
 }
 
@@ -167,6 +171,7 @@ mod tests {
         assert!((q.standard_deviation() - 0.02).abs() < 1e-4);
         assert!((q.probability_above(0.01) - 0.5).abs() < 1e-9);
         assert!((q.probability_above(0.03) - 0.158_655).abs() < 1e-5);
+        assert!((q.score_of(0.07) - 3.0).abs() < 1e-9 && (q.at_score(-4.0) + 0.07).abs() < 1e-9);
     }
 
     #[test]

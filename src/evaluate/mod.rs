@@ -10,11 +10,16 @@ pub mod baseline;
 mod scores;
 mod verdict;
 mod promotion;
+pub mod conformal;
+mod online;
+pub mod panel;
 pub mod backtest;
 
 pub use backtest::{Backtest, BacktestReport, backtest};
 pub use baseline::{Baseline, FittedBaseline};
+pub use conformal::Calibration;
 pub use forecaster::{EvaluateError, Forecaster, Method, Network};
+pub use online::Online;
 pub use promotion::{Promotion, PromotionRule, decide};
 pub use scores::{IntervalScores, Outcome, SCORE_LEVELS, Scores, pinball_ratio, report_levels, score};
 pub use verdict::{Skill, Verdict, skill, verdict};
