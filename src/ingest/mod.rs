@@ -1,1 +1,40 @@
-//! Bytes of a price file to bars, and a report of the rows that are none.
+//! Any broker's file to bars: bytes come in; bars by ticker, refused rows with their lines, and how the file
+//! was understood go out.
+//!
+//! A body travels down these files: [`inflate`] unpacks it under caps, `decode` says what it is and finds its
+//! encoding, `records` and `csv` (or `json`, `parquet`, `workbook`) make a table of text of it, `layout` and
+//! `columns` tell which column is which, `rules` decides by all rows how dates and numbers are written, `bars`
+//! reads each row, and `series` puts a ticker's bars in order.
+//!
+//! Rules, not vendors: nothing is read by who wrote it. Where the rows leave two readings open the body is
+//! refused with both, and an option decides. What a valid bar is, only [`Bar::new`](crate::domain::Bar::new) knows.
+//!
+//! Absent on purpose: any clock, any file, any network; guessing.
+
+mod options;
+mod error;
+mod reading;
+mod inflate;
+mod decode;
+mod records;
+mod columns;
+mod layout;
+mod guess;
+mod sheet;
+mod csv;
+mod json;
+mod parquet;
+mod dates;
+mod date_vote;
+mod numbers;
+mod timing;
+mod rules;
+mod bars;
+mod series;
+mod read;
+
+pub use error::{ReadError, ReadErrorKind};
+pub use inflate::inflate;
+pub use options::{Adjust, BodyFormat, ContentEncoding, IngestLimits, PriceBasis, ReadOptions, Resample};
+pub use read::read;
+pub use reading::{Dialect, Reading, Refusal, TickerReading, Warning};

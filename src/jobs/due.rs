@@ -72,7 +72,7 @@ pub async fn enqueue_training(
     let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: "a config", reason: error.to_string() };
     let payload = serde_json::to_value(TrainPayload { config, data_version }).map_err(corrupt)?;
     let queued = app.store.enqueue(&Uuid::now_v7().to_string(), TRAIN, ticker, &payload).await?;
-    app.job_queued.notify_waiters();
+    app.job_queued.notify_one();
     Ok(queued)
 }
 

@@ -1,3 +1,22 @@
-//! Answer later: the queue, one file a job kind.
+//! Answer later: the queue's rules, and the threads that do the work.
+//!
+//! In comes a row of the queue; a [`JobKind`] works on it on a thread of the lowest priority, and the [`Runner`]
+//! keeps its lease alive, carries progress out and cancel in, and writes the end. `enqueued → running →
+//! succeeded | failed | canceled`; what holds each step against other workers is in [`store`](crate::store).
+//!
+//! An end of any kind (a panic, a NaN, a cancel, a deadline) is the job's, never the process's. A worker that is
+//! killed writes nothing: its lease runs out, and whoever looks next takes the job up.
+//!
+//! Absent on purpose: checkpoints. A training takes seconds to minutes, and the same data, config and seed give
+//! the same model again.
 
+mod attempt;
 pub mod due;
+pub mod kind;
+pub mod runner;
+pub mod train;
+
+pub use due::enqueue_training;
+pub use kind::{JobContext, JobFailure, JobKind};
+pub use runner::Runner;
+pub use train::Training;

@@ -183,6 +183,7 @@ impl Store {
             "SELECT {COLUMNS} FROM jobs JOIN tickers ON tickers.id = ticker_id
              WHERE kind = $1 AND tickers.name = $2 AND state IN ('enqueued', 'running')"
         );
+        let own = format!("SELECT {COLUMNS} FROM jobs JOIN tickers ON tickers.id = ticker_id WHERE jobs.id = $1");
         self.db
             .run(async {
                 // The active job may end between the two statements; then the next round makes a new one.
@@ -192,15 +193,18 @@ impl Store {
                             .execute(pool).await?.rows_affected() == 1
                     });
                     let found = on_writer!(&self.db, pool => {
-                        let sql = sqlx::AssertSqlSafe(active.clone());
-                        let row = sqlx::query(sql).bind(kind).bind(ticker.as_str()).fetch_optional(pool).await?;
-                        row.map(|row| job!(row)).transpose()?
+                        // Our own may have been taken, and even be done, by the time we look.
+                        let query = match made {
+                            true => sqlx::query(sqlx::AssertSqlSafe(own.clone())).bind(id),
+                            false => sqlx::query(sqlx::AssertSqlSafe(active.clone())).bind(kind).bind(ticker.as_str()),
+                        };
+                        query.fetch_optional(pool).await?.map(|row| job!(row)).transpose()?
                     });
                     if let Some(job) = found {
-                        let is_new = made && job.id == id;
-                        return Ok(Some((job, is_new)));
+                        return Ok(Some((job, made)));
                     }
-                    if self.ticker(ticker).await?.is_none() {
+                    // Deleted meanwhile, or never there.
+                    if made || self.ticker(ticker).await?.is_none() {
                         return Ok(None);
                     }
                 }

@@ -14,5 +14,6 @@ mod config;
 mod forecast;
 mod http;
 mod train;
+mod jobs;
 mod store;
 mod support;

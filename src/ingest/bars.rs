@@ -1,0 +1,322 @@
+//! Cells to bars: each row becomes a bar, a refusal, or a note.
+
+use std::collections::HashMap;
+
+use super::dates::Order;
+use super::layout::Group;
+use super::numbers::{NumberFormat, NumberIssue};
+use super::sheet::Source;
+use super::timing::{self, Timing};
+use super::{IngestLimits, PriceBasis, ReadError, Refusal};
+use crate::domain::bar::RawBar;
+use crate::domain::{Bar, Ticker};
+
+/// How the cells of a table are read.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub order: Order,
+    pub numbers: NumberFormat,
+    pub timing: Timing,
+    pub price_basis: PriceBasis,
+    /// Whether rows with a zone are the many, and those without the few; `None` where all are alike.
+    pub zoned_is_right: Option<bool>,
+    /// Whether the ticker column names tickers.
+    pub reads_tickers: bool,
+}
+
+/// The bars of one ticker, in the order of the file.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub ticker: Option<Ticker>,
+    pub bars: Vec<(Bar, u32)>,
+    pub refused: usize,
+    pub n_up: usize,
+    pub n_down: usize,
+}
+
+/// Refused rows: the first are kept, all are counted.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    pub kept: Vec<Refusal>,
+    pub total: usize,
+    max: usize,
+}
+
+impl Refusals {
+    pub(super) fn new(max: usize) -> Self {
+        Self { kept: Vec::new(), total: 0, max }
+    }
+
+    pub(super) fn push(&mut self, refusal: impl FnOnce() -> Refusal) {
+        self.total += 1;
+        if self.kept.len() < self.max {
+            self.kept.push(refusal());
+        }
+    }
+}
+
+/// Sessions without a trade, by their kind.
+#[derive(Debug, Default)]
+pub(super) struct Skipped {
+    pub halted: Lines,
+    pub zero: Lines,
+    pub empty: Lines,
+}
+
+/// How many lines, and the first.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    pub count: usize,
+    pub first: u32,
+}
+
+impl Lines {
+    fn add(&mut self, line: u32) {
+        if self.count == 0 {
+            self.first = line;
+        }
+        self.count += 1;
+    }
+}
+
+/// What a row says.
+enum Row {
+    Bar(Bar),
+    Halted,
+    Zero,
+    Empty,
+}
+
+/// A cell that makes its row no bar.
+struct Fault {
+    column: &'static str,
+    text: String,
+    code: &'static str,
+    message: String,
+}
+
+/// Reads every row.
+///
+/// # Errors
+/// More tickers than the cap.
+pub(super) fn read(
+    source: &Source,
+    rules: &Rules,
+    limits: &IngestLimits,
+    refusals: &mut Refusals,
+) -> Result<(Vec<Rows>, Skipped), ReadError> {
+    let (sheet, layout) = (&source.sheet, &source.layout);
+    let mut all: Vec<Rows> = Vec::new();
+    let mut by_name: HashMap<String, usize> = HashMap::new();
+    let mut skipped = Skipped::default();
+    let mut last: Option<(&str, usize)> = None;
+    for row in 0..sheet.n_rows() {
+        let line = sheet.line(row);
+        let date = sheet.cell(layout.date, row);
+        let time = layout.time.map(|column| sheet.cell(column, row));
+        let stamp = timing::stamp(date, time, rules.order);
+        for group in &layout.groups {
+            let name = match (&group.ticker, layout.ticker) {
+                (Some(name), _) => name.as_str(),
+                (None, Some(column)) if rules.reads_tickers => sheet.cell(column, row),
+                _ => "",
+            };
+            let at = match last {
+                Some((known, at)) if known == name => at,
+                _ => {
+                    let Some(at) = place(name, &mut all, &mut by_name) else {
+                        refusals.push(|| bad_ticker(line, name));
+                        continue;
+                    };
+                    last = Some((name, at));
+                    at
+                }
+            };
+            if all.len() > limits.max_tickers {
+                let max = limits.max_tickers;
+                return Err(ReadError::OverLimit { code: "too_many_tickers", what: "tickers", max });
+            }
+            let rows = &mut all[at];
+            match read_row(source, rules, group, row, stamp) {
+                Ok(Row::Bar(bar)) => rows.push(bar, line),
+                Ok(Row::Halted) => skipped.halted.add(line),
+                Ok(Row::Zero) => skipped.zero.add(line),
+                Ok(Row::Empty) if layout.groups.len() > 1 => {}
+                Ok(Row::Empty) => skipped.empty.add(line),
+                Err(fault) => {
+                    rows.refused += 1;
+                    let ticker = rows.ticker.clone();
+                    refusals.push(|| Refusal {
+                        line: u64::from(line),
+                        column: Some(fault.column),
+                        text: fault.text.chars().take(100).collect(),
+                        code: fault.code,
+                        message: fault.message,
+                        ticker,
+                    });
+                }
+            }
+        }
+    }
+    Ok((all, skipped))
+}
+
+impl Rows {
+    fn push(&mut self, bar: Bar, line: u32) {
+        if let Some((before, _)) = self.bars.last() {
+            self.n_up += usize::from(before.at() < bar.at());
+            self.n_down += usize::from(before.at() > bar.at());
+        }
+        self.bars.push((bar, line));
+    }
+}
+
+/// The rows of a ticker's name; `None` for a name that is none.
+fn place(name: &str, all: &mut Vec<Rows>, by_name: &mut HashMap<String, usize>) -> Option<usize> {
+    if let Some(at) = by_name.get(name) {
+        return Some(*at);
+    }
+    let ticker = match name {
+        "" => None,
+        name => Some(ticker_of(name)?),
+    };
+    let same = ticker.as_ref().and_then(|ticker| all.iter().position(|rows| rows.ticker.as_ref() == Some(ticker)));
+    let at = same.unwrap_or_else(|| {
+        all.push(Rows { ticker, bars: Vec::new(), refused: 0, n_up: 0, n_down: 0 });
+        all.len() - 1
+    });
+    by_name.insert(name.to_owned(), at);
+    Some(at)
+}
+
+/// A ticker as vendors write it: `'000001`, `ETH/USDT`, `NASDAQ:AAPL`.
+pub(super) fn ticker_of(name: &str) -> Option<Ticker> {
+    let name = name.trim().trim_start_matches(['\'', '=', '"']).trim_end_matches('"');
+    let name = name.rsplit_once(':').map_or(name, |(_, name)| name);
+    name.replace('/', "-").parse().ok()
+}
+
+fn bad_ticker(line: u32, name: &str) -> Refusal {
+    Refusal {
+        line: u64::from(line),
+        column: Some("ticker"),
+        text: name.chars().take(100).collect(),
+        code: "bad_ticker",
+        message: match name.parse::<Ticker>() {
+            Err(error) => error.to_string(),
+            Ok(_) => format!("{name:?} is not a ticker"),
+        },
+        ticker: None,
+    }
+}
+
+fn read_row(
+    source: &Source,
+    rules: &Rules,
+    group: &Group,
+    row: usize,
+    stamp: Option<super::dates::Stamp>,
+) -> Result<Row, Fault> {
+    let sheet = &source.sheet;
+    let cell = |column: usize| sheet.cell(column, row);
+    let prices = [group.open, group.high, group.low, group.close].map(|column| rules.numbers.price(cell(column)));
+    if prices.iter().all(|price| *price == Err(NumberIssue::Missing)) {
+        return Ok(Row::Empty);
+    }
+    let Some(stamp) = stamp else { return Err(bad_date(source, rules, row)) };
+    if let Some(zoned) = rules.zoned_is_right {
+        let is_wrong = if zoned { stamp.offset.is_none() && stamp.second.is_some() } else { stamp.offset.is_some() };
+        if is_wrong {
+            let text = cell(source.layout.date).to_owned();
+            let message = format!("{text:?} {} a time zone, unlike most rows", if zoned { "lacks" } else { "has" });
+            return Err(Fault { column: "date", text, code: "mixed_timezone", message });
+        }
+    }
+    if let [Ok(open), Ok(high), Ok(low), Ok(close)] = prices
+        && open == 0.0
+        && high == 0.0
+        && low == 0.0
+        && close >= 0.0
+    {
+        return Ok(if close > 0.0 { Row::Halted } else { Row::Zero });
+    }
+    let names = ["open", "high", "low", "close"];
+    let columns = [group.open, group.high, group.low, group.close];
+    let mut values = [0.0; 4];
+    for (idx, price) in prices.into_iter().enumerate() {
+        values[idx] = price.map_err(|issue| bad_number(names[idx], cell(columns[idx]), issue))?;
+    }
+    let mut volume = match group.volumes.first() {
+        Some((_, column)) => match rules.numbers.volume(cell(*column)) {
+            Ok(value) => Some(value),
+            Err(NumberIssue::Missing) => None,
+            Err(issue) => return Err(bad_number("volume", cell(*column), issue)),
+        },
+        None => None,
+    };
+    if rules.price_basis == PriceBasis::Adjusted {
+        values = adjusted(source, rules, group, row, values, &mut volume)?;
+    }
+    let [open, high, low, close] = values;
+    Bar::new(RawBar { at: rules.timing.at(&stamp), open, high, low, close, volume }).map(Row::Bar).map_err(|error| {
+        let column = error.column();
+        let at = match column {
+            "date" => source.layout.date,
+            "volume" => group.volumes.first().map_or(source.layout.date, |(_, column)| *column),
+            name => names.iter().position(|known| *known == name).map_or(group.close, |idx| columns[idx]),
+        };
+        Fault { column, text: cell(at).trim().to_owned(), code: error.code(), message: error.to_string() }
+    })
+}
+
+/// The whole bar on the scale of the adjusted close: by the adjusted columns where they are, else by the ratio.
+fn adjusted(
+    source: &Source,
+    rules: &Rules,
+    group: &Group,
+    row: usize,
+    raw: [f64; 4],
+    volume: &mut Option<f64>,
+) -> Result<[f64; 4], Fault> {
+    let Some(column) = group.adj_close.filter(|column| *column != group.close) else { return Ok(raw) };
+    let value = |name: &'static str, column: usize| {
+        let text = source.sheet.cell(column, row);
+        rules.numbers.price(text).map_err(|issue| bad_number(name, text, issue))
+    };
+    let close = value("adj_close", column)?;
+    if let Some(column) = group.adj_volume {
+        *volume = rules.numbers.volume(source.sheet.cell(column, row)).ok().or(*volume);
+    }
+    if let (Some(open), Some(high), Some(low)) = (group.adj_open, group.adj_high, group.adj_low) {
+        return Ok([value("adj_open", open)?, value("adj_high", high)?, value("adj_low", low)?, close]);
+    }
+    let ratio = close / raw[3];
+    let [open, high, low, _] = raw.map(|price| price * ratio);
+    // The close is kept to the digit; rounding must not push it out of its own range.
+    Ok([open.clamp(low.min(close), high.max(close)), high.max(close), low.min(close), close])
+        .map(|bar| if raw[3] > raw[1] || raw[3] < raw[2] { [open, high, low, close] } else { bar })
+}
+
+fn bad_number(column: &'static str, text: &str, issue: NumberIssue) -> Fault {
+    let text = text.trim().to_owned();
+    let message = match issue {
+        NumberIssue::Missing if text.is_empty() => format!("{column} is empty"),
+        NumberIssue::Missing => format!("{column} {text:?} is no value"),
+        NumberIssue::NotFinite => format!("{column} {text:?} is not a finite number"),
+        NumberIssue::NotANumber => format!("{column} {text:?} is not a number"),
+    };
+    Fault { column, text, code: issue.code(), message }
+}
+
+fn bad_date(source: &Source, rules: &Rules, row: usize) -> Fault {
+    let text = source.sheet.cell(source.layout.date, row).trim().to_owned();
+    let shown: String = text.chars().take(60).collect();
+    let how = match rules.order {
+        Order::Ymd => "",
+        Order::Dmy => " with the day first, as the other rows have it",
+        Order::Mdy => " with the month first, as the other rows have it",
+        Order::Roc => " of the Republic of China, as the other rows have it",
+        Order::Excel => " counted in days, as the other rows have it",
+    };
+    Fault { column: "date", text, code: "not_a_timestamp", message: format!("{shown:?} is not a date{how}") }
+}

@@ -1,0 +1,241 @@
+//! Delimited text to columns of text. Polars splits the fields; what could trip it (quotes, odd widths,
+//! footers) is taken out before, with line numbers.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use polars::prelude::{CsvParseOptions, CsvReadOptions, DataType, Field, Schema, SerReader};
+
+use super::layout::{self, Header, Layout};
+use super::records::{self, Quotes, Record};
+use super::sheet::{Note, Rejected, Sheet, Source};
+use super::{IngestLimits, ReadError, ReadOptions, columns, dates, numbers};
+
+/// Separators in the order in which ties are decided.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+/// How much of a file is looked at to find its separator.
+const HEAD: usize = 64 << 10;
+/// Between the fields that Polars is given when they had quotes: no text has it.
+const UNIT_SEPARATOR: u8 = 0x1f;
+
+/// Reads delimited text.
+///
+/// # Errors
+/// When no header is found or a cap is passed.
+pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> Result<Source, ReadError> {
+    let text = without_sep_line(text);
+    let delimiter = match &options.delimiter {
+        Some(chosen) => delimiter_of(chosen)?,
+        None => detect(text),
+    };
+    let records = records::scan(text, delimiter);
+    let mut header = layout::find(text, &records, delimiter, options)?;
+    let data = &records[header.data_from.min(records.len())..];
+    if data.len() > limits.max_rows {
+        return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
+    }
+    let width = fit_width(&mut header.layout, layout::modal_width(data));
+    if width > limits.max_columns {
+        return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
+    }
+    let sorted = sort_out(text, &records, &header, delimiter, width);
+    if sorted.rows.is_empty() && sorted.rejected.is_empty() {
+        return Err(ReadError::unusable("no_rows", "the body has a header and no rows below it"));
+    }
+    let sheet = split(text, &sorted.rows, delimiter, width, &header.layout)?;
+    Ok(Source {
+        has_commas: delimiter != b',' || text.contains('"'),
+        layout: header.layout,
+        sheet,
+        rejected: sorted.rejected,
+        notes: sorted.notes,
+        delimiter: Some(char::from(delimiter).to_string()),
+        is_typed: false,
+    })
+}
+
+/// Excel's `sep=;` before the header.
+fn without_sep_line(text: &str) -> &str {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let first = first.trim().trim_matches('"');
+    if first.len() <= 5 && first.to_ascii_lowercase().starts_with("sep=") { rest } else { text }
+}
+
+fn delimiter_of(chosen: &str) -> Result<u8, ReadError> {
+    match chosen {
+        "tab" | "\\t" | "\t" => Ok(b'\t'),
+        "comma" => Ok(b','),
+        "semicolon" => Ok(b';'),
+        "pipe" => Ok(b'|'),
+        _ => match chosen.as_bytes() {
+            [byte] if DELIMITERS.contains(byte) || matches!(byte, b':' | b' ' | b'^' | b'~') => Ok(*byte),
+            _ => Err(ReadError::BadOption { option: "delimiter", message: format!("{chosen:?} is none of , ; | tab") }),
+        },
+    }
+}
+
+/// The separator with which some line names most columns, else the one that parts lines most evenly.
+fn detect(text: &str) -> u8 {
+    let mut end = text.len().min(HEAD);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let head = &text[..end];
+    let mut best = (b',', 0, 0);
+    for delimiter in DELIMITERS.into_iter().filter(|delimiter| head.as_bytes().contains(delimiter)) {
+        let records = records::scan(head, delimiter);
+        let score = layout::best_line(head, &records, delimiter).map_or(0, |(_, score)| score);
+        let width = layout::modal_width(&records);
+        if (score, width) > (best.1, best.2) {
+            best = (delimiter, score, width);
+        }
+    }
+    best.0
+}
+
+/// The width of rows; names are padded or lose empty ends to fit them.
+fn fit_width(layout: &mut Layout, modal: usize) -> usize {
+    while layout.names.len() > modal && layout.names.last().is_some_and(String::is_empty) {
+        layout.names.pop();
+    }
+    if modal > layout.names.len() && layout.names.iter().all(|name| columns::key(name) == *name || name == "-") {
+        // Named by position: further columns need no name.
+        layout.names.resize(modal, String::new());
+    }
+    layout.names.len()
+}
+
+struct Sorted {
+    rows: Vec<Record>,
+    rejected: Vec<Rejected>,
+    notes: Vec<Note>,
+}
+
+/// Parts records into rows, refused lines and lines that are no rows.
+fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, width: usize) -> Sorted {
+    let names = header.record.map(|idx| records[idx].text(text));
+    let data = &records[header.data_from.min(records.len())..];
+    let n_footers = footers(text, data, &header.layout, delimiter, width);
+    let mut sorted = Sorted { rows: Vec::with_capacity(data.len()), rejected: Vec::new(), notes: Vec::new() };
+    let mut n_comments = 0;
+    let mut n_headers = 0;
+    for record in &data[..data.len() - n_footers] {
+        let line = record.text(text);
+        if line.starts_with('#') && !line.starts_with("#N") {
+            n_comments += 1;
+        } else if record.quotes == Quotes::Odd {
+            sorted.rejected.push(Rejected::new(
+                record.line,
+                "bad_quote",
+                line,
+                "a quote is open to the end of the line",
+            ));
+        } else if usize::from(record.fields) == width || only_empty_beyond(line, delimiter, width, *record) {
+            match names.is_some_and(|names| names == line) {
+                true => n_headers += 1,
+                false => sorted.rows.push(*record),
+            }
+        } else {
+            let message = format!("the line has {} fields where the header has {width}", record.fields);
+            sorted.rejected.push(Rejected::new(record.line, "row_width", line, &message));
+        }
+    }
+    for (count, code, what) in [
+        (n_comments, "comment_lines", "lines that begin with # were left out"),
+        (n_headers, "repeated_header", "repeated header lines were left out"),
+        (n_footers, "footer_lines", "lines after the last row were left out"),
+    ] {
+        if count > 0 {
+            sorted.notes.push(Note { code, message: format!("{count} {what}") });
+        }
+    }
+    sorted
+}
+
+fn only_empty_beyond(line: &str, delimiter: u8, width: usize, record: Record) -> bool {
+    usize::from(record.fields) > width
+        && records::fields(line, delimiter).get(width..).is_some_and(|rest| rest.iter().all(String::is_empty))
+}
+
+/// How many records at the end are notes of the source: without a date and without a price.
+fn footers(text: &str, data: &[Record], layout: &Layout, delimiter: u8, width: usize) -> usize {
+    const MOST: usize = 40;
+    let is_footer = |record: &&Record| {
+        let fields = records::fields(record.text(text), delimiter);
+        let has_date = fields.get(layout.date).is_some_and(|cell| dates::looks_like_date(cell));
+        let is_price = |at: usize| fields.get(at).is_some_and(|cell| numbers::NumberFormat::DOT.price(cell).is_ok());
+        // A number in a line of another width proves nothing: a footer counts its rows.
+        let has_price = fields.len() == width && layout.groups.iter().any(|g| is_price(g.close) || is_price(g.open));
+        let begins_with_digit = fields.first().is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()));
+        !has_date && !has_price && !begins_with_digit
+    };
+    data.iter().rev().take(MOST).take_while(is_footer).count()
+}
+
+/// Lets Polars split the rows.
+fn split(text: &str, rows: &[Record], delimiter: u8, width: usize, layout: &Layout) -> Result<Sheet, ReadError> {
+    let lines: Vec<u32> = rows.iter().map(|record| record.line).collect();
+    let is_plain = |pair: &[Record]| pair[1].line == pair[0].line + 1 && pair[1].start == pair[0].end + 1;
+    let is_clean = rows.iter().all(|record| record.quotes == Quotes::None && usize::from(record.fields) == width)
+        && rows.windows(2).all(is_plain)
+        && !text.contains('\r');
+    let (body, separator) = match (is_clean, rows.first(), rows.last()) {
+        (true, Some(first), Some(last)) => {
+            (std::borrow::Cow::Borrowed(&text[first.start as usize..last.end as usize]), delimiter)
+        }
+        _ => (std::borrow::Cow::Owned(rewritten(text, rows, delimiter, width)), UNIT_SEPARATOR),
+    };
+    let used = layout.used();
+    let schema = Schema::from_iter((0..width).map(|idx| Field::new(format!("c{idx}").into(), DataType::String)));
+    let parse = CsvParseOptions::default()
+        .with_separator(separator)
+        .with_quote_char(None)
+        .with_missing_is_null(false)
+        .with_truncate_ragged_lines(true);
+    let read = CsvReadOptions::default()
+        .with_has_header(false)
+        .with_schema(Some(Arc::new(schema)))
+        .with_projection(Some(Arc::new(used.clone())))
+        .with_parse_options(parse)
+        .with_rechunk(true)
+        .into_reader_with_file_handle(Cursor::new(body.as_bytes()))
+        .finish();
+    let frame = match read {
+        Ok(frame) if frame.height() == lines.len() => frame,
+        Ok(frame) => {
+            let message = format!("{} lines were read as {} rows", lines.len(), frame.height());
+            return Err(ReadError::unreadable("unreadable_rows", message));
+        }
+        Err(error) => return Err(ReadError::unreadable("unreadable_rows", error.to_string())),
+    };
+    Sheet::new(&frame, &used, lines)
+}
+
+/// The rows with a separator that no text has, and without quotes.
+fn rewritten(text: &str, rows: &[Record], delimiter: u8, width: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for record in rows {
+        let line = record.text(text);
+        if record.quotes == Quotes::None && usize::from(record.fields) == width {
+            let cells = line.split(char::from(delimiter));
+            push_cells(&mut out, cells);
+        } else {
+            let cells = records::fields(line, delimiter);
+            push_cells(&mut out, cells.iter().take(width).map(String::as_str));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn push_cells<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
+    for (idx, cell) in cells.enumerate() {
+        if idx > 0 {
+            out.push(char::from(UNIT_SEPARATOR));
+        }
+        match cell.contains([char::from(UNIT_SEPARATOR), '\n', '\r']) {
+            true => out.extend(cell.chars().map(|c| if c.is_control() { ' ' } else { c })),
+            false => out.push_str(cell),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The order of dates by the vote of all rows: never guessed where the rows leave it open.
+
+use super::dates::{self, Order, Shape, Stamp, Triple};
+use super::{ReadError, ReadOptions};
+
+/// How the dates of a file are read, and what the rows told on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DateReading {
+    pub order: Order,
+    /// As a pattern: `%d/%m/%Y`.
+    pub pattern: String,
+    /// Cells that have a time and a zone, and those that have a time only.
+    pub n_zoned: usize,
+    pub n_naive: usize,
+}
+
+#[derive(Debug, Default)]
+struct Votes {
+    n_cells: usize,
+    n_shown: usize,
+    n_open: usize,
+    /// Cells whose readings are different days.
+    n_differ: usize,
+    n_serial: usize,
+    n_zoned: usize,
+    n_naive: usize,
+    sample: Option<(String, u64)>,
+    has_three_digit_year: bool,
+    tallies: [Tally; 3],
+}
+
+/// How a reading of the open dates fares.
+#[derive(Debug, Default, Clone)]
+struct Tally {
+    n_valid: usize,
+    /// Rows valid in this reading and in no other, and the first of them.
+    n_exclusive: usize,
+    exclusive_line: u64,
+    last_day: Option<i32>,
+    n_up: usize,
+    n_down: usize,
+    /// Sum of the steps between neighbours, in days.
+    steps: u64,
+}
+
+const ORDERS: [Order; 3] = [Order::Dmy, Order::Mdy, Order::Ymd];
+
+/// Reads all dates of a column and decides their order.
+///
+/// # Errors
+/// `ambiguous_date` with both readings, where rows allow two orders or contradict each other.
+pub(super) fn decide<'a>(
+    cells: impl Iterator<Item = (u64, &'a str)>,
+    options: &ReadOptions,
+    is_taiwanese: bool,
+) -> Result<DateReading, ReadError> {
+    let mut votes = Votes::default();
+    let mut first = None;
+    for (line, text) in cells {
+        votes.n_cells += 1;
+        if dates::iso_day(text).is_some() {
+            votes.n_shown += 1;
+            first.get_or_insert(text);
+            continue;
+        }
+        if let Some(shape) = dates::shape(text) {
+            first.get_or_insert(text);
+            votes.count(line, text, shape);
+        }
+    }
+    let order = match &options.date_format {
+        Some(format) => order_of(format)?,
+        None => votes.order(is_taiwanese)?,
+    };
+    let sample =
+        if votes.n_open > votes.n_shown { votes.sample.as_ref().map(|(text, _)| text.as_str()) } else { first };
+    let pattern = sample.map_or_else(|| "%Y-%m-%d".to_owned(), |text| pattern(text, order));
+    Ok(DateReading { order, pattern, n_zoned: votes.n_zoned, n_naive: votes.n_naive })
+}
+
+impl Votes {
+    fn count(&mut self, line: u64, text: &str, shape: Shape) {
+        match shape {
+            Shape::Compact(stamp) => {
+                self.n_shown += 1;
+                self.n_naive += usize::from(stamp.second.is_some());
+            }
+            Shape::Epoch(_) => {
+                self.n_shown += 1;
+                self.n_zoned += 1;
+            }
+            Shape::Serial(_) => self.n_serial += 1,
+            Shape::Triple(triple, clock) => {
+                match (clock.second, clock.offset) {
+                    (_, Some(_)) => self.n_zoned += 1,
+                    (Some(_), None) => self.n_naive += 1,
+                    (None, None) => {}
+                }
+                self.count_triple(line, text, &triple);
+            }
+        }
+    }
+
+    fn count_triple(&mut self, line: u64, text: &str, triple: &Triple) {
+        self.has_three_digit_year |= triple.digits[0] == 3;
+        let shown = triple.shown_year();
+        if shown == Some(0) || (triple.named_month().is_some() && shown.is_some()) {
+            self.n_shown += 1;
+            return;
+        }
+        if self.sample.is_none() {
+            self.sample = Some((text.to_owned(), line));
+        }
+        self.n_open += 1;
+        let mut days = ORDERS.map(|order| triple.day(order));
+        match triple.named_month() {
+            // `02-Jan-24` has its day first wherever that can be; no vendor writes the other.
+            Some(_) if days[0].is_some() => days = [days[0], None, None],
+            Some(_) => days[1] = None,
+            // A year that shows at the end leaves two orders; Ymd would only repeat one of them.
+            None if shown.is_some() => days[2] = None,
+            None => {}
+        }
+        let n_valid = days.iter().flatten().count();
+        let mut readings = days.iter().flatten();
+        let one = readings.next();
+        self.n_differ += usize::from(readings.any(|day| Some(day) != one));
+        for (tally, day) in self.tallies.iter_mut().zip(days) {
+            let Some(day) = day else { continue };
+            tally.n_valid += 1;
+            if n_valid == 1 {
+                tally.n_exclusive += 1;
+                if tally.n_exclusive == 1 {
+                    tally.exclusive_line = line;
+                }
+            }
+            if let Some(last) = tally.last_day {
+                tally.n_up += usize::from(day > last);
+                tally.n_down += usize::from(day < last);
+                tally.steps += u64::from(day.abs_diff(last));
+            }
+            tally.last_day = Some(day);
+        }
+    }
+
+    fn order(&self, is_taiwanese: bool) -> Result<Order, ReadError> {
+        if self.n_serial > self.n_shown + self.n_open {
+            return Ok(Order::Excel);
+        }
+        if self.has_three_digit_year || (is_taiwanese && self.n_open > 0) {
+            return Ok(Order::Roc);
+        }
+        let most = self.tallies.iter().map(|tally| tally.n_valid).max().unwrap_or(0);
+        if most == 0 {
+            return Ok(Order::Ymd);
+        }
+        let best: Vec<usize> = (0..3).filter(|idx| self.tallies[*idx].n_valid == most).collect();
+        // Rows that only another order can read: one is a typing error, more are a second format.
+        let rival = (0..3).find(|idx| !best.contains(idx) && self.tallies[*idx].n_exclusive > 1);
+        if let (Some(rival), [winner]) = (rival, best.as_slice()) {
+            let (a, b) = (&self.tallies[*winner], &self.tallies[rival]);
+            return Err(ReadError::unusable(
+                "ambiguous_date",
+                format!(
+                    "the file mixes two kinds of dates: line {} can only be {}, line {} only {}; export it in one \
+                     format",
+                    a.exclusive_line,
+                    name(ORDERS[*winner]),
+                    b.exclusive_line,
+                    name(ORDERS[rival])
+                ),
+            )
+            .on_line(b.exclusive_line));
+        }
+        let order = match best.as_slice() {
+            [only] => ORDERS[*only],
+            [first, ..] if self.n_differ == 0 => ORDERS[*first],
+            several => self
+                .by_sequence(several)
+                .or_else(|| self.by_sessions(several))
+                .ok_or_else(|| self.ambiguous(several))?,
+        };
+        self.refuse_roc_or_not(order)
+    }
+
+    /// Rows stand in time order in one reading and jump to and fro in the others: five rows or more prove it.
+    fn by_sequence(&self, candidates: &[usize]) -> Option<Order> {
+        let turns = |idx: usize| self.tallies[idx].n_up.min(self.tallies[idx].n_down);
+        let straight: Vec<usize> = candidates.iter().copied().filter(|idx| turns(*idx) == 0).collect();
+        let [only] = straight.as_slice() else { return None };
+        let others_jump = candidates.iter().filter(|idx| *idx != only).all(|idx| turns(*idx) >= 2);
+        (self.tallies[*only].n_valid >= 5 && others_jump).then_some(ORDERS[*only])
+    }
+
+    /// Many rows a day, as of minutes: sessions follow each other within days, not a month apart.
+    fn by_sessions(&self, candidates: &[usize]) -> Option<Order> {
+        let n_changes = |idx: usize| self.tallies[idx].n_up + self.tallies[idx].n_down;
+        let has_times = self.n_naive + self.n_zoned >= self.n_open;
+        let near = candidates.iter().copied().min_by_key(|idx| self.tallies[*idx].steps)?;
+        let is_dense = n_changes(near) > 0 && n_changes(near) * 4 < self.tallies[near].n_valid;
+        let others_far = candidates
+            .iter()
+            .filter(|idx| **idx != near)
+            .all(|idx| self.tallies[*idx].steps >= self.tallies[near].steps.saturating_mul(5));
+        (has_times && is_dense && others_far).then_some(ORDERS[near])
+    }
+
+    fn ambiguous(&self, candidates: &[usize]) -> ReadError {
+        let (text, line) = self.sample.clone().unwrap_or_default();
+        let readings: Vec<String> = candidates
+            .iter()
+            .filter_map(|idx| {
+                let day = Stamp::of(&text, ORDERS[*idx])?.day;
+                Some(format!("{} (date_format={})", dates::date_of(day), pattern(&text, ORDERS[*idx])))
+            })
+            .collect();
+        ReadError::Unusable {
+            code: "ambiguous_date",
+            message: format!("{text:?} is {}: no row decides it, pass date_format", readings.join(" or ")),
+            line: Some(line),
+            column: Some("date".to_owned()),
+        }
+    }
+
+    /// `92/06/30` is of 1992 or of the Republic of China's year 92.
+    fn refuse_roc_or_not(&self, order: Order) -> Result<Order, ReadError> {
+        let (text, line) = self.sample.clone().unwrap_or_default();
+        let year = match (order, dates::shape(&text)) {
+            (Order::Ymd, Some(Shape::Triple(triple, _))) if triple.shown_year().is_none() => triple.parts[0],
+            _ => return Ok(order),
+        };
+        if year < 51 {
+            return Ok(order);
+        }
+        let reading = |order: Order| Stamp::of(&text, order).map(|stamp| dates::date_of(stamp.day).to_string());
+        let (ours, roc) = (reading(Order::Ymd).unwrap_or_default(), reading(Order::Roc).unwrap_or_default());
+        Err(ReadError::Unusable {
+            code: "ambiguous_date",
+            message: format!(
+                "{text:?} is {ours} (date_format=%y/%m/%d) or, in years of the Republic of China, {roc} \
+                 (date_format=roc): no row decides it, pass date_format"
+            ),
+            line: Some(line),
+            column: Some("date".to_owned()),
+        })
+    }
+}
+
+fn name(order: Order) -> &'static str {
+    match order {
+        Order::Dmy => "day first (%d/%m/%Y)",
+        Order::Mdy => "month first (%m/%d/%Y)",
+        Order::Ymd => "year first (%y/%m/%d)",
+        Order::Roc => "a year of the Republic of China",
+        Order::Excel => "a spreadsheet's day number",
+    }
+}
+
+/// The order that a pattern of the caller names.
+fn order_of(format: &str) -> Result<Order, ReadError> {
+    let lower = format.trim().to_ascii_lowercase();
+    match lower.as_str() {
+        "roc" => return Ok(Order::Roc),
+        "excel" => return Ok(Order::Excel),
+        "dmy" => return Ok(Order::Dmy),
+        "mdy" => return Ok(Order::Mdy),
+        "ymd" | "iso" | "epoch" | "epoch_s" | "epoch_ms" | "epoch_us" | "epoch_ns" => return Ok(Order::Ymd),
+        _ => {}
+    }
+    // `%d/%m/%Y` and `DD/MM/YYYY` alike, by the order of their first letters.
+    if format.contains("%F") || lower.starts_with("%s") {
+        return Ok(Order::Ymd);
+    }
+    if format.contains("%D") {
+        return Ok(Order::Mdy);
+    }
+    let percent = |letters: &[&str]| letters.iter().filter_map(|letter| format.find(letter)).min();
+    let places = match format.contains('%') {
+        true => (percent(&["%Y", "%y"]), percent(&["%m", "%b", "%B", "%-m"]), percent(&["%d", "%e", "%-d"])),
+        false => (lower.find('y'), lower.find('m'), lower.find('d')),
+    };
+    match places {
+        (Some(y), Some(m), Some(d)) if y < m && m < d => Ok(Order::Ymd),
+        (Some(y), Some(m), Some(d)) if d < m && m < y => Ok(Order::Dmy),
+        (Some(y), Some(m), Some(d)) if m < d && d < y => Ok(Order::Mdy),
+        _ => Err(ReadError::BadOption {
+            option: "date_format",
+            message: format!(
+                "{format:?} is no order of %Y, %m and %d; use %Y-%m-%d, %d/%m/%Y, %m/%d/%Y, roc, excel or epoch"
+            ),
+        }),
+    }
+}
+
+/// A cell as a pattern: `28.03.2024` read day first is `%d.%m.%Y`.
+fn pattern(text: &str, order: Order) -> String {
+    let text = text.trim();
+    match dates::shape(text) {
+        Some(Shape::Epoch(_)) => "epoch".to_owned(),
+        Some(Shape::Serial(_)) => "excel".to_owned(),
+        Some(Shape::Compact(stamp)) => if stamp.second.is_some() { "%Y%m%d%H%M%S" } else { "%Y%m%d" }.to_owned(),
+        _ if order == Order::Roc => "roc".to_owned(),
+        Some(Shape::Triple(triple, _)) => {
+            let letters = letters(&triple, order);
+            rewritten(text, &letters)
+        }
+        None => "%Y-%m-%d".to_owned(),
+    }
+}
+
+fn letters(triple: &Triple, order: Order) -> [&'static str; 3] {
+    let (year, month, day) = triple.places(order).unwrap_or((0, 1, 2));
+    let mut letters = [""; 3];
+    letters[year] = if triple.digits[year] == 4 { "%Y" } else { "%y" };
+    letters[month] = if triple.named_month().is_some() { "%b" } else { "%m" };
+    letters[day] = "%d";
+    letters
+}
+
+fn rewritten(text: &str, letters: &[&'static str; 3]) -> String {
+    const CLOCK: [&str; 4] = ["%H", "%M", "%S", "%f"];
+    let mut out = String::new();
+    let (mut n_parts, mut is_in_part) = (0, false);
+    for c in text.chars() {
+        let is_part =
+            c.is_ascii_digit() || (n_parts < 3 + usize::from(is_in_part) && c.is_ascii_alphabetic() && c != 'T');
+        if is_part && !is_in_part {
+            // A zone's digits follow its sign.
+            if n_parts >= 5 && out.ends_with(['+', '-']) {
+                out.pop();
+                out.push_str("%z");
+                return out;
+            }
+            out.push_str(letters.get(n_parts).copied().or_else(|| CLOCK.get(n_parts - 3).copied()).unwrap_or_default());
+            n_parts += 1;
+        } else if !is_part {
+            out.push(c);
+        }
+        is_in_part = is_part;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(cells: &[&str]) -> String {
+        let cells = cells.iter().enumerate().map(|(idx, text)| (idx as u64 + 2, *text));
+        match decide(cells, &ReadOptions::default(), false) {
+            Ok(reading) => reading.pattern,
+            Err(error) => format!("{}: {error}", error.code()),
+        }
+    }
+
+    #[test]
+    fn one_row_can_decide_the_order_of_all() {
+        assert_eq!(decided(&["03/04/2024", "13/04/2024"]), "%d/%m/%Y");
+        assert_eq!(decided(&["03/04/2024", "04/13/2024"]), "%m/%d/%Y");
+        assert_eq!(decided(&["28.03.2024", "01.02.2024"]), "%d.%m.%Y");
+        assert_eq!(decided(&["01/03/17", "01/31/17"]), "%m/%d/%y");
+        assert_eq!(decided(&["2024- 01- 02"]), "%Y- %m- %d");
+        assert_eq!(decided(&["20240102"]), "%Y%m%d");
+        assert_eq!(decided(&["Oct 17, 2019"]), "%b %d, %Y");
+        assert_eq!(decided(&["17-Oct-2019"]), "%d-%b-%Y");
+        assert_eq!(decided(&["2024-12-12T11:25:00-06:00"]), "%Y-%m-%dT%H:%M:%S%z");
+        assert_eq!(decided(&["1704153600"]), "epoch");
+        assert_eq!(decided(&["45293"]), "excel");
+        assert_eq!(decided(&["113/01/02"]), "roc");
+    }
+
+    #[test]
+    fn the_sequence_of_rows_can_decide_too() {
+        let rows = ["08/01/2024", "10/01/2024", "12/01/2024", "02/02/2024", "06/02/2024", "09/02/2024", "01/03/2024"];
+        assert_eq!(decided(&rows), "%d/%m/%Y");
+    }
+
+    #[test]
+    fn what_no_row_decides_is_refused_with_both_readings() {
+        let told = decided(&["03/04/2024", "04/04/2024", "05/04/2024"]);
+        assert!(told.starts_with("ambiguous_date: "), "{told}");
+        assert!(told.contains("2024-04-03 (date_format=%d/%m/%Y)") && told.contains("2024-03-04"), "{told}");
+        let told = decided(&["92/06/30", "92/07/01"]);
+        assert!(told.contains("1992-06-30") && told.contains("2003-06-30 (date_format=roc)"), "{told}");
+    }
+
+    #[test]
+    fn two_formats_in_one_file_are_refused_and_one_typing_error_is_not() {
+        let told = decided(&["13/04/2024", "14/04/2024", "15/04/2024", "04/16/2024", "04/17/2024"]);
+        assert!(told.starts_with("ambiguous_date: the file mixes"), "{told}");
+        assert_eq!(decided(&["13/04/2024", "14/04/2024", "15/04/2024", "04/16/2024"]), "%d/%m/%Y");
+    }
+
+    #[test]
+    fn the_caller_decides_before_any_row() {
+        let cells = [(2, "03/04/2024")];
+        for (format, order) in
+            [("%d/%m/%Y", Order::Dmy), ("%m/%d/%Y", Order::Mdy), ("DD.MM.YYYY", Order::Dmy), ("roc", Order::Roc)]
+        {
+            let options = ReadOptions { date_format: Some(format.to_owned()), ..ReadOptions::default() };
+            assert_eq!(decide(cells.into_iter(), &options, false).map(|reading| reading.order), Ok(order), "{format}");
+        }
+        let options = ReadOptions { date_format: Some("%Y".to_owned()), ..ReadOptions::default() };
+        assert_eq!(decide(cells.into_iter(), &options, false).map_err(|e| e.code()), Err("bad_option"));
+    }
+}

@@ -1,0 +1,560 @@
+//! Dates and times as vendors write them: one cell to its parts.
+
+use chrono::{Datelike, NaiveDate};
+
+/// When a row stands, before its zone is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Days since 1970-01-01.
+    pub day: i32,
+    /// Seconds of the day, where a time is written.
+    pub second: Option<u32>,
+    /// Seconds east of Greenwich, where a zone is written.
+    pub offset: Option<i32>,
+}
+
+/// In which order day, month and year stand where the year does not show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Ymd,
+    Dmy,
+    Mdy,
+    /// Years of the Republic of China, 1911 before ours.
+    Roc,
+    /// Days since 1899-12-30, as spreadsheets count.
+    Excel,
+}
+
+/// The parts of a date before their order is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Triple {
+    /// The numbers in the order of the text; a month's name is its number.
+    pub parts: [u32; 3],
+    /// How many digits each had; 0 for a month's name.
+    pub digits: [u8; 3],
+    /// Added to the year by a written era (令和 2018).
+    era: i32,
+}
+
+/// A cell taken apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    Triple(Triple, Clock),
+    /// Eight, twelve or fourteen digits that begin with a date.
+    Compact(Stamp),
+    /// Seconds since 1970 by magnitude.
+    Epoch(i64),
+    /// A small number of days.
+    Serial(f64),
+}
+
+/// A time of day and its zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Clock {
+    pub second: Option<u32>,
+    pub offset: Option<i32>,
+}
+
+const DAY: i64 = 86_400;
+
+impl Stamp {
+    /// A cell read with an order; `None` where it is no date.
+    pub(super) fn of(text: &str, order: Order) -> Option<Self> {
+        if let Some(day) = iso_day(text) {
+            return Some(Self { day, second: None, offset: None });
+        }
+        match shape(text)? {
+            Shape::Compact(stamp) => Some(stamp),
+            Shape::Epoch(seconds) => Some(Self::of_epoch(seconds)),
+            Shape::Serial(days) if order == Order::Excel => Some(Self::of_serial(days)),
+            Shape::Serial(_) => None,
+            Shape::Triple(triple, clock) => {
+                triple.day(order).map(|day| Self { day, second: clock.second, offset: clock.offset })
+            }
+        }
+    }
+
+    fn of_epoch(seconds: i64) -> Self {
+        // The range of epochs below fits: 19 digits of nanoseconds end in 2286.
+        let day = seconds.div_euclid(DAY) as i32;
+        Self { day, second: Some(seconds.rem_euclid(DAY) as u32), offset: Some(0) }
+    }
+
+    fn of_serial(days: f64) -> Self {
+        let whole = days.floor();
+        let second = ((days - whole) * DAY as f64).round() as u32;
+        let (day, second) = if i64::from(second) >= DAY { (whole as i32 + 1, 0) } else { (whole as i32, second) };
+        Self { day: day - 25_569, second: (second > 0).then_some(second), offset: None }
+    }
+}
+
+/// `2024-01-02`, the common case, without taking it apart.
+pub(super) fn iso_day(text: &str) -> Option<i32> {
+    let b = text.as_bytes();
+    if b.len() != 10 || b[4] != b'-' || b[7] != b'-' {
+        return None;
+    }
+    let number = |bytes: &[u8]| {
+        bytes.iter().try_fold(0_u32, |n, byte| byte.is_ascii_digit().then(|| n * 10 + u32::from(byte - b'0')))
+    };
+    day_of(number(&b[..4])? as i32, number(&b[5..7])?, number(&b[8..])?)
+}
+
+/// Days since 1970 of a date that exists.
+pub(super) fn day_of(year: i32, month: u32, day: u32) -> Option<i32> {
+    let n_days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if day == 0 || day > n_days || !(0..=9999).contains(&year) {
+        return None;
+    }
+    // Hinnant (2013), "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let month_idx = (month as i32 + 9) % 12;
+    let day_of_year = (153 * month_idx + 2) / 5 + day as i32 - 1;
+    Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
+}
+
+/// The calendar date of a day number.
+pub(super) fn date_of(day: i32) -> NaiveDate {
+    NaiveDate::from_num_days_from_ce_opt(day.saturating_add(719_163)).unwrap_or(NaiveDate::MIN)
+}
+
+/// Whether a cell reads as a date in any order; short numbers do not.
+pub(super) fn looks_like_date(text: &str) -> bool {
+    match shape(text) {
+        Some(Shape::Triple(triple, _)) => {
+            [Order::Ymd, Order::Dmy, Order::Mdy].iter().any(|order| triple.day(*order).is_some())
+        }
+        Some(Shape::Compact(_) | Shape::Epoch(_)) => true,
+        _ => false,
+    }
+}
+
+impl Triple {
+    /// Which part is the year when it shows by itself: four digits, or a written era.
+    pub(super) fn shown_year(&self) -> Option<usize> {
+        self.digits.iter().position(|digits| *digits == 4).or((self.era != 0).then_some(0))
+    }
+
+    /// Which part is the month when it is written as a name.
+    pub(super) fn named_month(&self) -> Option<usize> {
+        self.digits.iter().position(|digits| *digits == 0)
+    }
+
+    /// The day in an order; what the text shows by itself goes before the order.
+    pub(super) fn day(&self, order: Order) -> Option<i32> {
+        let (y, m, d) = self.places(order)?;
+        let [year, month, day] = [self.parts[y], self.parts[m], self.parts[d]];
+        let year = match (self.digits[y], order) {
+            _ if self.era != 0 => year as i32 + self.era,
+            (4, _) => year as i32,
+            (1..=3, Order::Roc) => year as i32 + 1911,
+            // POSIX: 69 to 99 are of the last century.
+            (2, _) if year >= 69 => year as i32 + 1900,
+            (2, _) => year as i32 + 2000,
+            _ => return None,
+        };
+        day_of(year, month, day)
+    }
+
+    /// The positions of year, month and day.
+    pub(super) fn places(&self, order: Order) -> Option<(usize, usize, usize)> {
+        Some(match (self.named_month(), self.shown_year()) {
+            (Some(m), Some(y)) => (y, m, (0..3).find(|at| *at != m && *at != y)?),
+            (Some(0), None) => (2, 0, 1),
+            (Some(1), None) if order == Order::Ymd => (0, 1, 2),
+            (Some(1), None) => (2, 1, 0),
+            (Some(_), None) => return None,
+            (None, Some(0)) => (0, 1, 2),
+            (None, Some(2)) if order == Order::Mdy => (2, 0, 1),
+            (None, Some(2)) if order == Order::Dmy => (2, 1, 0),
+            (None, Some(_)) => return None,
+            (None, None) => match order {
+                Order::Ymd | Order::Roc => (0, 1, 2),
+                Order::Dmy => (2, 1, 0),
+                Order::Mdy => (2, 0, 1),
+                Order::Excel => return None,
+            },
+        })
+    }
+}
+
+/// Takes a cell apart; `None` where it is neither three numbers nor one that can be a date.
+pub(super) fn shape(text: &str) -> Option<Shape> {
+    let text = text.trim().trim_matches(['\'', '"', '\u{200e}']).trim();
+    if text.is_empty() || text.len() > 80 {
+        return None;
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.matches('.').count() <= 1 {
+        return number(text);
+    }
+    let (triple, rest) = triple(text)?;
+    clock(rest).map(|clock| Shape::Triple(triple, clock))
+}
+
+fn number(text: &str) -> Option<Shape> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let value: i64 = whole.parse().ok()?;
+    let compact =
+        |day: Option<i32>, second: Option<u32>| Some(Shape::Compact(Stamp { day: day?, second, offset: None }));
+    let date = || {
+        let number = |range: std::ops::Range<usize>| whole.get(range).and_then(|digits| digits.parse::<u32>().ok());
+        let year = number(0..4)? as i32;
+        (1800..=2200).contains(&year).then_some(())?;
+        day_of(year, number(4..6)?, number(6..8)?)
+    };
+    match whole.len() {
+        8 if fraction.bytes().all(|byte| byte == b'0') => compact(date(), None),
+        12 if date().is_some() => compact(date(), compact_time(&whole[8..])),
+        14 if date().is_some() => compact(date(), compact_time(&whole[8..])),
+        9..=11 => Some(Shape::Epoch(value)),
+        12..=14 => Some(Shape::Epoch(value.div_euclid(1_000))),
+        15..=17 => Some(Shape::Epoch(value.div_euclid(1_000_000))),
+        18..=19 => Some(Shape::Epoch(value.div_euclid(1_000_000_000))),
+        4..=5 => text.parse().ok().filter(|days| (1_000.0..80_000.0).contains(days)).map(Shape::Serial),
+        _ => None,
+    }
+}
+
+/// `93000`, `0930`, `153000` as seconds of the day.
+pub(super) fn compact_time(digits: &str) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u32 = digits.parse().ok()?;
+    let value = if digits.len() <= 4 { value * 100 } else { value };
+    seconds(value / 10_000, value / 100 % 100, value % 100)
+}
+
+fn seconds(hour: u32, minute: u32, second: u32) -> Option<u32> {
+    (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
+}
+
+/// Reads three parts and gives what follows them.
+fn triple(text: &str) -> Option<(Triple, &str)> {
+    let mut triple = Triple { parts: [0; 3], digits: [0; 3], era: 0 };
+    let (mut n_parts, mut rest) = (0, text);
+    while n_parts < 3 {
+        rest =
+            rest.trim_start_matches([' ', '-', '/', '.', ',', '\'', '年', '月', '년', '월', '(', ')', '\u{a0}', '_']);
+        let c = rest.chars().next()?;
+        if c.is_ascii_digit() || ('０'..='９').contains(&c) {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && !('０'..='９').contains(&c)).unwrap_or(rest.len());
+            let value = rest[..end].chars().try_fold(0_u32, |n, c| {
+                let digit = c.to_digit(10).or_else(|| (c as u32).checked_sub('０' as u32))?;
+                n.checked_mul(10)?.checked_add(digit)
+            })?;
+            let n_digits = rest[..end].chars().count();
+            // A time cannot come before the date is whole.
+            if n_digits > 4 || rest[end..].starts_with(':') {
+                return None;
+            }
+            triple.parts[n_parts] = value;
+            triple.digits[n_parts] = n_digits as u8;
+            n_parts += 1;
+            rest = &rest[end..];
+        } else {
+            let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+            let word = rest[..end].to_lowercase();
+            if end == 0 {
+                return None;
+            }
+            if let Some(month) = month(&word) {
+                if triple.digits[..n_parts].contains(&0) {
+                    return None;
+                }
+                triple.parts[n_parts] = month;
+                n_parts += 1;
+            } else if let Some(era) = era(&word) {
+                triple.era = era;
+            } else if !is_filler(&word) {
+                return None;
+            }
+            rest = &rest[end..];
+        }
+    }
+    let names = triple.digits.iter().filter(|digits| **digits == 0).count();
+    (names <= 1).then_some((triple, rest))
+}
+
+/// Weekdays and ordinal endings say nothing new.
+fn is_filler(word: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "tues",
+        "thur",
+        "thurs",
+        "st",
+        "nd",
+        "rd",
+        "th",
+        "de",
+        "of",
+        "서기",
+    ];
+    WORDS.contains(&word)
+}
+
+fn era(word: &str) -> Option<i32> {
+    match word {
+        "r" | "令和" => Some(2018),
+        "h" | "平成" => Some(1988),
+        "s" | "昭和" => Some(1925),
+        "民國" | "民国" => Some(1911),
+        _ => None,
+    }
+}
+
+fn month(word: &str) -> Option<u32> {
+    const STARTS: [&[&str]; 12] = [
+        &["jan", "ene", "sty", "gen", "oca", "янв"],
+        &["feb", "fev", "fév", "lut", "şub", "sub", "фев"],
+        &["mar", "mär", "mrz", "maa", "мар"],
+        &["apr", "abr", "avr", "kwi", "nis", "апр"],
+        &["may", "mai", "mag", "maj", "mei", "май", "мая"],
+        &["jun", "juin", "giu", "cze", "haz", "июн"],
+        &["jul", "juil", "lug", "lip", "tem", "июл"],
+        &["aug", "ago", "aoû", "aou", "sie", "ağu", "agu", "авг"],
+        &["sep", "set", "wrz", "eyl", "сен"],
+        &["oct", "out", "okt", "ott", "paź", "paz", "eki", "окт"],
+        &["nov", "lis", "kas", "ноя"],
+        &["dec", "dez", "dic", "déc", "gru", "ara", "дек"],
+    ];
+    // `mar` also begins `martes`: names of months have no more letters than these.
+    if word.chars().count() < 3 || word.chars().count() > 11 || matches!(word, "martes" | "mardi" | "marted") {
+        return None;
+    }
+    STARTS.iter().position(|starts| starts.iter().any(|start| word.starts_with(start))).map(|idx| idx as u32 + 1)
+}
+
+/// What follows a date: nothing, or a time with an optional zone.
+pub(super) fn clock(text: &str) -> Option<Clock> {
+    let mut rest = text.trim_start_matches(['일', '日', '.', ',', 'T', 't', ' ', '_', ';', '\u{a0}']);
+    // `(화)`, `(火)`: a weekday.
+    if rest.starts_with('(') {
+        rest = rest.split_once(')').filter(|(inside, _)| inside.chars().count() <= 4)?.1.trim_start();
+    }
+    if rest.is_empty() || rest.eq_ignore_ascii_case("z") && text.starts_with([' ', 'z', 'Z']) {
+        return Some(Clock::default());
+    }
+    if let Some(offset) = zone(rest) {
+        return Some(Clock { second: None, offset: Some(offset) });
+    }
+    let (is_afternoon, after) = half(rest);
+    rest = after;
+    let hour = digits(&mut rest)?;
+    let mut second = 0;
+    let minute = match rest.strip_prefix(':').or_else(|| rest.strip_prefix('시')).or_else(|| rest.strip_prefix('時'))
+    {
+        Some(after) => {
+            rest = after.trim_start();
+            let minute = digits(&mut rest)?;
+            rest = rest.trim_start_matches(['분', '分']);
+            minute
+        }
+        // `20240102 0930`, `2024.01.02 093000`.
+        None => {
+            let value = compact_time(text.trim_start_matches(['일', '日', '.', ',', 'T', 't', ' ', '_', ';']))?;
+            return Some(Clock { second: Some(value), offset: None });
+        }
+    };
+    if let Some(after) = rest.strip_prefix(':') {
+        rest = after;
+        second = digits(&mut rest)?;
+        if let Some(after) = rest.strip_prefix(['.', ',']) {
+            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+            (1..=12).contains(&end).then_some(())?;
+            rest = &after[end..];
+        }
+    }
+    rest = rest.trim_start();
+    let (is_afternoon_behind, after) = half(rest);
+    rest = after;
+    let hour = match is_afternoon.or(is_afternoon_behind) {
+        Some(_) if !(1..=12).contains(&hour) => return None,
+        Some(true) => hour % 12 + 12,
+        Some(false) => hour % 12,
+        None => hour,
+    };
+    let offset = match rest.trim() {
+        "" => None,
+        named => Some(zone(named)?),
+    };
+    Some(Clock { second: Some(seconds(hour, minute, second)?), offset })
+}
+
+/// `AM` or `오후` before or behind a time, and what follows.
+fn half(text: &str) -> (Option<bool>, &str) {
+    const HALVES: [(&str, bool); 10] = [
+        ("AM", false),
+        ("PM", true),
+        ("am", false),
+        ("pm", true),
+        ("a.m.", false),
+        ("p.m.", true),
+        ("오전", false),
+        ("오후", true),
+        ("午前", false),
+        ("午後", true),
+    ];
+    let found = HALVES
+        .iter()
+        .find_map(|(name, is_afternoon)| text.strip_prefix(name).map(|rest| (Some(*is_afternoon), rest.trim_start())));
+    found.unwrap_or((None, text))
+}
+
+fn digits(rest: &mut &str) -> Option<u32> {
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let value = rest.get(..end).filter(|digits| (1..=2).contains(&digits.len()))?.parse().ok()?;
+    *rest = &rest[end..];
+    Some(value)
+}
+
+/// `Z`, `+09:00`, `-0600`, `UTC`, `KST`, `+09:00[Asia/Seoul]` as seconds east.
+pub(super) fn zone(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let text = text.split_once('[').map_or(text, |(offset, _)| offset).trim();
+    let named = match text.to_ascii_uppercase().as_str() {
+        "Z" | "UTC" | "GMT" => Some(0),
+        "KST" | "JST" => Some(9 * 3600),
+        "HKT" | "SGT" => Some(8 * 3600),
+        "EST" => Some(-5 * 3600),
+        "EDT" => Some(-4 * 3600),
+        "CET" => Some(3600),
+        "CEST" => Some(2 * 3600),
+        _ => None,
+    };
+    if named.is_some() {
+        return named;
+    }
+    let text = text.strip_prefix("UTC").or_else(|| text.strip_prefix("GMT")).unwrap_or(text).trim();
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'+' => (1, &text[1..]),
+        b'-' => (-1, &text[1..]),
+        _ => return None,
+    };
+    let bare: String = rest.chars().filter(|c| *c != ':').collect();
+    if !bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = match bare.len() {
+        1 | 2 => (bare.parse::<i32>().ok()?, 0),
+        4 => (bare[..2].parse().ok()?, bare[2..].parse::<i32>().ok()?),
+        _ => return None,
+    };
+    (hours <= 14 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// Whether a day is Saturday or Sunday.
+pub(super) fn is_weekend(day: i32) -> bool {
+    date_of(day).weekday().number_from_monday() > 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str, order: Order) -> String {
+        match Stamp::of(text, order) {
+            None => "none".to_owned(),
+            Some(stamp) => {
+                let time = stamp.second.map(|s| format!(" {:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60));
+                let zone = stamp.offset.map(|s| format!(" {:+}", f64::from(s) / 3600.0));
+                format!("{}{}{}", date_of(stamp.day), time.unwrap_or_default(), zone.unwrap_or_default())
+            }
+        }
+    }
+
+    #[test]
+    fn dates_are_read_as_vendors_write_them() {
+        for (text, order, expected) in [
+            ("2024-01-02", Order::Ymd, "2024-01-02"),
+            ("2024- 01- 02", Order::Ymd, "2024-01-02"),
+            ("2016/1/4", Order::Ymd, "2016-01-04"),
+            ("2024.11.12", Order::Mdy, "2024-11-12"),
+            ("20240627", Order::Ymd, "2024-06-27"),
+            ("12/13/2024", Order::Mdy, "2024-12-13"),
+            ("28.03.2024", Order::Dmy, "2024-03-28"),
+            ("11/09/17", Order::Mdy, "2017-11-09"),
+            ("Oct 17, 2019", Order::Ymd, "2019-10-17"),
+            ("17-Oct-19", Order::Dmy, "2019-10-17"),
+            ("Oct-17-19", Order::Dmy, "2019-10-17"),
+            ("2019-Oct-17", Order::Mdy, "2019-10-17"),
+            ("Thu, 17 October 2019", Order::Ymd, "2019-10-17"),
+            ("2024년 1월 9일", Order::Ymd, "2024-01-09"),
+            ("2024年1月9日(火)", Order::Ymd, "2024-01-09"),
+            ("令和6年1月9日", Order::Ymd, "2024-01-09"),
+            ("113/01/02", Order::Roc, "2024-01-02"),
+            ("92/06/30", Order::Roc, "2003-06-30"),
+            ("45293", Order::Excel, "2024-01-02"),
+            ("1704153600", Order::Ymd, "2024-01-02 00:00:00 +0"),
+            ("1704153600000", Order::Ymd, "2024-01-02 00:00:00 +0"),
+            ("1704153600000000000", Order::Ymd, "2024-01-02 00:00:00 +0"),
+            ("2024-01-02T09:15:00+05:30", Order::Ymd, "2024-01-02 09:15:00 +5.5"),
+            ("2024-01-02 00:00:00 UTC", Order::Ymd, "2024-01-02 00:00:00 +0"),
+            ("2024-01-02T00:00:00.123456789Z", Order::Ymd, "2024-01-02 00:00:00 +0"),
+            ("11/5/2019 9:30", Order::Mdy, "2019-11-05 09:30:00"),
+            ("11/5/2019 9:30 PM", Order::Mdy, "2019-11-05 21:30:00"),
+            ("2024-01-02 오후 3:30", Order::Ymd, "2024-01-02 15:30:00"),
+            ("20240102 0930", Order::Ymd, "none"),
+            ("202401020930", Order::Ymd, "2024-01-02 09:30:00"),
+        ] {
+            assert_eq!(read(text, order), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "",
+            "2024-02-30",
+            "2016-12-31T23:59:60Z",
+            "=TODAY()",
+            "abc",
+            "12:30",
+            "2024-01",
+            "13/13/2024",
+            "1.5",
+            "Total 1 2",
+        ] {
+            assert_eq!(Stamp::of(text, Order::Mdy), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC{0,30}") {
+            for order in [Order::Ymd, Order::Dmy, Order::Mdy, Order::Roc, Order::Excel] {
+                let _ = Stamp::of(&text, order);
+            }
+            let _ = zone(&text);
+        }
+
+        #[test]
+        fn day_numbers_agree_with_chrono(day in -62_000..47_000_i32) {
+            let date = date_of(day);
+            prop_assert_eq!(day_of(date.year(), date.month(), date.day()), Some(day));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the bytes are, and their text.
+
+use std::borrow::Cow;
+
+use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use super::{ReadError, columns, json};
+
+/// Text and the name of the encoding it came in.
+#[derive(Debug)]
+pub(super) struct Decoded<'a> {
+    pub text: Cow<'a, str>,
+    pub encoding: &'static str,
+}
+
+/// How many bytes of a file are looked at for a header.
+const HEAD: usize = 16 << 10;
+/// Legacy encodings in the order in which they are tried; the header decides between them.
+const LEGACY: [(&Encoding, &str); 5] =
+    [(EUC_KR, "cp949"), (SHIFT_JIS, "shift_jis"), (GBK, "gbk"), (BIG5, "big5"), (WINDOWS_1252, "windows-1252")];
+
+/// The text of a body.
+///
+/// # Errors
+/// By the name of what it is, where it is no text; `invalid_utf8` where no encoding explains the bytes;
+/// `nul_byte`.
+pub(super) fn decode<'a>(bytes: &'a [u8], wanted: Option<&str>) -> Result<Decoded<'a>, ReadError> {
+    refuse_by_first_bytes(bytes)?;
+    let decoded = match wanted {
+        Some(label) => pinned(bytes, label)?,
+        None => detected(bytes)?,
+    };
+    if decoded.text.contains('\0') {
+        let message = "the text has NUL bytes: if it is UTF-16, save it as UTF-8 or with a byte order mark; \
+                       a file cut short by a crash must be exported again";
+        return Err(ReadError::unreadable("nul_byte", message));
+    }
+    if decoded.text.trim().is_empty() {
+        return Err(ReadError::unusable("empty_body", "the body is empty: send a header line and one line a bar"));
+    }
+    refuse_by_first_words(&decoded.text)?;
+    Ok(decoded)
+}
+
+fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
+    let named: &[(&[u8], &str, &str)] = &[
+        (b"\x1f\x8b", "looks_like_gzip", "the body is gzip: send it with Content-Encoding: gzip"),
+        (b"\x28\xb5\x2f\xfd", "looks_like_zstd", "the body is zstd: send it with Content-Encoding: zstd"),
+        (b"PAR1", "not_csv", "the body is Parquet: send it as application/vnd.apache.parquet"),
+        (b"%PDF", "not_csv", "the body is a PDF document: export the prices as CSV"),
+        (b"\xd0\xcf\x11\xe0", "not_csv", "the body is an old Excel workbook (.xls): save it as .xlsx or CSV"),
+        (b"BZh", "not_csv", "the body is bzip2: unpack it, or send gzip"),
+        (b"\xfd7zXZ", "not_csv", "the body is xz: unpack it, or send gzip"),
+        (b"Rar!", "not_csv", "the body is a RAR archive: unpack it, or send a zip"),
+        (b"7z\xbc\xaf", "not_csv", "the body is a 7z archive: unpack it, or send a zip"),
+        (b"SQLite format", "not_csv", "the body is an SQLite database: export the prices as CSV"),
+    ];
+    match named.iter().find(|(magic, _, _)| bytes.starts_with(magic)) {
+        Some((_, code, message)) => Err(ReadError::unreadable(code, *message)),
+        None => Ok(()),
+    }
+}
+
+/// Pages and error answers that were saved under a price file's name.
+fn refuse_by_first_words(text: &str) -> Result<(), ReadError> {
+    let start = text.trim_start();
+    let lower: String = start.chars().take(200).collect::<String>().to_ascii_lowercase();
+    if ["<!doctype", "<html", "<?xml", "<head", "<body", "<table", "<div", "<script", "<!--"]
+        .iter()
+        .any(|tag| lower.starts_with(tag))
+    {
+        let title = title(start).map(|title| format!(" titled {title:?}")).unwrap_or_default();
+        return Err(ReadError::unusable(
+            "looks_like_html",
+            format!(
+                "the body is a web page{title}, not a price file: download the CSV again, signed in if it needs that"
+            ),
+        ));
+    }
+    if start.starts_with(['{', '[']) && !start.starts_with("[SOH]") {
+        return Err(json::sent_as_text(start));
+    }
+    Ok(())
+}
+
+fn title(page: &str) -> Option<String> {
+    let lower = page.to_ascii_lowercase();
+    let from = lower.find("<title>")? + "<title>".len();
+    let to = from + lower.get(from..)?.find("</title>")?;
+    Some(page.get(from..to)?.trim().chars().take(100).collect())
+}
+
+fn pinned<'a>(bytes: &'a [u8], label: &str) -> Result<Decoded<'a>, ReadError> {
+    let label_key = label.trim().to_ascii_lowercase();
+    let encoding = match label_key.as_str() {
+        "cp949" | "ms949" | "uhc" => EUC_KR,
+        "cp932" => SHIFT_JIS,
+        "cp936" => GBK,
+        "cp950" => BIG5,
+        "cp1252" | "ansi" => WINDOWS_1252,
+        "utf-8-sig" => UTF_8,
+        other => Encoding::for_label(other.as_bytes()).ok_or_else(|| ReadError::BadOption {
+            option: "encoding",
+            message: format!(
+                "{label:?} is none of utf-8, utf-16le, utf-16be, cp949, shift_jis, gbk, big5, windows-1252"
+            ),
+        })?,
+    };
+    let name = LEGACY.iter().find(|(known, _)| *known == encoding).map(|(_, name)| *name);
+    let name = name.unwrap_or(match encoding {
+        e if e == UTF_8 => "utf-8",
+        e if e == UTF_16LE => "utf-16le",
+        e if e == UTF_16BE => "utf-16be",
+        e => e.name(),
+    });
+    let (text, _, is_broken) = encoding.decode(bytes);
+    match is_broken {
+        true => Err(invalid(&format!("the bytes are not {name}"))),
+        false => Ok(Decoded { text, encoding: name }),
+    }
+}
+
+fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
+    for (mark, encoding, name) in [(&b"\xff\xfe"[..], UTF_16LE, "utf-16le"), (b"\xfe\xff", UTF_16BE, "utf-16be")] {
+        if let Some(rest) = bytes.strip_prefix(mark) {
+            return match encoding.decode_without_bom_handling_and_without_replacement(rest) {
+                Some(text) => Ok(Decoded { text, encoding: name }),
+                None => Err(invalid(&format!("the bytes are not {name}, although their first two say so"))),
+            };
+        }
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Decoded { text: Cow::Borrowed(text), encoding: "utf-8" }),
+        Err(error) => legacy(bytes).ok_or_else(|| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            invalid(&format!(
+                "line {line} is not UTF-8, and no header tells of another encoding: save it as UTF-8 or pass encoding="
+            ))
+        }),
+    }
+}
+
+/// The legacy encoding in which the whole body is valid and the header makes sense. Where the header is
+/// ASCII only Korean is taken, by its letters: those files have Korean names beside English headers.
+fn legacy(bytes: &[u8]) -> Option<Decoded<'_>> {
+    if bytes.contains(&0) {
+        return None;
+    }
+    let mut best: Option<(usize, &Encoding, &'static str)> = None;
+    for (encoding, name) in LEGACY {
+        let score = header_score(bytes, encoding);
+        if score > best.map_or(0, |(most, _, _)| most) && strictly(encoding, bytes).is_some() {
+            best = Some((score, encoding, name));
+        }
+    }
+    if let Some((_, encoding, name)) = best {
+        return strictly(encoding, bytes).map(|text| Decoded { text, encoding: name });
+    }
+    let text = strictly(EUC_KR, bytes)?;
+    let foreign = || text.chars().filter(|c| !c.is_ascii());
+    // Of KS X 1001: one accented Latin letter before an ASCII one would be a rare syllable.
+    let is_korean = foreign().count() >= 2
+        && foreign().all(|c| ('가'..='힣').contains(&c))
+        && bytes.iter().all(|byte| byte.is_ascii() || *byte >= 0xa1);
+    is_korean.then_some(Decoded { text, encoding: "cp949" })
+}
+
+fn strictly<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+    encoding.decode_without_bom_handling_and_without_replacement(bytes)
+}
+
+/// How many columns are known by a name with letters beyond ASCII, in the best line of the head.
+fn header_score(bytes: &[u8], encoding: &'static Encoding) -> usize {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let (text, _) = encoding.decode_without_bom_handling(head);
+    let known = |line: &str| {
+        line.split([',', ';', '\t', '|']).filter(|cell| !cell.is_ascii() && columns::named(cell).is_some()).count()
+    };
+    text.lines().take(60).map(known).max().unwrap_or(0)
+}
+
+fn invalid(message: &str) -> ReadError {
+    ReadError::unreadable("invalid_utf8", message)
+}

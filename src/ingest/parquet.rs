@@ -1,0 +1,78 @@
+//! Parquet to columns of text: its types are read as they are written in text, so that one reader reads all.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
+
+use super::sheet::{Sheet, Source};
+use super::{IngestLimits, ReadError, ReadOptions, layout};
+
+/// Reads a Parquet file.
+///
+/// # Errors
+/// `invalid_parquet`, a cap that is passed, or a layout that is no bars.
+pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Result<Source, ReadError> {
+    if !bytes.starts_with(b"PAR1") {
+        return Err(invalid("it does not begin with PAR1"));
+    }
+    // The decoder indexes by lengths that the file claims: a broken file may make it panic.
+    let frame = catch_unwind(AssertUnwindSafe(|| frame(bytes, limits)))
+        .unwrap_or_else(|_| Err(invalid("its pages are broken")))?;
+    let names: Vec<String> = frame.columns().iter().map(|column| column.name().to_string()).collect();
+    let texts: Vec<_> = frame
+        .columns()
+        .iter()
+        .map(|column| {
+            column
+                .cast(&DataType::String)
+                .unwrap_or_else(|_| column.clear().cast(&DataType::String).unwrap_or_default())
+        })
+        .collect();
+    let whole: Vec<usize> = (0..texts.len()).filter(|idx| texts[*idx].len() == frame.height()).collect();
+    let kept: Vec<_> = whole.iter().map(|idx| texts[*idx].clone()).collect();
+    let text = DataFrame::new(frame.height(), kept).map_err(|error| invalid(&error.to_string()))?;
+    let lines: Vec<u32> = (1..=frame.height() as u32).collect();
+    let sheet = Sheet::new(&text, &whole, lines)?;
+    let first_row: Vec<String> = (0..names.len()).map(|idx| sheet.cell(idx, 0).to_owned()).collect();
+    if frame.height() == 0 {
+        return Err(ReadError::unusable("no_rows", "the file has no rows"));
+    }
+    let layout = layout::of_names(names, &first_row, options)?;
+    Ok(Source {
+        layout,
+        sheet,
+        rejected: Vec::new(),
+        notes: Vec::new(),
+        delimiter: None,
+        has_commas: false,
+        is_typed: true,
+    })
+}
+
+fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
+    let broken = |error: polars::prelude::PolarsError| invalid(&error.to_string());
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let metadata = reader.get_metadata().map_err(broken)?.clone();
+    if metadata.num_rows > limits.max_rows {
+        return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
+    }
+    let unpacked: usize = metadata.row_groups.iter().map(|group| group.total_byte_size()).sum();
+    if unpacked > limits.max_inflated_bytes {
+        return Err(ReadError::OverLimit {
+            code: "inflated_too_large",
+            what: "unpacked bytes",
+            max: limits.max_inflated_bytes,
+        });
+    }
+    let n_columns = reader.schema().map_err(broken)?.len();
+    if n_columns > limits.max_columns {
+        return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
+    }
+    reader.finish().map_err(broken)
+}
+
+fn invalid(why: &str) -> ReadError {
+    let why: String = why.chars().take(200).collect();
+    ReadError::unreadable("invalid_parquet", format!("the body is not a whole Parquet file: {why}"))
+}

@@ -1,0 +1,201 @@
+//! The whole journey of a body.
+
+use std::collections::BTreeMap;
+
+use super::bars::{self, Lines, Refusals};
+use super::date_vote::DateReading;
+use super::sheet::Source;
+use super::{
+    BodyFormat, Dialect, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, columns, csv,
+    decode, json, parquet, rules, series,
+};
+
+/// Reads a body that [`inflate`](super::inflate) has unpacked.
+///
+/// # Errors
+/// When nothing of the body can be used; the code and the sentence say why, and what to send or pass instead.
+/// Single rows that are no bars are in [`Reading::refusals`].
+pub fn read(
+    bytes: &[u8],
+    format: BodyFormat,
+    options: &ReadOptions,
+    limits: &IngestLimits,
+) -> Result<Reading, ReadError> {
+    if bytes.is_empty() {
+        return Err(ReadError::unusable("empty_body", "the body is empty: send a header line and one line a bar"));
+    }
+    if bytes.len() > limits.max_inflated_bytes {
+        let max = limits.max_inflated_bytes;
+        return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
+    }
+    match format {
+        BodyFormat::Csv => {
+            let decoded = decode::decode(bytes, options.encoding.as_deref())?;
+            let source = csv::read(&decoded.text, options, limits)?;
+            finish(source, decoded.encoding, options, limits)
+        }
+        BodyFormat::Json => read_json(bytes, options, limits),
+        BodyFormat::Parquet => finish(parquet::read(bytes, options, limits)?, "parquet", options, limits),
+    }
+}
+
+fn read_json(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Result<Reading, ReadError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| ReadError::unreadable("invalid_utf8", format!("the JSON is not UTF-8: {error}")))?;
+    let table = json::to_csv(text)?;
+    let mut source = csv::read(&table.csv, options, limits)?;
+    source.delimiter = None;
+    let mut reading = finish(source, "utf-8", options, limits)?;
+    if table.has_header {
+        // Records count from 1; the header is not one of them.
+        for refusal in &mut reading.refusals {
+            refusal.line = refusal.line.saturating_sub(1);
+        }
+    }
+    Ok(reading)
+}
+
+fn finish(
+    mut source: Source,
+    encoding: &str,
+    options: &ReadOptions,
+    limits: &IngestLimits,
+) -> Result<Reading, ReadError> {
+    let mut refusals = Refusals::new(limits.max_refusals_reported);
+    for rejected in std::mem::take(&mut source.rejected) {
+        refusals.push(|| Refusal {
+            line: u64::from(rejected.line),
+            column: None,
+            text: rejected.text,
+            code: rejected.code,
+            message: rejected.message,
+            ticker: None,
+        });
+    }
+    let n_lines_refused = refusals.total;
+    let (rules, dates) = rules::decide(&mut source, options)?;
+    let (rows, skipped) = bars::read(&source, &rules, limits, &mut refusals)?;
+    let mut warnings = notes(&source, &skipped);
+    if rules.timing.is_zone_assumed {
+        warnings.push(plain(
+            "time_zone_assumed",
+            "the times have no zone and were taken as UTC: pass timezone=+09:00 and the like",
+        ));
+    }
+    let order = order(&rows);
+    let names_bad = refusals.total - n_lines_refused - rows.iter().map(|rows| rows.refused).sum::<usize>();
+    let mut tickers: Vec<TickerReading> = Vec::with_capacity(rows.len());
+    let dialect = dialect(&source, encoding, &rules, &dates, order);
+    drop(source);
+    for rows in rows {
+        tickers.extend(series::finish(rows, &rules.timing, &mut refusals, &mut warnings));
+    }
+    refusals.kept.sort_by_key(|refusal| refusal.line);
+    let received = n_lines_refused + names_bad + tickers.iter().map(|ticker| ticker.received).sum::<usize>();
+    if tickers.iter().all(|ticker| ticker.series.is_empty()) {
+        return Err(nothing_usable(received, refusals, &warnings));
+    }
+    // A line that is no row belongs to the only ticker there is.
+    if let [only] = tickers.as_mut_slice() {
+        only.received += n_lines_refused + names_bad;
+        only.refused += n_lines_refused + names_bad;
+    }
+    Ok(Reading { received, tickers, refusals: refusals.kept, refusals_total: refusals.total, dialect, warnings })
+}
+
+fn nothing_usable(received: usize, refusals: Refusals, warnings: &[Warning]) -> ReadError {
+    match refusals.kept.first().cloned() {
+        Some(first) => ReadError::NoUsableRows { received, refusals: refusals.kept, first: Box::new(first) },
+        None => {
+            let why = warnings.first().map_or("there are none", |warning| warning.message.as_str());
+            ReadError::unusable("no_usable_rows", format!("no row is a bar: {why}"))
+        }
+    }
+}
+
+fn plain(code: &'static str, message: impl Into<String>) -> Warning {
+    Warning { code, session: None, message: message.into(), ticker: None }
+}
+
+fn notes(source: &Source, skipped: &bars::Skipped) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = source.notes.iter().map(|note| plain(note.code, note.message.clone())).collect();
+    let kinds: [(&Lines, &'static str, &str); 3] = [
+        (
+            &skipped.halted,
+            "halted_sessions",
+            "rows have a close and zeros for open, high and low: halted sessions make no bar",
+        ),
+        (&skipped.zero, "zero_rows", "rows are zeros: they make no bar"),
+        (&skipped.empty, "empty_rows", "rows have no prices: they make no bar"),
+    ];
+    for (lines, code, what) in kinds {
+        if lines.count > 0 {
+            warnings.push(plain(code, format!("{} {what} (the first is line {})", lines.count, lines.first)));
+        }
+    }
+    warnings
+}
+
+fn order(rows: &[bars::Rows]) -> &'static str {
+    let (up, down) = rows.iter().fold((0, 0), |(up, down), rows| (up + rows.n_up, down + rows.n_down));
+    match (up, down) {
+        (_, 0) => "ascending",
+        (0, _) => "descending",
+        _ => "unsorted",
+    }
+}
+
+fn dialect(source: &Source, encoding: &str, rules: &bars::Rules, dates: &DateReading, order: &'static str) -> Dialect {
+    let layout = &source.layout;
+    let name_of = |column: usize| layout.names.get(column).cloned().unwrap_or_default();
+    let mut columns = BTreeMap::from([("date".to_owned(), name_of(layout.date))]);
+    if let Some(group) = layout.groups.first() {
+        let volume = group.volumes.first().map(|(_, column)| *column);
+        let found = [
+            ("time", layout.time),
+            ("ticker", layout.ticker),
+            ("open", Some(group.open)),
+            ("high", Some(group.high)),
+            ("low", Some(group.low)),
+            ("close", Some(group.close)),
+            ("volume", volume),
+            ("adj_close", group.adj_close.filter(|column| *column != group.close)),
+        ];
+        columns.extend(found.into_iter().filter_map(|(role, at)| at.map(|at| (role.to_owned(), name_of(at)))));
+    }
+    Dialect {
+        name: vendor(&layout.names).to_owned(),
+        encoding: encoding.to_owned(),
+        delimiter: source.delimiter.clone(),
+        decimal: char::from(rules.numbers.decimal).to_string(),
+        date_format: dates.pattern.clone(),
+        order,
+        columns,
+        price_basis: rules.price_basis,
+        interval: rules.timing.interval.to_string(),
+    }
+}
+
+/// Who writes such headers; told to people, never used to read.
+fn vendor(names: &[String]) -> &'static str {
+    let keys: Vec<String> = names.iter().map(|name| columns::key(name)).collect();
+    let has = |wanted: &[&str]| wanted.iter().all(|key| keys.iter().any(|known| known == key));
+    match () {
+        () if has(&["date", "open", "high", "low", "close", "adjclose", "volume"]) => "yahoo",
+        () if has(&["closelast"]) => "nasdaq",
+        () if has(&["price", "vol", "change"]) || has(&["종가", "거래량", "변동"]) || has(&["ultimo", "vol"]) => {
+            "investing"
+        }
+        () if has(&["일자", "종가", "등락률"]) || has(&["종목코드", "종목명", "종가"]) => "krx",
+        () if has(&["날짜", "시가", "등락률"]) => "pykrx",
+        () if names.iter().any(|name| name.trim().eq_ignore_ascii_case("<open>")) => "metatrader",
+        () if has(&["成交股數", "開盤價"]) => "twse",
+        () if has(&["始値", "終値"]) => "japanese",
+        () if has(&["收盘价", "开盘价"]) => "chinese",
+        () if has(&["time", "open", "high", "low", "close"]) && !has(&["date"]) => "tradingview",
+        () if has(&["timestamp", "open", "high", "low", "close"]) => "alphavantage",
+        () if has(&["date", "open", "high", "low", "close", "change"]) => "financedatareader",
+        () => "generic",
+    }
+}

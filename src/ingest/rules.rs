@@ -1,0 +1,201 @@
+//! How the cells of a table are to be read: decided once, by all rows.
+
+use super::bars::{self, Rules};
+use super::date_vote::{self, DateReading};
+use super::layout::Group;
+use super::numbers::{self, Evidence, NumberFormat};
+use super::sheet::{Sheet, Source};
+use super::timing::{self, SAMPLE, Timing};
+use super::{PriceBasis, ReadError, ReadOptions, columns};
+
+/// Decides dates, numbers, times and tickers.
+///
+/// # Errors
+/// Where the rows leave something open: `ambiguous_date`, `ambiguous_number`, `duplicate_column`.
+pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rules, DateReading), ReadError> {
+    let date = source.layout.date;
+    let is_taiwanese = source
+        .layout
+        .names
+        .iter()
+        .any(|name| matches!(columns::key(name).as_str(), "成交股數" | "開盤價" | "收盤價" | "成交筆數"));
+    let dates = date_vote::decide(source.sheet.cells(date), options, is_taiwanese)?;
+    let numbers = number_format(source, options)?;
+    for idx in 0..source.layout.groups.len() {
+        let volumes = volumes(&source.sheet, &source.layout.groups[idx], numbers, &source.layout.names)?;
+        source.layout.groups[idx].volumes = volumes;
+    }
+    let reads_tickers = names_tickers(source);
+    let timing = Timing::of(stamps(source, &dates, reads_tickers), options)?;
+    let zoned_is_right = (dates.n_zoned > 0 && dates.n_naive > 0).then_some(dates.n_zoned > dates.n_naive);
+    let only_adjusted =
+        source.layout.groups.iter().all(|group| group.adj_close == Some(group.close) || group.adj_close.is_none())
+            && source.layout.groups.iter().any(|group| group.adj_close.is_some());
+    let price_basis = match options.price_basis {
+        Some(PriceBasis::Adjusted) if source.layout.groups.iter().any(|group| group.adj_close.is_none()) => {
+            return Err(ReadError::BadOption {
+                option: "price_basis",
+                message: "the file has no adjusted close".to_owned(),
+            });
+        }
+        Some(basis) => basis,
+        None if only_adjusted => PriceBasis::Adjusted,
+        None => PriceBasis::Raw,
+    };
+    Ok((Rules { order: dates.order, numbers, timing, price_basis, zoned_is_right, reads_tickers }, dates))
+}
+
+/// Stamps of the first ticker, as many as show how far apart bars stand.
+fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool) -> Vec<super::dates::Stamp> {
+    let (sheet, layout) = (&source.sheet, &source.layout);
+    let ticker = layout.ticker.filter(|_| reads_tickers);
+    let name = |row: usize| ticker.map_or("", |column| sheet.cell(column, row));
+    (0..sheet.n_rows())
+        .take_while(|row| *row < SAMPLE)
+        .filter(|row| name(*row) == name(0))
+        .filter_map(|row| {
+            let time = layout.time.map(|column| sheet.cell(column, row));
+            timing::stamp(sheet.cell(layout.date, row), time, dates.order)
+        })
+        .collect()
+}
+
+/// One name all through that is no ticker is a title; tickers differ or are valid.
+fn names_tickers(source: &Source) -> bool {
+    let Some(column) = source.layout.ticker else { return false };
+    let first = source.sheet.cell(column, 0);
+    let is_one = (0..source.sheet.n_rows()).all(|row| source.sheet.cell(column, row) == first);
+    !is_one || bars::ticker_of(first).is_some()
+}
+
+/// The decimal sign, by the evidence of all prices, then of volumes.
+fn number_format(source: &Source, options: &ReadOptions) -> Result<NumberFormat, ReadError> {
+    match options.decimal.as_deref() {
+        Some("." | "dot") => return Ok(NumberFormat::DOT),
+        Some("," | "comma") => return Ok(NumberFormat::COMMA),
+        Some(other) => {
+            return Err(ReadError::BadOption { option: "decimal", message: format!("{other:?} is neither . nor ,") });
+        }
+        None if source.is_typed || !source.has_commas => return Ok(NumberFormat::DOT),
+        None => {}
+    }
+    let mut tally = Tally::default();
+    for group in &source.layout.groups {
+        for column in [group.open, group.high, group.low, group.close] {
+            source.sheet.cells(column).for_each(|(line, text)| tally.count(line, text));
+        }
+    }
+    if tally.n_dot == 0 && tally.n_comma == 0 {
+        for (_, column) in source.layout.groups.iter().flat_map(|group| &group.volumes) {
+            source.sheet.cells(*column).for_each(|(line, text)| tally.count(line, text));
+        }
+    }
+    tally.format(source.delimiter.as_deref())
+}
+
+#[derive(Default)]
+struct Tally {
+    n_dot: usize,
+    n_comma: usize,
+    by_comma: Option<(u64, String)>,
+    n_by_dot: usize,
+    n_whole_below_thousand: usize,
+}
+
+impl Tally {
+    fn count(&mut self, line: u64, text: &str) {
+        match numbers::evidence(text) {
+            Evidence::Dot => self.n_dot += 1,
+            Evidence::Comma => self.n_comma += 1,
+            Evidence::EitherByDot => self.n_by_dot += 1,
+            Evidence::EitherByComma => {
+                self.by_comma.get_or_insert_with(|| (line, text.to_owned()));
+            }
+            Evidence::None => {
+                let is_whole = (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+                self.n_whole_below_thousand += usize::from(is_whole && text != "0");
+            }
+        }
+    }
+
+    fn format(&self, delimiter: Option<&str>) -> Result<NumberFormat, ReadError> {
+        if self.n_dot + self.n_comma > 0 {
+            let (few, many) = (self.n_dot.min(self.n_comma), self.n_dot.max(self.n_comma));
+            if few * 20 > many {
+                return Err(ReadError::unusable(
+                    "ambiguous_number",
+                    format!(
+                        "{} prices have a dot for decimals and {} a comma: pass decimal=. or decimal=,",
+                        self.n_dot, self.n_comma
+                    ),
+                ));
+            }
+            return Ok(if self.n_dot > self.n_comma { NumberFormat::DOT } else { NumberFormat::COMMA });
+        }
+        let Some((line, text)) = &self.by_comma else { return Ok(NumberFormat::DOT) };
+        // In a file parted by commas a quoted comma groups thousands; whole numbers below 1,000 say so too;
+        // a dot before three digits beside it leaves no other reading.
+        if delimiter == Some(",") || self.n_whole_below_thousand > 0 {
+            return Ok(NumberFormat::DOT);
+        }
+        let whole = text.replace(',', "");
+        let parted = text.replace(',', ".");
+        Err(ReadError::unusable(
+            "ambiguous_number",
+            format!("{text:?} is {whole} (decimal=.) or {parted} (decimal=,): no row decides it, pass decimal"),
+        )
+        .on_line(*line))
+    }
+}
+
+/// The column of the volume: of two equally sure ones that which is units, where the other is their worth;
+/// and none that is all zero while another counts (MetaTrader's VOL beside TICKVOL).
+fn volumes(
+    sheet: &Sheet,
+    group: &Group,
+    numbers: NumberFormat,
+    names: &[String],
+) -> Result<Vec<(u8, usize)>, ReadError> {
+    let mut candidates = group.volumes.clone();
+    let is_zero =
+        |column: usize| sheet.cells(column).all(|(_, text)| numbers.volume(text).is_ok_and(|value| value == 0.0));
+    if candidates.len() > 1
+        && let Some(counts) = candidates.iter().position(|(_, column)| !is_zero(*column))
+    {
+        candidates.drain(..counts);
+    }
+    let (Some((tier, first)), Some((next_tier, second))) = (candidates.first().copied(), candidates.get(1).copied())
+    else {
+        return Ok(candidates);
+    };
+    if tier != next_tier {
+        return Ok(vec![(tier, first)]);
+    }
+    for (units, worth) in [(first, second), (second, first)] {
+        if is_worth(sheet, group, numbers, units, worth) {
+            return Ok(vec![(tier, units)]);
+        }
+    }
+    Err(ReadError::Unusable {
+        code: "duplicate_column",
+        message: format!(
+            "both {:?} and {:?} could be the volume: pass columns=volume:{} or the other",
+            names[first], names[second], names[first]
+        ),
+        line: None,
+        column: Some(names[second].clone()),
+    })
+}
+
+/// Whether `worth / units` lies within the bar's prices on nearly all rows.
+fn is_worth(sheet: &Sheet, group: &Group, numbers: NumberFormat, units: usize, worth: usize) -> bool {
+    let (mut n_rows, mut n_within) = (0_usize, 0_usize);
+    for row in 0..sheet.n_rows() {
+        let value = |column: usize| numbers.volume(sheet.cell(column, row)).ok();
+        let (Some(units), Some(worth)) = (value(units).filter(|units| *units > 0.0), value(worth)) else { continue };
+        let (Some(high), Some(low)) = (value(group.high), value(group.low)) else { continue };
+        n_rows += 1;
+        n_within += usize::from((low * 0.98..=high * 1.02).contains(&(worth / units)));
+    }
+    n_rows > 0 && n_within * 10 >= n_rows * 9
+}

@@ -1,0 +1,98 @@
+//! A table of text: what every kind of body becomes before its cells are read.
+
+use polars::prelude::{DataFrame, StringChunked};
+
+use super::ReadError;
+use super::layout::Layout;
+
+/// Columns of text with the line of each row.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    /// By position in the file; `None` for columns that nobody reads.
+    columns: Vec<Option<StringChunked>>,
+    lines: Vec<u32>,
+}
+
+/// A body as a table, with what was put aside on the way.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub layout: Layout,
+    pub sheet: Sheet,
+    pub rejected: Vec<Rejected>,
+    pub notes: Vec<Note>,
+    pub delimiter: Option<String>,
+    /// Whether a cell can hold a comma at all.
+    pub has_commas: bool,
+    /// Whether numbers came as numbers, so that their decimal sign is known.
+    pub is_typed: bool,
+}
+
+/// A line that is no row.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub line: u32,
+    pub code: &'static str,
+    pub text: String,
+    pub message: String,
+}
+
+/// Something left out that refuses nothing.
+#[derive(Debug)]
+pub(super) struct Note {
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl Rejected {
+    pub(super) fn new(line: u32, code: &'static str, text: &str, message: &str) -> Self {
+        Self { line, code, text: text.chars().take(100).collect(), message: message.to_owned() }
+    }
+}
+
+impl Sheet {
+    /// Takes the columns of a frame; `used` says which of the file's they are, in the frame's order.
+    pub(super) fn new(frame: &DataFrame, used: &[usize], lines: Vec<u32>) -> Result<Self, ReadError> {
+        let width = used.iter().max().map_or(0, |last| last + 1);
+        let mut columns = vec![None; width];
+        for (position, column) in used.iter().zip(frame.columns()) {
+            let text = column.str().map_err(|error| ReadError::unreadable("unreadable_rows", error.to_string()))?;
+            columns[*position] = Some(text.rechunk().into_owned());
+        }
+        Ok(Self { columns, lines })
+    }
+
+    pub(super) fn n_rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub(super) fn line(&self, row: usize) -> u32 {
+        self.lines[row]
+    }
+
+    /// A cell; empty where there is none.
+    pub(super) fn cell(&self, column: usize, row: usize) -> &str {
+        self.columns.get(column).and_then(Option::as_ref).and_then(|text| text.get(row)).unwrap_or_default()
+    }
+
+    /// The cells of a column with their lines.
+    pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = (u64, &str)> {
+        (0..self.n_rows()).map(move |row| (u64::from(self.lines[row]), self.cell(column, row)))
+    }
+}
+
+impl Layout {
+    /// The columns that are read, ascending.
+    pub(super) fn used(&self) -> Vec<usize> {
+        let mut used = vec![self.date];
+        used.extend([self.time, self.ticker].into_iter().flatten());
+        for group in &self.groups {
+            used.extend([group.open, group.high, group.low, group.close]);
+            used.extend(group.volumes.iter().map(|(_, at)| *at));
+            let adjusted = [group.adj_open, group.adj_high, group.adj_low, group.adj_close, group.adj_volume];
+            used.extend(adjusted.into_iter().flatten());
+        }
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+}

@@ -1,0 +1,265 @@
+//! The runner's promises: every end is the job's own, and nothing is lost or done twice.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use candlecast::app::App;
+use candlecast::config::{Settings, WorkerSettings};
+use candlecast::jobs::{JobContext, JobFailure, JobKind, Runner, enqueue_training};
+use candlecast::store::{JobRecord, JobState};
+use candlecast::train::{Preset, TrainConfig};
+use serde_json::{Value, json};
+
+use crate::support::{daily, market, on_both_databases, put, ticker};
+
+/// A kind that does what its payload says.
+struct Scripted {
+    begun: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    fn boxed(begun: &Arc<AtomicUsize>) -> Vec<Box<dyn JobKind>> {
+        vec![Box::new(Self { begun: Arc::clone(begun) })]
+    }
+}
+
+impl JobKind for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn run(&self, _: &App, job: &JobRecord, context: &JobContext) -> Result<Value, JobFailure> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        match job.payload.as_str().unwrap_or_default() {
+            "succeed" => Ok(json!({"nice": niceness()})),
+            "panic" => panic!("as scripted"),
+            "fail" => Err(JobFailure::lasting("broken", "as scripted")),
+            "fail_once" if job.failures == 0 => Err(JobFailure::passing("hiccup", "as scripted")),
+            "fail_once" => Ok(json!("at last")),
+            "wait" => {
+                context.report(json!({"fraction": 0.5}));
+                while !context.is_canceled() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(JobFailure::Canceled)
+            }
+            other => panic!("no script {other}"),
+        }
+    }
+}
+
+/// The nice value of this thread, as Linux tells it.
+fn niceness() -> Option<i64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
+}
+
+fn on_both_apps<F: Future<Output = ()>>(worker: &WorkerSettings, test: impl Fn(Arc<App>) -> F) {
+    on_both_databases(|database| {
+        let test = &test;
+        async move {
+            let folder = tempfile::tempdir().unwrap();
+            let models_dir = folder.path().join("models").display().to_string();
+            let settings = Settings { database, models_dir, worker: worker.clone(), ..Settings::default() };
+            test(Arc::new(App::open(settings).await.unwrap())).await;
+        }
+    });
+}
+
+fn quick() -> WorkerSettings {
+    WorkerSettings { n_jobs: 2, lease_ms: 1_000, heartbeat_ms: 100, poll_ms: 10, ..WorkerSettings::default() }
+}
+
+async fn enqueue(app: &App, name: &str, script: &str) -> String {
+    let name = ticker(name);
+    put(app, &name, &daily(0..2, 100.0)).await;
+    app.store.enqueue(&uuid::Uuid::now_v7().to_string(), "scripted", &name, &json!(script)).await.unwrap().unwrap().0.id
+}
+
+async fn job(app: &App, id: &str) -> JobRecord {
+    app.store.job(id).await.unwrap().expect("the job is kept")
+}
+
+/// Waits until the job is as wanted, at most 10 s.
+async fn until(app: &App, id: &str, wanted: impl Fn(&JobRecord) -> bool) -> JobRecord {
+    let begun = Instant::now();
+    loop {
+        let found = job(app, id).await;
+        if wanted(&found) {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "still {found:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn the_runner_can_run_exactly_one_job() {
+    on_both_apps(&quick(), |app| async move {
+        let begun = Arc::default();
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&begun));
+        assert!(!runner.run_one().await.unwrap(), "nothing is due");
+        let first = enqueue(&app, "A", "succeed").await;
+        let second = enqueue(&app, "B", "succeed").await;
+        assert!(runner.run_one().await.unwrap());
+        let done = job(&app, &first).await;
+        assert_eq!((done.state, done.attempt, runner.n_running()), (JobState::Succeeded, 1, 0));
+        if cfg!(target_os = "linux") {
+            assert_eq!(done.result, Some(json!({"nice": 19})), "jobs stand behind requests");
+        }
+        assert_eq!(job(&app, &second).await.state, JobState::Enqueued);
+    });
+}
+
+#[test]
+fn a_panic_and_a_failure_end_the_job_and_the_next_one_runs() {
+    on_both_apps(&quick(), |app| async move {
+        let begun = Arc::default();
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&begun));
+        let panics = enqueue(&app, "A", "panic").await;
+        let fails = enqueue(&app, "B", "fail").await;
+        let succeeds = enqueue(&app, "C", "succeed").await;
+        for _ in 0..3 {
+            assert!(runner.run_one().await.unwrap());
+        }
+        let (panicked, failed) = (job(&app, &panics).await, job(&app, &fails).await);
+        assert_eq!((panicked.state, panicked.error.unwrap()["code"].clone()), (JobState::Failed, json!("panicked")));
+        assert_eq!(failed.error, Some(json!({"code": "broken", "message": "as scripted"})));
+        assert_eq!(job(&app, &succeeds).await.state, JobState::Succeeded);
+    });
+}
+
+#[test]
+fn what_may_pass_is_tried_again_later_and_then_not_for_ever() {
+    on_both_apps(&WorkerSettings { max_attempts: 2, ..quick() }, |app| async move {
+        let begun = Arc::default();
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&begun));
+        let id = enqueue(&app, "A", "fail_once").await;
+        assert!(runner.run_one().await.unwrap());
+        let waiting = job(&app, &id).await;
+        assert_eq!((waiting.state, waiting.failures), (JobState::Enqueued, 1));
+        assert_eq!(waiting.error.unwrap()["code"], "hiccup");
+        assert!(!runner.run_one().await.unwrap(), "it waits before it is tried again");
+    });
+    on_both_apps(&WorkerSettings { max_attempts: 1, ..quick() }, |app| async move {
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&Arc::default()));
+        let id = enqueue(&app, "A", "fail_once").await;
+        assert!(runner.run_one().await.unwrap());
+        assert_eq!(job(&app, &id).await.state, JobState::Failed, "one attempt was allowed");
+    });
+}
+
+#[test]
+fn cancel_and_deadline_end_a_running_job_and_progress_comes_out() {
+    on_both_apps(&WorkerSettings { deadline_ms: 1_000, ..quick() }, |app| async move {
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&Arc::default()));
+        let works = tokio::spawn({
+            let runner = runner.clone();
+            async move { runner.run().await }
+        });
+        let id = enqueue(&app, "A", "wait").await;
+        until(&app, &id, |job| job.progress == Some(json!({"fraction": 0.5}))).await;
+        app.store.cancel_job(&id).await.unwrap();
+        let canceled = until(&app, &id, |job| job.state.is_final()).await;
+        assert_eq!(canceled.state, JobState::Canceled);
+
+        let id = enqueue(&app, "A", "wait").await;
+        let late = until(&app, &id, |job| job.state.is_final()).await;
+        assert_eq!((late.state, late.error.unwrap()["code"].clone()), (JobState::Failed, json!("deadline_exceeded")));
+        runner.stop(Duration::from_secs(5)).await;
+        works.await.unwrap();
+    });
+}
+
+#[test]
+fn a_stopping_process_hands_its_jobs_back_and_takes_no_more() {
+    on_both_apps(&quick(), |app| async move {
+        let begun: Arc<AtomicUsize> = Arc::default();
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&begun));
+        let works = tokio::spawn({
+            let runner = runner.clone();
+            async move { runner.run().await }
+        });
+        let running = enqueue(&app, "A", "wait").await;
+        until(&app, &running, |job| job.state == JobState::Running).await;
+        runner.stop(Duration::from_secs(5)).await;
+        works.await.unwrap();
+        let back = job(&app, &running).await;
+        assert_eq!((back.state, back.failures), (JobState::Enqueued, 0), "an interrupted attempt is not a failed one");
+        let later = enqueue(&app, "B", "succeed").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(job(&app, &later).await.state, JobState::Enqueued);
+        assert_eq!(runner.n_running(), 0);
+    });
+}
+
+#[test]
+fn a_worker_that_lost_its_lease_stops_and_writes_nothing() {
+    on_both_apps(&quick(), |app| async move {
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&Arc::default()));
+        let id = enqueue(&app, "A", "wait").await;
+        let works = tokio::spawn({
+            let runner = runner.clone();
+            async move { runner.run_one().await }
+        });
+        until(&app, &id, |job| job.state == JobState::Running).await;
+        // The ticker and with it the job are deleted under the worker's hands.
+        app.store.delete_ticker(&ticker("A")).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(5), works).await;
+        ended.expect("the worker saw it").unwrap().unwrap();
+        assert_eq!(app.store.job(&id).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn two_runners_share_a_queue_and_each_job_runs_once() {
+    on_both_apps(&quick(), |app| async move {
+        let begun: Arc<AtomicUsize> = Arc::default();
+        let runners = [0, 1].map(|_| Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&begun)));
+        let works: Vec<_> =
+            runners.iter().cloned().map(|runner| tokio::spawn(async move { runner.run().await })).collect();
+        let mut ids = Vec::new();
+        for idx in 0..20 {
+            ids.push(enqueue(&app, &format!("T{idx}"), "succeed").await);
+        }
+        for id in &ids {
+            assert_eq!(until(&app, id, |job| job.state.is_final()).await.state, JobState::Succeeded);
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 20);
+        for (runner, works) in runners.iter().zip(works) {
+            runner.stop(Duration::from_secs(5)).await;
+            works.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_training_publishes_a_version_and_the_first_becomes_champion() {
+    on_both_apps(&quick(), |app| async move {
+        let (name, series) = (ticker("A"), market("A", 400));
+        put(&app, &name, &series).await;
+        let runner = Runner::new(Arc::clone(&app));
+        let fast = TrainConfig::preset(Preset::Fast);
+        let (first, is_new) =
+            enqueue_training(&app, &name, fast.clone(), 1).await.unwrap().expect("the ticker is there");
+        assert!(is_new);
+        assert_eq!(enqueue_training(&app, &name, fast.clone(), 1).await.unwrap().unwrap().0.id, first.id);
+        assert!(runner.run_one().await.unwrap());
+        let done = job(&app, &first.id).await;
+        assert_eq!(done.state, JobState::Succeeded, "{:?}", done.error);
+        assert_eq!(done.result, Some(json!({"model_version": 1, "promoted": true, "reason": "the first model"})));
+        assert_eq!(done.progress.map(|progress| progress["fraction"].clone()), Some(json!(1.0)));
+        let record = app.store.ticker(&name).await.unwrap().unwrap();
+        assert_eq!(record.champion, Some(1));
+        let model = app.registry.load(&name, 1).await.unwrap();
+        assert!(model.model.forecast(&series).is_ok());
+
+        let short = ticker("SHORT");
+        put(&app, &short, &market("SHORT", 30)).await;
+        let (queued, _) = enqueue_training(&app, &short, fast, 1).await.unwrap().unwrap();
+        assert!(runner.run_one().await.unwrap());
+        assert_eq!(job(&app, &queued.id).await.error.unwrap()["code"], "too_few_bars");
+    });
+}
