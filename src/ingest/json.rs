@@ -150,7 +150,8 @@ impl Rows {
     }
 }
 
-fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
+/// One line of delimited text, fields quoted where they must be.
+pub(super) fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
     for (idx, cell) in cells.enumerate() {
         if idx > 0 {
             out.push(',');

@@ -356,7 +356,7 @@ fn missing(names: &[String], prices: [Option<usize>; 4], date: Option<usize>, ti
         roles.iter().zip(prices).filter(|(_, at)| at.is_none()).map(|(role, _)| role.name()).collect();
     let has = list(names);
     let has_word = |words: &[&str]| names.iter().any(|name| words.contains(&columns::key(name).as_str()));
-    if has_word(&["bid", "ask", "bidprice", "askprice"]) && prices.iter().all(Option::is_none) {
+    if has_word(&["bid", "ask", "bidprice", "askprice"]) && prices[..3].iter().all(Option::is_none) {
         let message =
             format!("the file has quotes or ticks, not bars: it has {has}; send bars with open, high, low, close");
         return ReadError::unusable("tick_data", message);

@@ -4,7 +4,7 @@
 //! A body travels down these files: [`inflate`] unpacks it under caps, `decode` says what it is and finds its
 //! encoding, `records` and `csv` (or `json`, `parquet`, `workbook`) make a table of text of it, `layout` and
 //! `columns` tell which column is which, `rules` decides by all rows how dates and numbers are written, `bars`
-//! reads each row, and `series` puts a ticker's bars in order.
+//! reads each row, `series` puts a ticker's bars in order, and `meaning` tells what looks wrong in them.
 //!
 //! Rules, not vendors: nothing is read by who wrote it. Where the rows leave two readings open the body is
 //! refused with both, and an option decides. What a valid bar is, only [`Bar::new`](crate::domain::Bar::new) knows.
@@ -24,17 +24,21 @@ mod sheet;
 mod csv;
 mod json;
 mod parquet;
+mod workbook;
 mod dates;
 mod date_vote;
 mod numbers;
 mod timing;
 mod rules;
 mod bars;
+mod meaning;
 mod series;
 mod read;
+mod write;
 
 pub use error::{ReadError, ReadErrorKind};
 pub use inflate::inflate;
 pub use options::{Adjust, BodyFormat, ContentEncoding, IngestLimits, PriceBasis, ReadOptions, Resample};
 pub use read::read;
 pub use reading::{Dialect, Reading, Refusal, TickerReading, Warning};
+pub use write::{BarRecord, WriteError, write};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::bars::{self, Lines, Refusals};
 use super::date_vote::DateReading;
 use super::sheet::Source;
+use super::workbook::{self, Unpacked};
 use super::{
     BodyFormat, Dialect, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, columns, csv,
     decode, json, parquet, rules, series,
@@ -29,13 +30,33 @@ pub fn read(
         return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
     }
     match format {
+        BodyFormat::Csv if bytes.starts_with(b"PK\x03\x04") => read_zip(bytes, options, limits),
         BodyFormat::Csv => {
             let decoded = decode::decode(bytes, options.encoding.as_deref())?;
             let source = csv::read(&decoded.text, options, limits)?;
             finish(source, decoded.encoding, options, limits)
         }
         BodyFormat::Json => read_json(bytes, options, limits),
-        BodyFormat::Parquet => finish(parquet::read(bytes, options, limits)?, "parquet", options, limits),
+        BodyFormat::Parquet => finish(parquet::read(bytes, options, limits)?, "utf-8", options, limits),
+    }
+}
+
+/// A workbook, or an archive of one file; archives within archives are not opened.
+fn read_zip(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Result<Reading, ReadError> {
+    match workbook::unpack(bytes, limits)? {
+        Unpacked::Sheet(text) => {
+            let mut source = csv::read(&text, &ReadOptions { delimiter: None, ..options.clone() }, limits)?;
+            source.delimiter = None;
+            finish(source, "utf-8", options, limits)
+        }
+        Unpacked::File(inner) if inner.starts_with(b"PK\x03\x04") => {
+            Err(ReadError::unreadable("not_csv", "the zip holds another zip: unpack it first"))
+        }
+        Unpacked::File(inner) if inner.starts_with(b"PAR1") => read(&inner, BodyFormat::Parquet, options, limits),
+        Unpacked::File(inner) if inner.trim_ascii_start().starts_with(b"[") => {
+            read(&inner, BodyFormat::Json, options, limits)
+        }
+        Unpacked::File(inner) => read(&inner, BodyFormat::Csv, options, limits),
     }
 }
 
@@ -89,8 +110,9 @@ fn finish(
     let dialect = dialect(&source, encoding, &rules, &dates, order);
     drop(source);
     for rows in rows {
-        tickers.extend(series::finish(rows, &rules.timing, &mut refusals, &mut warnings));
+        tickers.extend(series::finish(rows, &rules.timing, options.adjust.is_some(), &mut refusals, &mut warnings));
     }
+    cap(&mut warnings);
     refusals.kept.sort_by_key(|refusal| refusal.line);
     let received = n_lines_refused + names_bad + tickers.iter().map(|ticker| ticker.received).sum::<usize>();
     if tickers.iter().all(|ticker| ticker.series.is_empty()) {
@@ -102,6 +124,16 @@ fn finish(
         only.refused += n_lines_refused + names_bad;
     }
     Ok(Reading { received, tickers, refusals: refusals.kept, refusals_total: refusals.total, dialect, warnings })
+}
+
+/// A file of hundreds of tickers can have thousands of warnings: the first tell, a last one counts.
+fn cap(warnings: &mut Vec<Warning>) {
+    const MOST: usize = 100;
+    let beyond = warnings.len().saturating_sub(MOST);
+    if beyond > 0 {
+        warnings.truncate(MOST);
+        warnings.push(plain("more_warnings", format!("{beyond} more warnings are not listed")));
+    }
 }
 
 fn nothing_usable(received: usize, refusals: Refusals, warnings: &[Warning]) -> ReadError {

@@ -2,7 +2,7 @@
 
 use super::bars::{Refusals, Rows};
 use super::timing::Timing;
-use super::{Refusal, TickerReading, Warning};
+use super::{Refusal, TickerReading, Warning, meaning};
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, Interval, Series};
 
@@ -10,6 +10,7 @@ use crate::domain::{Bar, Interval, Series};
 pub(super) fn finish(
     rows: Rows,
     timing: &Timing,
+    adjusts: bool,
     refusals: &mut Refusals,
     warnings: &mut Vec<Warning>,
 ) -> Option<TickerReading> {
@@ -64,6 +65,7 @@ pub(super) fn finish(
             ghosts.binary_search(&(idx - 1)).is_err()
         });
     }
+    kept = meaning::judge(kept, interval, ticker.as_ref(), adjusts, warnings);
     let series = Series::new(interval, kept).ok()?;
     Some(TickerReading { received: received - ghosts.len(), ticker, duplicates, refused, series })
 }

@@ -13,6 +13,7 @@ mod nn;
 mod config;
 mod forecast;
 mod http;
+mod ingest;
 mod train;
 mod jobs;
 mod store;

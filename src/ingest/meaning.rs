@@ -1,0 +1,196 @@
+//! What looks wrong in a series of valid bars: splits that were not applied, prices in another unit, holes.
+
+use super::Warning;
+use crate::domain::bar::RawBar;
+use crate::domain::{Bar, Interval, Ticker};
+
+/// A step between two bars that no market makes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Jump {
+    /// The first bar on the new scale.
+    bar_idx: usize,
+    /// Old scale over new: 5 where one share became five.
+    ratio: f64,
+    is_unit: bool,
+}
+
+/// Ratios of splits in use; their inverses are reverse splits.
+const SPLITS: [f64; 14] = [1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 50.0];
+/// Cents for units, or thousands for units.
+const UNITS: [f64; 2] = [100.0, 1000.0];
+/// How far a session's move may take a step from the ratio, as a logarithm.
+const TOLERANCE: f64 = 0.08;
+/// Sessions more than this many days apart are a hole; long holidays reach 11.
+const LONG_GAP_DAYS: i64 = 15;
+
+/// Warns of jumps and holes, and puts earlier bars on the newest scale when `adjusts`.
+pub(super) fn judge(
+    bars: Vec<Bar>,
+    interval: Interval,
+    ticker: Option<&Ticker>,
+    adjusts: bool,
+    warnings: &mut Vec<Warning>,
+) -> Vec<Bar> {
+    if interval != Interval::Day {
+        return bars;
+    }
+    let jumps = jumps(&bars);
+    let warning = |code, session: &Bar, message| Warning {
+        code,
+        session: Some(interval.label(session.at())),
+        message,
+        ticker: ticker.cloned(),
+    };
+    let units: Vec<&Jump> = jumps.iter().filter(|jump| jump.is_unit).collect();
+    if let Some(first) = units.first() {
+        let (before, bar) = (&bars[first.bar_idx - 1], &bars[first.bar_idx]);
+        warnings.push(warning(
+            "unit_error_suspected",
+            bar,
+            format!(
+                "the close goes from {} to {}, a step of {}: prices in another unit (pence for pounds)? There are {} \
+                 such steps",
+                before.close(),
+                bar.close(),
+                named(first.ratio),
+                units.len()
+            ),
+        ));
+    }
+    let splits: Vec<Jump> = jumps.iter().filter(|jump| !jump.is_unit).copied().collect();
+    for split in splits.iter().take(10) {
+        let (before, bar) = (&bars[split.bar_idx - 1], &bars[split.bar_idx]);
+        let what = if adjusts {
+            "earlier bars were put on the new scale"
+        } else {
+            "pass adjust=split to put earlier bars on the new scale"
+        };
+        warnings.push(warning(
+            "split_suspected",
+            bar,
+            format!(
+                "the close goes from {} to {}, as after a split of {}: {what}",
+                before.close(),
+                bar.close(),
+                named(split.ratio)
+            ),
+        ));
+    }
+    let gap = |pair: &[Bar]| (pair[1].at().seconds() - pair[0].at().seconds()) / 86_400;
+    let holes: Vec<usize> = (1..bars.len()).filter(|idx| gap(&bars[idx - 1..=*idx]) > LONG_GAP_DAYS).collect();
+    if let Some(first) = holes.first() {
+        warnings.push(warning(
+            "long_gap",
+            &bars[*first],
+            format!(
+                "{} days without a bar before this one; {} such holes in all",
+                gap(&bars[first - 1..=*first]),
+                holes.len()
+            ),
+        ));
+    }
+    if adjusts { on_the_newest_scale(bars, &splits) } else { bars }
+}
+
+fn named(ratio: f64) -> String {
+    let round = |value: f64| (value * 10.0).round() / 10.0;
+    if ratio >= 1.0 { format!("{}:1", round(ratio)) } else { format!("1:{}", round(1.0 / ratio)) }
+}
+
+/// Open and close both step by nearly the same known ratio, and the bars before and after are calm.
+fn jumps(bars: &[Bar]) -> Vec<Jump> {
+    let step = |idx: usize| -> Option<Jump> {
+        let (before, bar) = (&bars[idx - 1], &bars[idx]);
+        let by_open = before.close() / bar.open();
+        let by_close = before.close() / bar.close();
+        if !(0.7..=1.43).contains(&by_close) && !(0.7..=1.43).contains(&by_open) {
+            let near = |ratio: f64| {
+                let tolerance = if ratio < 2.0 && ratio > 0.5 { TOLERANCE / 3.0 } else { TOLERANCE };
+                (by_open / ratio).ln().abs() < tolerance && (by_close / ratio).ln().abs() < tolerance
+            };
+            let unit = UNITS.into_iter().flat_map(|ratio| [ratio, 1.0 / ratio]).find(|ratio| near(*ratio));
+            // Of neighbouring ratios the nearest.
+            let distance = |ratio: &f64| (by_open / ratio).ln().abs();
+            let split = SPLITS
+                .into_iter()
+                .flat_map(|ratio| [ratio, 1.0 / ratio])
+                .filter(|ratio| near(*ratio))
+                .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+            return unit.map(|ratio| Jump { bar_idx: idx, ratio, is_unit: true }).or(split.map(|ratio| Jump {
+                bar_idx: idx,
+                ratio,
+                is_unit: false,
+            }));
+        }
+        None
+    };
+    (1..bars.len()).filter_map(step).collect()
+}
+
+/// Bars before a split are divided by its ratio, their volumes multiplied.
+fn on_the_newest_scale(bars: Vec<Bar>, splits: &[Jump]) -> Vec<Bar> {
+    let mut ratio = 1.0;
+    let mut pending = splits.iter().rev().peekable();
+    let mut out: Vec<Bar> = Vec::with_capacity(bars.len());
+    for (idx, bar) in bars.iter().enumerate().rev() {
+        out.push(scaled(bar, ratio).unwrap_or(*bar));
+        if let Some(split) = pending.next_if(|split| split.bar_idx == idx) {
+            ratio *= split.ratio;
+        }
+    }
+    out.reverse();
+    out
+}
+
+fn scaled(bar: &Bar, ratio: f64) -> Option<Bar> {
+    Bar::new(RawBar {
+        at: bar.at(),
+        open: bar.open() / ratio,
+        high: bar.high() / ratio,
+        low: bar.low() / ratio,
+        close: bar.close() / ratio,
+        volume: bar.volume().map(|volume| volume * ratio),
+    })
+    .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BarTime;
+
+    fn bars(closes: &[f64]) -> Vec<Bar> {
+        let bar = |(day, close): (usize, &f64)| {
+            let at = BarTime::from_seconds(day as i64 * 86_400);
+            let (high, low) = (close * 1.01, close * 0.99);
+            Bar::new(RawBar { at, open: *close, high, low, close: *close, volume: Some(100.0) }).expect("valid")
+        };
+        closes.iter().enumerate().map(bar).collect()
+    }
+
+    fn codes(closes: &[f64]) -> Vec<(&'static str, usize)> {
+        let mut warnings = Vec::new();
+        judge(bars(closes), Interval::Day, None, false, &mut warnings);
+        let day = |warning: &Warning| warning.session.as_deref().and_then(|s| s[8..].parse().ok()).unwrap_or(0);
+        warnings.iter().map(|warning| (warning.code, day(warning))).collect()
+    }
+
+    #[test]
+    fn splits_and_units_are_suspected_and_crashes_are_not() {
+        assert_eq!(codes(&[100.0, 101.0, 20.3, 20.0]), [("split_suspected", 3)]);
+        assert_eq!(codes(&[20.0, 20.3, 101.0, 100.0]), [("split_suspected", 3)]);
+        assert_eq!(codes(&[100.0, 67.0, 66.0]), [("split_suspected", 2)]);
+        assert_eq!(codes(&[14.5, 1450.0, 14.5]), [("unit_error_suspected", 2)]);
+        assert_eq!(codes(&[100.0, 75.0, 80.0, 62.0, 85.0]), []);
+    }
+
+    #[test]
+    fn adjusting_puts_earlier_bars_on_the_newest_scale() {
+        let mut warnings = Vec::new();
+        let out = judge(bars(&[400.0, 404.0, 101.0, 100.0, 50.5]), Interval::Day, None, true, &mut warnings);
+        let closes: Vec<f64> = out.iter().map(Bar::close).collect();
+        assert_eq!(closes, [50.0, 50.5, 50.5, 50.0, 50.5]);
+        assert_eq!(out[0].volume(), Some(800.0));
+        assert_eq!(warnings.len(), 2);
+    }
+}

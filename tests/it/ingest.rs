@@ -1,0 +1,341 @@
+//! Files in, bars and refusals out. One `check` tells a reading in a few lines of text.
+
+use std::fmt::Write as _;
+
+use candlecast::domain::bar::RawBar;
+use candlecast::domain::{Bar, BarTime, Interval, Series};
+use candlecast::ingest::{BodyFormat, IngestLimits, PriceBasis, ReadError, ReadOptions, Reading, read, write};
+use proptest::prelude::*;
+
+fn told(answer: &Result<Reading, ReadError>) -> String {
+    let reading = match answer {
+        Ok(reading) => reading,
+        Err(error) => return format!("{}: {error}\n", error.code()),
+    };
+    let mut out = String::new();
+    for ticker in &reading.tickers {
+        let name = ticker.ticker.as_ref().map(|ticker| format!("{ticker} ")).unwrap_or_default();
+        let duplicates = if ticker.duplicates > 0 { format!(" {} equal", ticker.duplicates) } else { String::new() };
+        let _ = writeln!(out, "{name}{}{duplicates}", ticker.series.interval());
+        for bar in ticker.series.bars() {
+            let volume = bar.volume().map_or_else(|| "-".to_owned(), |volume| volume.to_string());
+            let _ = writeln!(
+                out,
+                "  {} {} {} {} {} {volume}",
+                ticker.series.interval().label(bar.at()),
+                bar.open(),
+                bar.high(),
+                bar.low(),
+                bar.close()
+            );
+        }
+    }
+    for refusal in &reading.refusals {
+        let column = refusal.column.map(|column| format!(" {column}")).unwrap_or_default();
+        let _ = writeln!(out, "line {}{column}: {}", refusal.line, refusal.message);
+    }
+    for warning in &reading.warnings {
+        let _ = writeln!(out, "{}", warning.code);
+    }
+    out
+}
+
+fn reading_with(body: &[u8], options: &ReadOptions) -> Result<Reading, ReadError> {
+    read(body, BodyFormat::Csv, options, &IngestLimits::default())
+}
+
+#[track_caller]
+fn check(body: &str, expected: &str) {
+    assert_eq!(told(&reading_with(body.as_bytes(), &ReadOptions::default())), expected, "{body}");
+}
+
+#[track_caller]
+fn check_code(body: impl AsRef<[u8]>, code: &str) {
+    match reading_with(body.as_ref(), &ReadOptions::default()) {
+        Err(error) => assert_eq!(error.code(), code, "{error}"),
+        Ok(reading) => {
+            let codes: Vec<&str> = reading.refusals.iter().map(|refusal| refusal.code).collect();
+            assert!(codes.contains(&code), "{codes:?} has no {code}");
+        }
+    }
+}
+
+const ONE: &str = "1d\n  2024-01-02 10 11 9 10.5 500\n";
+
+#[test]
+fn one_bar_reads_the_same_in_every_dialect() {
+    for body in [
+        "Date,Open,High,Low,Close,Volume\n2024-01-02,10,11,9,10.5,500\n",
+        "\u{feff}date,open,high,low,close,volume\r\n2024-01-02,10,11,9,10.5,500\r\n",
+        "Date,Open,High,Low,Close,Adj Close,Volume\n2024-01-02,10,11,9,10.5,8.5,500\n",
+        "Date, Close/Last, Volume, Open, High, Low\n01/02/2024, $10.50, 500, $10.00, $11.00, $9.00\n12/31/2023,n/a,n/a,n/a,n/a,n/a\n",
+        "\"Date\",\"Price\",\"Open\",\"High\",\"Low\",\"Vol.\",\"Change %\"\n\"Jan 02, 2024\",\"10.50\",\"10.00\",\"11.00\",\"9.00\",\"0.50K\",\"0.1%\"\n",
+        "일자,종가,대비,등락률,시가,고가,저가,거래량\n20240102,10.5,0,0.1,10,11,9,500\n",
+        "日付,始値,高値,安値,終値,出来高\n2024年1月2日,10,11,9,10.5,500\n",
+        "日期,收盘价,最高价,最低价,开盘价,成交量\n2024/1/2,10.5,11,9,10,500\n",
+        "Data;Último;Abertura;Máxima;Mínima;Vol.\n02.01.2024;10,50;10,00;11,00;9,00;0,50K\n31.12.2023;;;;;\n",
+        "<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\n2024.01.02\t10\t11\t9\t10.5\t500\t0\n",
+        "time|open|high|low|close|Plot|Plot|Volume\n2024-01-02|10|11|9|10.5|||500\n",
+        "sep=;\nDate;Open;High;Low;Close;Volume\n2024-01-02;10;11;9;10.5;500\n",
+        "Prices of ACME\n\"Note, with a comma\"\n\nDate,Open,High,Low,Close,Volume\n2024-01-02,10,11,9,10.5,500\n",
+        ",Open,High,Low,Close,Volume\n2024-01-02,10,11,9,10.5,500\n",
+        "Open,High,Low,Close,Volume\n2024-01-02,10,11,9,10.5,500\n",
+        "\"timestamp\",\"1. open\",\"2. high\",\"3. low\",\"4. close\",\"5. volume\"\n2024-01-02,10,11,9,10.5,500\n",
+        "Date,Open,High,Low,Close,Volume\n2024-01-02 00:00:00+09:00,10,11,9,10.5,500\n",
+        "Date,Open,High,Low,Close,Volume\n1704153600,10,11,9,10.5,500\n",
+        "Date,Open,High,Low,Close,Volume,\n2024-01-02,10,11,9,10.5,500,\n",
+        "date,open,high,low,close,volume\r2024-01-02,10,11,9,10.5,500\r",
+    ] {
+        let answer = reading_with(body.as_bytes(), &ReadOptions::default());
+        let told = told(&answer);
+        assert!(told.starts_with(ONE) && !told.contains("line "), "{body}\n{told}");
+    }
+}
+
+#[test]
+fn legacy_encodings_are_known_by_the_header() {
+    let korean = "일자,종가,시가,고가,저가,거래량\n20240102,10.5,10,11,9,500\n";
+    let japanese = "日付,始値,高値,安値,終値,出来高\n2024/01/02,10,11,9,10.5,500\n";
+    let chinese = "日期,收盘价,最高价,最低价,开盘价,成交量\n2024/1/2,10.5,11,9,10,500\n";
+    let german = "Datum;Eröffnung;Höchst;Tief;Schluss;Stück\n2024-01-02;10;11;9;10.5;500\n";
+    for (text, encoding, name) in [
+        (korean, encoding_rs::EUC_KR, "cp949"),
+        (japanese, encoding_rs::SHIFT_JIS, "shift_jis"),
+        (chinese, encoding_rs::GBK, "gbk"),
+        (german, encoding_rs::WINDOWS_1252, "windows-1252"),
+    ] {
+        let (bytes, _, is_lossy) = encoding.encode(text);
+        assert!(!is_lossy);
+        let reading = reading_with(&bytes, &ReadOptions::default()).expect(name);
+        assert_eq!(reading.dialect.encoding, name);
+        assert_eq!(told(&Ok(reading)), ONE);
+    }
+    let utf_16: Vec<u8> = [0xfeff_u16].into_iter().chain(korean.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(told(&reading_with(&utf_16, &ReadOptions::default())), ONE);
+}
+
+#[test]
+fn a_refused_row_has_its_line_column_and_reason_and_costs_no_other() {
+    check(
+        "date,open,high,low,close,volume\n2024-01-02,10,11,9,10.5,500\n2024-01-03,10,9,11,10,5\n2024-02-30,1,1,1,1,1\n2024-01-05,10,x,9,10,5\n2024-01-06,10,11\n",
+        "1d\n  2024-01-02 10 11 9 10.5 500\nline 3 high: high 9 is below low 11\nline 4 date: \"2024-02-30\" is not a date\nline 5 high: high \"x\" is not a number\nline 6: the line has 3 fields where the header has 6\n",
+    );
+}
+
+#[test]
+fn equal_rows_are_counted_and_different_ones_refused() {
+    check(
+        "date,open,high,low,close,volume\n2024-01-03,1,1,1,1,2\n2024-01-02,1,1,1,1,1\n2024-01-02,1,1,1,1,1\n2024-01-02,1,1,1,1,7\n",
+        "1d 1 equal\n  2024-01-02 1 1 1 1 1\n  2024-01-03 1 1 1 1 2\nline 5 date: 2024-01-02 stands on line 3 with 1 1 1 1, volume 1 and here with 1 1 1 1, volume 7; the first was kept\n",
+    );
+}
+
+#[test]
+fn sessions_without_a_trade_make_no_bar_and_are_told() {
+    check(
+        "date,open,high,low,close,volume\n2024-01-02,10,11,9,10.5,500\n2024-01-03,0,0,0,10.5,0\n2024-01-04,null,null,null,null,null\n2024-01-05,0,0,0,0,0\n",
+        "1d\n  2024-01-02 10 11 9 10.5 500\nhalted_sessions\nzero_rows\nempty_rows\n",
+    );
+}
+
+#[test]
+fn many_tickers_in_one_file_and_one_in_each_header() {
+    check(
+        "종목코드,일자,시가,고가,저가,종가\n005930,20240102,1,1,1,1\n000660,20240102,2,2,2,2\n삼성,20240102,2,2,2,2\n",
+        "005930 1d\n  2024-01-02 1 1 1 1 -\n000660 1d\n  2024-01-02 2 2 2 2 -\nline 4 ticker: \"삼성\" is not a ticker: use 1 to 32 letters, digits or . - = ^ _, and begin with a letter, a digit or ^\n",
+    );
+    let yfinance = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT,AAPL,MSFT\nDate,,,,,,,,\n2024-01-02,1,2,1,2,1,2,1,2\n2024-01-03,1,,1,,1,,1,\n";
+    check(yfinance, "AAPL 1d\n  2024-01-02 1 1 1 1 -\n  2024-01-03 1 1 1 1 -\nMSFT 1d\n  2024-01-02 2 2 2 2 -\n");
+    check("Date,AAPL.Open,AAPL.High,AAPL.Low,AAPL.Close\n2024-01-02,1,1,1,1\n", "AAPL 1d\n  2024-01-02 1 1 1 1 -\n");
+}
+
+#[test]
+fn what_is_no_price_file_is_refused_by_name() {
+    for (body, code) in [
+        ("", "empty_body"),
+        ("\n\n \n", "empty_body"),
+        ("date,open,high,low,close\n", "no_rows"),
+        ("date,open,high,low,volume\n2024-01-02,1,1,1,1\n", "missing_column"),
+        ("date,close,volume\n2024-01-02,1,1\n", "missing_column"),
+        ("Date,AAPL,MSFT\n2024-01-02,1,2\n", "missing_column"),
+        ("open,high,low,close,volume\n1,1,1,1,1\n", "missing_column"),
+        ("date,open,high,low,close,Close\n2024-01-02,1,1,1,1,1\n", "duplicate_column"),
+        ("time,bid,ask,last\n2024-01-02 09:00:00.1,1,2,1\n", "tick_data"),
+        ("2024-01-02,1,2,1,1.5,500\n2024-01-03,1,2,1,1.5,500\n", "missing_header"),
+        ("<!DOCTYPE html><html><title>Sign in</title>", "looks_like_html"),
+        ("{\"error\":\"rate limit\"}", "error_body"),
+        ("{\"bars\":[]}", "missing_column"),
+        ("PAR1xxxx", "not_csv"),
+        ("\u{1f}\u{8b}", "empty_body"),
+        ("date,open,high,low,close\n03/04/2024,1,1,1,1\n", "ambiguous_date"),
+        ("date;open;high;low;close\n2024-01-02;1,234;1,234;1,234;1,234\n", "ambiguous_number"),
+        ("date,open,high,low,close\n2024-01-02\0,1,1,1,1\n", "nul_byte"),
+        ("date,open,high,low,close\n2024-01-02,0,0,0,0\n", "no_usable_rows"),
+        ("date,open,high,low,close\n2024-01-02,1,1,1,x\n", "no_usable_rows"),
+        ("date,open,high,low,close\n2024-01-02,1,1,1,1\n2024-01-03,10\"0.5,1,1,1\n", "bad_quote"),
+        ("date,open,high,low,close\n2024-01-02,1,1,1,1\n2024-01-03,\"1\n00\",1,1,1\n", "not_a_number"),
+        ("date,open,high,low,close\n2024-01-02T00:00:00Z,1,1,1,1\n2024-01-03T00:00:00,1,1,1,1\n", "mixed_timezone"),
+    ] {
+        if code == "empty_body" && body.starts_with('\u{1f}') {
+            check_code(b"\x1f\x8b\x08rest", "looks_like_gzip");
+        } else {
+            check_code(body, code);
+        }
+    }
+    check_code(b"date,open,high,low,close\n2024-01-02,1,1,1,1\n\xed\xa0\x80,2,2,2,2\n", "invalid_utf8");
+}
+
+#[test]
+fn options_decide_what_the_rows_leave_open() {
+    let body = "date,open,high,low,close\n03/04/2024,1,1,1,1\n";
+    let day_first = ReadOptions { date_format: Some("%d/%m/%Y".to_owned()), ..ReadOptions::default() };
+    assert_eq!(told(&reading_with(body.as_bytes(), &day_first)), "1d\n  2024-04-03 1 1 1 1 -\n");
+    let bare = "92/06/30,5,1,3,1,2\n";
+    let named = ReadOptions {
+        columns: Some("date,volume,open,high,low,close".to_owned()),
+        date_format: Some("roc".to_owned()),
+        ..ReadOptions::default()
+    };
+    assert_eq!(told(&reading_with(bare.as_bytes(), &named)), "1d\n  2003-06-30 1 3 1 2 5\n");
+    let twice = "date,open,high,low,Last,Price\n2024-01-02,1,3,1,2,3\n";
+    check_code(twice, "duplicate_column");
+    let chosen = ReadOptions { columns: Some("close:Price".to_owned()), ..ReadOptions::default() };
+    assert_eq!(told(&reading_with(twice.as_bytes(), &chosen)), "1d\n  2024-01-02 1 3 1 3 -\n");
+    let adjusted = ReadOptions { price_basis: Some(PriceBasis::Adjusted), ..ReadOptions::default() };
+    let yahoo = "Date,Open,High,Low,Close,Adj Close,Volume\n2024-01-02,10,12,8,10,5,500\n";
+    assert_eq!(told(&reading_with(yahoo.as_bytes(), &adjusted)), "1d\n  2024-01-02 5 6 4 5 500\n");
+}
+
+#[test]
+fn each_limit_holds_on_both_sides() {
+    let body = "date,open,high,low,close\n2024-01-02,1,1,1,1\n2024-01-03,1,1,1,1\n";
+    let code = |limits: IngestLimits| {
+        read(body.as_bytes(), BodyFormat::Csv, &ReadOptions::default(), &limits)
+            .map_or_else(|error| error.code(), |_| "ok")
+    };
+    let limits = IngestLimits::default;
+    assert_eq!(code(IngestLimits { max_rows: 2, ..limits() }), "ok");
+    assert_eq!(code(IngestLimits { max_rows: 1, ..limits() }), "too_many_rows");
+    assert_eq!(code(IngestLimits { max_columns: 5, ..limits() }), "ok");
+    assert_eq!(code(IngestLimits { max_columns: 4, ..limits() }), "too_many_columns");
+    assert_eq!(code(IngestLimits { max_inflated_bytes: body.len(), ..limits() }), "ok");
+    assert_eq!(code(IngestLimits { max_inflated_bytes: body.len() - 1, ..limits() }), "inflated_too_large");
+    let many = "date,open,high,low,close\n2024-01-02,1,1,1,1\nx,1,1,1,1\nx,1,1,1,1\n";
+    let few = IngestLimits { max_refusals_reported: 1, ..limits() };
+    let reading = read(many.as_bytes(), BodyFormat::Csv, &ReadOptions::default(), &few).expect("one bar");
+    assert_eq!((reading.refusals.len(), reading.refusals_total, reading.received), (1, 2, 3));
+    let tickers = "symbol,date,open,high,low,close\nA,2024-01-02,1,1,1,1\nB,2024-01-02,1,1,1,1\n";
+    for (max_tickers, expected) in [(2, "ok"), (1, "too_many_tickers")] {
+        let limits = IngestLimits { max_tickers, ..limits() };
+        let answer = read(tickers.as_bytes(), BodyFormat::Csv, &ReadOptions::default(), &limits);
+        assert_eq!(answer.map_or_else(|error| error.code(), |_| "ok"), expected);
+    }
+}
+
+fn any_bars() -> impl Strategy<Value = Vec<(u8, [u32; 4], Option<u32>)>> {
+    let prices = prop::array::uniform4(1_000_u32..9_999_999);
+    prop::collection::vec((1_u8..5, prices, prop::option::of(0_u32..2_000_000_000)), 20..60)
+}
+
+fn series(rows: &[(u8, [u32; 4], Option<u32>)], has_volume: bool) -> Series {
+    let mut day = 19_000;
+    let bars = rows.iter().map(|(step, prices, volume)| {
+        day += i64::from(*step);
+        let mut cents = *prices;
+        cents.sort_unstable();
+        let [low, open, close, high] = cents.map(|cents| f64::from(cents) / 100.0);
+        let volume = has_volume.then(|| f64::from(volume.unwrap_or(0)));
+        Bar::new(RawBar { at: BarTime::from_seconds(day * 86_400), open, high, low, close, volume }).expect("valid")
+    });
+    Series::new(Interval::Day, bars.collect()).expect("ascending")
+}
+
+/// A series in one of the ways vendors write: separator, decimal sign, date pattern, order, quotes.
+fn written(
+    series: &Series,
+    delimiter: &str,
+    decimal_comma: bool,
+    date: &str,
+    descending: bool,
+    grouped: bool,
+) -> String {
+    let number = |value: f64| {
+        let mut text = format!("{value:.2}");
+        if grouped {
+            let (whole, cents) = text.split_once('.').expect("two decimals");
+            let head = whole.len() % 3;
+            let mut parts: Vec<&str> = vec![&whole[..head]];
+            parts.extend((head..whole.len()).step_by(3).map(|at| &whole[at..at + 3]));
+            parts.retain(|part| !part.is_empty());
+            text = format!("{}.{cents}", parts.join(","));
+        }
+        let text: String = match decimal_comma {
+            true => text
+                .chars()
+                .map(|c| match c {
+                    '.' => ',',
+                    ',' => '.',
+                    c => c,
+                })
+                .collect(),
+            false => text,
+        };
+        if text.contains(delimiter) { format!("\"{text}\"") } else { text }
+    };
+    let mut lines: Vec<String> = series
+        .bars()
+        .iter()
+        .map(|bar| {
+            let date = bar.at().instant().format(date).to_string();
+            let date = if date.contains(delimiter) { format!("\"{date}\"") } else { date };
+            let volume = bar.volume().map(|volume| volume.to_string()).unwrap_or_default();
+            [date, number(bar.close()), number(bar.open()), number(bar.high()), number(bar.low()), volume]
+                .join(delimiter)
+        })
+        .collect();
+    if descending {
+        lines.reverse();
+    }
+    format!("{}\n{}\n", ["Date", "Close", "Open", "High", "Low", "Volume"].join(delimiter), lines.join("\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_series_in_any_dialect_reads_back_the_same(
+        rows in any_bars(), has_volume: bool, descending: bool, decimal_comma: bool, grouped: bool,
+        delimiter in prop::sample::select(vec![",", ";", "\t", "|"]),
+        date in prop::sample::select(vec!["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y%m%d", "%b %d, %Y", "%d-%b-%y", "%Y年%m月%d日", "%s"]),
+    ) {
+        let series = series(&rows, has_volume);
+        let body = written(&series, delimiter, decimal_comma, date, descending, grouped);
+        let reading = reading_with(body.as_bytes(), &ReadOptions::default());
+        match reading {
+            Ok(reading) => prop_assert_eq!(&reading.tickers[0].series, &series, "{}", body),
+            // Sixty days can all have a day of at most 12: then it must say so.
+            Err(error) => prop_assert_eq!(error.code(), "ambiguous_date", "{}\n{}", error, body),
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back_to_the_digit(rows in any_bars(), has_volume: bool) {
+        let series = series(&rows, has_volume);
+        for format in [BodyFormat::Csv, BodyFormat::Json, BodyFormat::Parquet] {
+            let bytes = write(&series, format).expect("written");
+            let reading = read(&bytes, format, &ReadOptions::default(), &IngestLimits::default());
+            prop_assert_eq!(&reading.expect("read").tickers[0].series, &series);
+        }
+    }
+
+    #[test]
+    fn no_body_panics_and_the_same_body_reads_the_same(body in prop::collection::vec(any::<u8>(), 0..400), text in "[-0-9.,;:/\"a-zA-Z가-힣 \n\t]{0,400}") {
+        for bytes in [body.as_slice(), text.as_bytes(), &[b"date,open,high,low,close\n".as_slice(), text.as_bytes()].concat()] {
+            for format in [BodyFormat::Csv, BodyFormat::Json] {
+                let once = read(bytes, format, &ReadOptions::default(), &IngestLimits::default());
+                let twice = read(bytes, format, &ReadOptions::default(), &IngestLimits::default());
+                prop_assert_eq!(once, twice);
+            }
+        }
+    }
+}
