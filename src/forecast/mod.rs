@@ -62,6 +62,7 @@ impl Forecaster {
         })?;
         let (mut forecast, returns) = answer(&chosen, series, request, &record.calendar).await?;
         forecast.ticker = Some(ticker.clone());
+        forecast.warnings.extend(snapshot.refusal_warning(request.model));
         forecast.data_version = Some(record.data_version);
         if let ModelUsed::Version(version) = &mut forecast.model {
             version.age_bars = match (request.as_of, &request.model) {

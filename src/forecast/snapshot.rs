@@ -9,7 +9,7 @@ use crate::domain::{BarTime, Series, Ticker};
 use crate::registry::LoadedModel;
 use crate::store::{Store, StoreError, TickerRecord};
 
-use super::ForecastError;
+use super::{ForecastError, ForecastWarning, ModelChoice};
 
 /// A ticker as of one revision.
 #[derive(Debug)]
@@ -19,8 +19,19 @@ pub(super) struct Snapshot {
     /// The newest bars, as many as the champion reads.
     pub(super) newest: Arc<Series>,
     pub(super) champion: Option<Arc<LoadedModel>>,
+    /// Why `champion` is an older version than the one promoted, if it is.
+    pub(super) champion_refused: Option<String>,
     /// Bars after the last one that the champion was trained on.
     pub(super) champion_age_bars: u64,
+}
+
+impl Snapshot {
+    /// That another version than the champion answers, and why.
+    pub(super) fn refusal_warning(&self, asked: ModelChoice) -> Option<ForecastWarning> {
+        let refused = self.champion_refused.as_ref().filter(|_| asked == ModelChoice::Champion)?;
+        let message = format!("an older version answers: {refused}; train again or promote another one");
+        Some(ForecastWarning { code: "champion_refused", message })
+    }
 }
 
 /// Snapshots of the tickers asked for lately.
@@ -50,17 +61,17 @@ impl Snapshots {
             return Ok(kept);
         }
         let record = app.store.ticker(ticker).await?.ok_or_else(unknown)?;
-        let champion = match record.champion {
-            Some(version) => Some(app.registry.load(ticker, version).await?),
-            None => None,
-        };
+        let (champion, refusal) = app.registry.serving(&record).await?.unzip();
+        let champion_refused = refusal.flatten().map(|refusal| refusal.to_string());
         let reads = champion.as_ref().map_or(BARS_WITHOUT_CHAMPION, |loaded| loaded.model.memory() as u64);
         let newest = newest_bars(&app.store, &record, None, reads).await?;
         let champion_age_bars = match &champion {
             Some(loaded) => app.store.count_bars_after(record.id, loaded.manifest.last).await?,
             None => 0,
         };
-        let snapshot = Arc::new(Snapshot { revision, record, newest: Arc::new(newest), champion, champion_age_bars });
+        let newest = Arc::new(newest);
+        let snapshot = Snapshot { revision, record, newest, champion, champion_refused, champion_age_bars };
+        let snapshot = Arc::new(snapshot);
         self.kept.insert(ticker.clone(), Arc::clone(&snapshot)).await;
         Ok(snapshot)
     }

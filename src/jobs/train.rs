@@ -97,7 +97,7 @@ async fn compare(app: &App, ticker: &Ticker, champion: u32, version: u32) -> Res
     let new = app.registry.load(ticker, version).await.map_err(of_registry)?;
     let old = match app.registry.load(ticker, champion).await {
         Ok(old) => old,
-        Err(refusal @ (RegistryError::Refused { .. } | RegistryError::Files { .. })) => {
+        Err(refusal @ RegistryError::Refused { .. }) => {
             return Ok((true, format!("the champion cannot be served: {refusal}")));
         }
         Err(error) => return Err(of_registry(error)),

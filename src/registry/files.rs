@@ -50,11 +50,13 @@ impl Files {
         Ok(true)
     }
 
-    pub(super) async fn tensors(&self, ticker: &Ticker, version: u32) -> Result<Vec<u8>, RegistryError> {
+    /// The safetensors; `None` where there are none.
+    pub(super) async fn tensors(&self, ticker: &Ticker, version: u32) -> Result<Option<Vec<u8>>, RegistryError> {
         self.read(&path(ticker, version, "safetensors")).await
     }
 
-    pub(super) async fn manifest(&self, ticker: &Ticker, version: u32) -> Result<Vec<u8>, RegistryError> {
+    /// The manifest's bytes; `None` where there is none.
+    pub(super) async fn manifest(&self, ticker: &Ticker, version: u32) -> Result<Option<Vec<u8>>, RegistryError> {
         self.read(&path(ticker, version, "json")).await
     }
 
@@ -77,9 +79,13 @@ impl Files {
         Ok(())
     }
 
-    async fn read(&self, at: &Path) -> Result<Vec<u8>, RegistryError> {
+    async fn read(&self, at: &Path) -> Result<Option<Vec<u8>>, RegistryError> {
         let read = async { self.objects.get(at).await?.bytes().await };
-        read.await.map(|bytes| bytes.to_vec()).map_err(|error| self.failed(&error))
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(&error)),
+        }
     }
 
     fn failed(&self, error: &object_store::Error) -> RegistryError {

@@ -16,7 +16,7 @@ use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Bar, BarTime, Series, Ticker};
-use crate::store::{ModelRecord, NewModel, Store, StoreError};
+use crate::store::{ModelRecord, NewModel, Store, StoreError, TickerRecord};
 use crate::train::{Model, Trained};
 use files::Files;
 pub use manifest::Manifest;
@@ -27,8 +27,9 @@ pub use policy::Policy;
 pub struct Registry {
     store: Store,
     files: Files,
-    /// Verified versions; what was checked once is not read again.
-    loaded: Cache<(Ticker, u32), Arc<LoadedModel>>,
+    /// Verified versions; what was checked once is not read again. The SHA-256 is part of the key because the
+    /// numbers of a ticker that was deleted and sent anew begin again.
+    loaded: Cache<(Ticker, u32, String), Arc<LoadedModel>>,
 }
 
 /// A version that passed every check.
@@ -157,13 +158,17 @@ impl Registry {
                 last,
                 sha256: manifest.sha256.clone(),
                 bytes: manifest.bytes,
-                manifest: without_golden(&manifest),
+                manifest: without_golden(&manifest).map_err(|error| refused(manifest.version, error.to_string()))?,
             };
             if self.store.add_model(ticker, &row).await? {
                 let unknown = || RegistryError::Unknown { ticker: ticker.clone(), version: manifest.version };
                 return self.store.model(ticker, manifest.version).await?.ok_or_else(unknown);
             }
-            if self.store.ticker(ticker).await?.is_none() {
+            let job_gone = match job_id {
+                Some(job_id) => self.store.job(job_id).await?.is_none(),
+                None => false,
+            };
+            if job_gone || self.store.ticker(ticker).await?.is_none() {
                 self.files.delete(ticker, manifest.version).await?;
                 return Err(RegistryError::TickerGone { ticker: ticker.clone() });
             }
@@ -176,13 +181,41 @@ impl Registry {
     /// # Errors
     /// When there is none, or any check fails: then nothing of it is served.
     pub async fn load(&self, ticker: &Ticker, version: u32) -> Result<Arc<LoadedModel>, RegistryError> {
-        let key = (ticker.clone(), version);
+        let row = self.row(ticker, version).await?;
+        let key = (ticker.clone(), version, row.sha256.clone());
         if let Some(loaded) = self.loaded.get(&key).await {
             return Ok(loaded);
         }
-        let loaded = Arc::new(self.verify(ticker, version).await?);
+        let loaded = Arc::new(self.verify(ticker, row).await?);
         self.loaded.insert(key, Arc::clone(&loaded)).await;
         Ok(loaded)
+    }
+
+    /// The model that answers for a ticker: its champion, or where that is refused the newest older version that
+    /// passes, with the refusal beside it. `None` without a champion.
+    ///
+    /// # Errors
+    /// When the champion and every older version are refused (the champion's refusal is given), or the database
+    /// or the files fail.
+    pub async fn serving(
+        &self,
+        record: &TickerRecord,
+    ) -> Result<Option<(Arc<LoadedModel>, Option<RegistryError>)>, RegistryError> {
+        let (ticker, Some(champion)) = (&record.ticker, record.champion) else { return Ok(None) };
+        let refusal = match self.load(ticker, champion).await {
+            Ok(loaded) => return Ok(Some((loaded, None))),
+            Err(refusal @ RegistryError::Refused { .. }) => refusal,
+            Err(error) => return Err(error),
+        };
+        tracing::error!(%ticker, champion, error = %refusal, "the champion is refused; an older version answers if one can");
+        for older in self.store.models(ticker).await?.iter().filter(|model| model.version < champion) {
+            match self.load(ticker, older.version).await {
+                Ok(loaded) => return Ok(Some((loaded, Some(refusal)))),
+                Err(RegistryError::Refused { .. } | RegistryError::Unknown { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal)
     }
 
     /// Makes a version the champion, after verifying it anew; also the way back to an older one.
@@ -190,11 +223,13 @@ impl Registry {
     /// # Errors
     /// When it does not pass, or another promotion came between.
     pub async fn promote(&self, ticker: &Ticker, version: u32, expected: Option<u32>) -> Result<(), RegistryError> {
-        let verified = Arc::new(self.verify(ticker, version).await?);
+        let row = self.row(ticker, version).await?;
+        let key = (ticker.clone(), version, row.sha256.clone());
+        let verified = Arc::new(self.verify(ticker, row).await?);
         if !self.store.promote(ticker, version, expected).await? {
             return Err(RegistryError::Raced { ticker: ticker.clone() });
         }
-        self.loaded.insert((ticker.clone(), version), verified).await;
+        self.loaded.insert(key, verified).await;
         Ok(())
     }
 
@@ -203,10 +238,8 @@ impl Registry {
     /// # Errors
     /// As [`load`](Self::load).
     pub async fn weights(&self, ticker: &Ticker, version: u32) -> Result<Vec<u8>, RegistryError> {
-        let manifest = self.row(ticker, version).await?;
-        let tensors = self.files.tensors(ticker, version).await?;
-        self.check_bytes(ticker, version, &manifest.sha256, manifest.bytes, &tensors)?;
-        Ok(tensors)
+        let row = self.row(ticker, version).await?;
+        self.tensors(ticker, &row).await
     }
 
     /// Removes the artifacts of a deleted ticker.
@@ -215,7 +248,6 @@ impl Registry {
     /// When files cannot be removed.
     pub async fn delete_ticker(&self, ticker: &Ticker, versions: &[u32]) -> Result<(), RegistryError> {
         for version in versions {
-            self.loaded.invalidate(&(ticker.clone(), *version)).await;
             self.files.delete(ticker, *version).await?;
         }
         Ok(())
@@ -231,16 +263,16 @@ impl Registry {
         self.store.model(ticker, version).await?.ok_or_else(unknown)
     }
 
-    async fn verify(&self, ticker: &Ticker, version: u32) -> Result<LoadedModel, RegistryError> {
-        let row = self.row(ticker, version).await?;
+    async fn verify(&self, ticker: &Ticker, row: ModelRecord) -> Result<LoadedModel, RegistryError> {
+        let version = row.version;
         let refused = |reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
-        let manifest: Manifest = serde_json::from_slice(&self.files.manifest(ticker, version).await?)
-            .map_err(|error| refused(format!("its manifest cannot be read: {error}")))?;
-        if (&manifest.ticker, manifest.version) != (ticker, version) || manifest.sha256 != row.sha256 {
+        let missing = || refused("its manifest is missing".to_owned());
+        let json = self.files.manifest(ticker, version).await?.ok_or_else(missing)?;
+        let manifest = read_manifest(&json, &row).map_err(&refused)?;
+        if (&manifest.ticker, manifest.version) != (ticker, version) {
             return Err(refused("its manifest is another model's".to_owned()));
         }
-        let tensors = self.files.tensors(ticker, version).await?;
-        self.check_bytes(ticker, version, &row.sha256, row.bytes, &tensors)?;
+        let tensors = self.tensors(ticker, &row).await?;
         // Reading and forecasting are work for a processor, not for a thread that answers requests.
         let checked = tokio::task::spawn_blocking(move || {
             let model = Model::from_parts(manifest.spec.clone(), &tensors).map_err(|error| error.to_string())?;
@@ -250,22 +282,32 @@ impl Registry {
         checked.await.map_err(|error| refused(error.to_string()))?.map_err(refused)
     }
 
-    fn check_bytes(
-        &self,
-        ticker: &Ticker,
-        version: u32,
-        sha: &str,
-        length: u64,
-        tensors: &[u8],
-    ) -> Result<(), RegistryError> {
+    /// The bytes that were published, or a refusal.
+    async fn tensors(&self, ticker: &Ticker, row: &ModelRecord) -> Result<Vec<u8>, RegistryError> {
+        let version = row.version;
         let refused = |reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
-        if tensors.len() as u64 != length {
-            return Err(refused(format!("its file has {} bytes, {length} were written", tensors.len())));
+        let missing = || refused("its file is missing".to_owned());
+        let tensors = self.files.tensors(ticker, version).await?.ok_or_else(missing)?;
+        if tensors.len() as u64 != row.bytes {
+            return Err(refused(format!("its file has {} bytes, {} were written", tensors.len(), row.bytes)));
         }
-        match sha256(tensors) == sha {
-            true => Ok(()),
+        match sha256(&tensors) == row.sha256 {
+            true => Ok(tensors),
             false => Err(refused("its file does not have the SHA-256 that was written".to_owned())),
         }
+    }
+}
+
+/// The manifest beside an artifact, if it says what the database says. Only the golden forecast is in the file
+/// alone: what is wrong there shows when the model is asked again.
+fn read_manifest(json: &[u8], row: &ModelRecord) -> Result<Manifest, String> {
+    let unreadable = |error: serde_json::Error| format!("its manifest cannot be read: {error}");
+    let mut value: serde_json::Value = serde_json::from_slice(json).map_err(unreadable)?;
+    let manifest = serde_json::from_value(value.clone()).map_err(unreadable)?;
+    remove_golden(&mut value);
+    match value == row.manifest {
+        true => Ok(manifest),
+        false => Err("its manifest says something else than the database".to_owned()),
     }
 }
 
@@ -274,10 +316,14 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The part of a manifest that clients ask for; the golden bars stay beside the artifact.
-fn without_golden(manifest: &Manifest) -> serde_json::Value {
-    let mut json = serde_json::to_value(manifest).unwrap_or_default();
-    if let Some(fields) = json.as_object_mut() {
+fn without_golden(manifest: &Manifest) -> Result<serde_json::Value, serde_json::Error> {
+    let mut json = serde_json::to_value(manifest)?;
+    remove_golden(&mut json);
+    Ok(json)
+}
+
+fn remove_golden(manifest: &mut serde_json::Value) {
+    if let Some(fields) = manifest.as_object_mut() {
         fields.remove("golden");
     }
-    json
 }

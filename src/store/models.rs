@@ -79,7 +79,8 @@ macro_rules! model {
 }
 
 impl Store {
-    /// Keeps a version; `false` when the ticker is gone or the number is taken.
+    /// Keeps a version; `false` when the ticker is gone or the number is taken. Gone is also a ticker that was
+    /// deleted and sent anew while the job trained: the job went with the old one.
     ///
     /// # Errors
     /// When the database fails.
@@ -87,7 +88,9 @@ impl Store {
         const SQL: &str = "INSERT INTO models (ticker_id, version, job_id, data_version, bars, first_ts, last_ts,
                 sha256, bytes, manifest, created_at)
              SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock.ms FROM tickers, clock
-             WHERE tickers.name = $1 ON CONFLICT (ticker_id, version) DO NOTHING";
+             WHERE tickers.name = $1 AND (CAST($3 AS TEXT) IS NULL
+                OR EXISTS (SELECT 1 FROM jobs WHERE jobs.id = $3 AND jobs.ticker_id = tickers.id))
+             ON CONFLICT (ticker_id, version) DO NOTHING";
         self.db
             .run(async {
                 let rows = on_writer!(&self.db, pool => {

@@ -16,5 +16,6 @@ mod http;
 mod ingest;
 mod train;
 mod jobs;
+mod registry;
 mod store;
 mod support;
