@@ -155,7 +155,10 @@ impl Db {
 }
 
 /// Migrations by number; a file once released is never edited.
-const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql")),
+    (2, "ledger", include_str!("../../migrations/sqlite/0002_ledger.sql")),
+];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "spine", include_str!("../../migrations/postgres/0001_spine.sql")),
     (2, "ledger", include_str!("../../migrations/postgres/0002_ledger.sql")),
