@@ -1,3 +1,11 @@
-//! The `candlecast` command.
+//! The `candlecast` command: reads the command line, calls one function.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = candlecast::cli::parse();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(candlecast::cli::run(cli)),
+        Err(error) => candlecast::cli::report(&error.into()),
+    }
+}

@@ -1,1 +1,153 @@
 //! The same jobs from a terminal.
+//!
+//! A command reads its arguments, acts through [`App`](crate::app::App) on the same store and artifacts as the
+//! server, and prints: tables for people, with `--json` one JSON value for machines. Logs go to standard error.
+//! Exit codes: 0 done, 1 failed (one line says why and what to do), 2 the command line itself is wrong.
+//!
+//! Absent on purpose: calls over HTTP. A server that runs beside sees within a quarter of a second what a command changed.
+
+mod output;
+mod logging;
+mod generate;
+mod lists;
+mod forecast;
+mod keys;
+mod serve;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::{Settings, SettingsFlags};
+use output::Output;
+
+/// Price files in, honest forecasts out.
+#[derive(Debug, Parser)]
+#[command(name = "candlecast", version, about, long_about = None, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: SettingsFlags,
+    /// Print JSON for machines in place of tables.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer requests at http://127.0.0.1:8080, and run jobs beside.
+    Serve(serve::Arguments),
+    /// Forecast from the newest stored bars.
+    Forecast(forecast::Arguments),
+    /// List the stored tickers.
+    Tickers(lists::TickersArguments),
+    /// List the jobs, newest first.
+    Jobs(lists::JobsArguments),
+    /// List the model versions of a ticker, or promote one.
+    Models(lists::ModelsArguments),
+    /// Make an invented market as CSV.
+    Generate(generate::Arguments),
+    /// Create, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Ask a running server whether it is ready; for health checks of containers.
+    Healthcheck,
+    /// Print the settings in force, and where to find what each means.
+    Config,
+    /// Print a completion script, as in `candlecast completions bash > ~/.bash_completion.d/candlecast`.
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Reads the command line; a wrong one ends the process with 2 and says why.
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// Does what the command line asks.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli).await {
+        Ok(code) => code,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+/// Says in one line why a command failed.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let text = format!("{error:#}").replace('\n', " ");
+    eprintln!("error: {text}");
+    ExitCode::FAILURE
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let mut out = Output::new(cli.json);
+    match cli.command {
+        Command::Generate(arguments) => generate::run(&arguments, &mut out)?,
+        Command::Completions { shell } => completions(shell, &mut out)?,
+        Command::Config => config(&Settings::load(&cli.flags)?, &mut out)?,
+        command => {
+            let settings = Settings::load(&cli.flags)?;
+            return with_settings(command, settings, &mut out).await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn with_settings(command: Command, settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
+    if let Command::Healthcheck = command {
+        return serve::healthcheck(&settings).await;
+    }
+    if let Command::Serve(arguments) = &command {
+        return serve::serve(settings, arguments, out).await;
+    }
+    logging::quiet(&settings);
+    let app = Arc::new(App::open(settings).await?);
+    let done = match command {
+        Command::Forecast(arguments) => forecast::run(&app, &arguments, out).await,
+        Command::Tickers(arguments) => lists::tickers(&app, &arguments, out).await,
+        Command::Jobs(arguments) => lists::jobs(&app, &arguments, out).await,
+        Command::Models(arguments) => lists::models(&app, &arguments, out).await,
+        Command::Keys(command) => keys::run(&app, command, out).await,
+        Command::Serve(_)
+        | Command::Healthcheck
+        | Command::Generate(_)
+        | Command::Config
+        | Command::Completions { .. } => Ok(()),
+    };
+    app.store.close().await;
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn completions(shell: clap_complete::Shell, out: &mut Output) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "candlecast", &mut script);
+    out.raw(&script)
+}
+
+fn config(settings: &Settings, out: &mut Output) -> anyhow::Result<()> {
+    let mut shown = serde_json::to_value(settings)?;
+    // The URL may hold a password.
+    shown["database"]["url"] = settings.database.shown_url().into();
+    match out.json {
+        true => out.json(&shown),
+        false => {
+            out.table(["setting", "value"], output::flatten(&shown).into_iter().map(|(path, value)| [path, value]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -26,16 +26,21 @@ impl Default for DatabaseSettings {
     }
 }
 
-impl fmt::Debug for DatabaseSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl DatabaseSettings {
+    /// The URL without its password, fit for logs and screens.
+    pub fn shown_url(&self) -> String {
         let mut shown = url::Url::parse(&self.url).ok();
-        let redacted = match shown.as_mut().map(|url| url.password().is_some() && url.set_password(Some("***")).is_ok())
-        {
+        match shown.as_mut().map(|url| url.password().is_some() && url.set_password(Some("***")).is_ok()) {
             Some(true) => shown.map(String::from).unwrap_or_default(),
             _ => self.url.clone(),
-        };
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseSettings")
-            .field("url", &redacted)
+            .field("url", &self.shown_url())
             .field("max_connections", &self.max_connections)
             .field("timeout_ms", &self.timeout_ms)
             .finish()

@@ -1,0 +1,140 @@
+//! A forecast as a table, or as the JSON of the HTTP API.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::NaiveDate;
+use serde_json::{Value, json};
+
+use super::output::{Output, price};
+use crate::app::App;
+use crate::domain::{BarTime, Horizon, Level, Ticker};
+use crate::evaluate::Baseline;
+use crate::forecast::{Forecast, ForecastRequest, ForecastStep, Forecaster, ModelChoice, ModelUsed, PriceInterval};
+
+/// What is forecast.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Whose.
+    #[arg(required = true)]
+    tickers: Vec<Ticker>,
+    /// How many sessions ahead, 1 to 20.
+    #[arg(long, default_value = "1", value_parser = horizon)]
+    horizon: Horizon,
+    /// Probabilities of the intervals, as fractions.
+    #[arg(long, value_delimiter = ',', default_value = "0.8,0.95", value_parser = level)]
+    levels: Vec<Level>,
+    /// Only bars up to this session are seen.
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<NaiveDate>,
+    /// Who forecasts: champion, a version's number, or naive, drift, historical, ewma, garch, har.
+    #[arg(long, default_value = "champion", value_parser = model_choice)]
+    model: ModelChoice,
+    /// Also when the champion is older than the ticker's policy allows.
+    #[arg(long)]
+    allow_stale: bool,
+}
+
+pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
+    let forecaster = Forecaster::new(Arc::clone(app));
+    let request = ForecastRequest {
+        horizon: arguments.horizon,
+        levels: arguments.levels.clone(),
+        as_of: arguments.as_of.map(BarTime::from_date),
+        model: arguments.model,
+        allow_stale: arguments.allow_stale,
+        ..ForecastRequest::default()
+    };
+    let mut forecasts = Vec::new();
+    for ticker in &arguments.tickers {
+        let answer = forecaster.forecast(ticker, &request).await;
+        forecasts.push(answer.with_context(|| format!("cannot forecast {ticker}"))?);
+    }
+    print(&forecasts, out)
+}
+
+/// One table for all: a row a step, a column an interval.
+pub(super) fn print(forecasts: &[Forecast], out: &mut Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.json(&json!({ "forecasts": forecasts.iter().map(forecast_json).collect::<Vec<_>>() }));
+    }
+    let rows = forecasts.iter().flat_map(|forecast| forecast.steps.iter().map(move |step| row(forecast, step)));
+    out.table(["ticker", "last close", "session", "close", "intervals", "P(up)", "volatility", "model"], rows)?;
+    for forecast in forecasts {
+        for warning in &forecast.warnings {
+            out.say(format!("{}: {}", name(forecast), warning.message))?;
+        }
+    }
+    Ok(())
+}
+
+fn row(forecast: &Forecast, step: &ForecastStep) -> [String; 8] {
+    let interval =
+        |of: &PriceInterval| format!("{:.0} %: {} – {}", of.level.fraction() * 100.0, price(of.lower), price(of.upper));
+    [
+        name(forecast),
+        format!("{} ({})", price(forecast.last_close), forecast.as_of),
+        step.session.clone().unwrap_or_else(|| format!("+{}", step.step)),
+        price(step.close),
+        step.intervals.iter().map(interval).collect::<Vec<_>>().join("\n"),
+        format!("{:.2}", step.probability_up),
+        format!("{:.2} %", step.volatility * 100.0),
+        model(forecast),
+    ]
+}
+
+fn name(forecast: &Forecast) -> String {
+    forecast.ticker.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn model(forecast: &Forecast) -> String {
+    match &forecast.model {
+        ModelUsed::Version(used) => format!("version {}", used.version),
+        ModelUsed::Baseline(baseline) => baseline.name().to_owned(),
+    }
+}
+
+fn forecast_json(forecast: &Forecast) -> Value {
+    let model = match &forecast.model {
+        ModelUsed::Version(used) => json!({
+            "version": used.version, "cell": used.cell, "sha256": used.sha256,
+            "trained_through": used.trained_through, "age_bars": used.age_bars,
+        }),
+        ModelUsed::Baseline(baseline) => json!({ "baseline": baseline.name() }),
+    };
+    json!({
+        "ticker": forecast.ticker, "as_of": forecast.as_of, "last_close": forecast.last_close,
+        "calendar": forecast.calendar, "data_version": forecast.data_version, "model": model,
+        "in_sample": forecast.in_sample,
+        "steps": forecast.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "warnings": forecast.warnings.iter()
+            .map(|warning| json!({ "code": warning.code, "message": warning.message })).collect::<Vec<_>>(),
+    })
+}
+
+fn step_json(step: &ForecastStep) -> Value {
+    let interval = |of: &PriceInterval| json!({ "level": of.level.fraction(), "lower": of.lower, "upper": of.upper });
+    json!({
+        "step": step.step, "session": step.session, "close": step.close, "return_log": step.return_log,
+        "probability_up": step.probability_up, "volatility": step.volatility,
+        "intervals": step.intervals.iter().map(interval).collect::<Vec<_>>(),
+    })
+}
+
+fn horizon(text: &str) -> Result<Horizon, String> {
+    let steps: u32 = text.parse().map_err(|_| "expected a whole number".to_owned())?;
+    Horizon::try_from(steps).map_err(|error| error.to_string())
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    let fraction: f64 = text.parse().map_err(|_| "expected a fraction such as 0.8".to_owned())?;
+    Level::try_from(fraction).map_err(|error| error.to_string())
+}
+
+fn model_choice(text: &str) -> Result<ModelChoice, String> {
+    match (text, text.parse::<u32>()) {
+        ("champion", _) => Ok(ModelChoice::Champion),
+        (_, Ok(version)) => Ok(ModelChoice::Version(version)),
+        _ => text.parse::<Baseline>().map(ModelChoice::Baseline),
+    }
+}

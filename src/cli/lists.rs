@@ -1,0 +1,175 @@
+//! What is stored: tickers, jobs, model versions.
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::output::{Output, instant, or_dash};
+use crate::app::App;
+use crate::domain::Ticker;
+use crate::store::{JobFilter, JobRecord, JobState, ModelRecord, TickerRecord};
+
+/// Which tickers.
+#[derive(Debug, clap::Args)]
+pub(super) struct TickersArguments {
+    /// Only those whose name contains this.
+    query: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 1_000)]
+    limit: u32,
+}
+
+/// Which jobs.
+#[derive(Debug, clap::Args)]
+pub(super) struct JobsArguments {
+    /// Only those of this ticker.
+    ticker: Option<Ticker>,
+    /// Only those in this state: enqueued, running, succeeded, failed or canceled.
+    #[arg(long, value_parser = state)]
+    state: Option<JobState>,
+    /// At most this many.
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// Cancel this job.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["ticker", "state"])]
+    cancel: Option<String>,
+}
+
+/// Which model versions.
+#[derive(Debug, clap::Args)]
+pub(super) struct ModelsArguments {
+    /// Whose.
+    ticker: Ticker,
+    /// Put this version into service, also as the way back.
+    #[arg(long, value_name = "VERSION")]
+    promote: Option<u32>,
+}
+
+pub(super) async fn tickers(app: &App, arguments: &TickersArguments, out: &mut Output) -> anyhow::Result<()> {
+    let query = arguments.query.as_deref().unwrap_or_default().to_uppercase();
+    let records = app.store.tickers(&query, "", arguments.limit).await?;
+    if out.json {
+        return out.json(&json!({ "tickers": records.iter().map(ticker_json).collect::<Vec<_>>() }));
+    }
+    if records.is_empty() {
+        return out.say("no tickers yet: candlecast ingest FILE.csv");
+    }
+    let rows = records.iter().map(|record| {
+        [
+            record.ticker.to_string(),
+            record.bars_total.to_string(),
+            or_dash(label(record, record.first)),
+            or_dash(label(record, record.last)),
+            record.calendar.to_string(),
+            or_dash(record.champion),
+        ]
+    });
+    out.table(["ticker", "bars", "first", "last", "calendar", "champion"], rows)
+}
+
+pub(super) async fn jobs(app: &App, arguments: &JobsArguments, out: &mut Output) -> anyhow::Result<()> {
+    if let Some(id) = &arguments.cancel {
+        let record = app
+            .store
+            .cancel_job(id)
+            .await?
+            .with_context(|| format!("there is no job {id}: candlecast jobs lists them"))?;
+        return print_jobs(&[record], out);
+    }
+    let filter = JobFilter { state: arguments.state, ticker: arguments.ticker.clone(), before: None };
+    print_jobs(&app.store.jobs(&filter, arguments.limit).await?, out)
+}
+
+pub(super) async fn models(app: &App, arguments: &ModelsArguments, out: &mut Output) -> anyhow::Result<()> {
+    let ticker = &arguments.ticker;
+    let record = require(app, ticker).await?;
+    if let Some(version) = arguments.promote {
+        app.registry.promote(ticker, version, record.champion).await?;
+    }
+    let champion = require(app, ticker).await?.champion;
+    let versions = app.store.models(ticker).await?;
+    if out.json {
+        return out
+            .json(&json!({ "models": versions.iter().map(|model| model_json(model, champion)).collect::<Vec<_>>() }));
+    }
+    if versions.is_empty() {
+        return out.say(format!("{ticker} has no model yet: candlecast train {ticker}"));
+    }
+    let rows = versions.iter().map(|model| {
+        [
+            model.version.to_string(),
+            if champion == Some(model.version) { "champion".to_owned() } else { String::new() },
+            model.bars.to_string(),
+            record.interval.label(model.last),
+            instant(model.created_at),
+            model.sha256.chars().take(12).collect(),
+        ]
+    });
+    out.table(["version", "", "bars", "trained through", "made", "sha256"], rows)
+}
+
+/// The ticker's record, or what to do about its absence.
+pub(super) async fn require(app: &App, ticker: &Ticker) -> anyhow::Result<TickerRecord> {
+    match app.store.ticker(ticker).await? {
+        Some(record) => Ok(record),
+        None => {
+            bail!("no bars of {ticker} are stored: candlecast ingest FILE.csv, or candlecast tickers for what there is")
+        }
+    }
+}
+
+fn print_jobs(records: &[JobRecord], out: &mut Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.json(&json!({ "jobs": records.iter().map(job_json).collect::<Vec<_>>() }));
+    }
+    if records.is_empty() {
+        return out.say("no jobs");
+    }
+    let rows = records.iter().map(|record| {
+        let what = record.error.as_ref().or(record.result.as_ref()).map(Value::to_string);
+        [
+            record.id.clone(),
+            record.kind.clone(),
+            record.ticker.to_string(),
+            record.state.as_str().to_owned(),
+            instant(record.created_at),
+            what.unwrap_or_default(),
+        ]
+    });
+    out.table(["id", "kind", "ticker", "state", "made", "outcome"], rows)
+}
+
+fn label(record: &TickerRecord, at: Option<crate::domain::BarTime>) -> Option<String> {
+    at.map(|at| record.interval.label(at))
+}
+
+fn ticker_json(record: &TickerRecord) -> Value {
+    json!({
+        "ticker": record.ticker, "bars_total": record.bars_total, "first": label(record, record.first),
+        "last": label(record, record.last), "data_version": record.data_version, "interval": record.interval,
+        "calendar": record.calendar, "currency": record.currency, "price_basis": record.price_basis.as_str(),
+        "champion": record.champion,
+    })
+}
+
+/// A job as the HTTP API shows it.
+pub(super) fn job_json(record: &JobRecord) -> Value {
+    json!({
+        "id": record.id, "kind": record.kind, "ticker": record.ticker, "state": record.state.as_str(),
+        "attempt": record.attempt, "created_at": instant(record.created_at), "started_at": record.started_at.map(instant),
+        "finished_at": record.finished_at.map(instant), "progress": record.progress, "result": record.result,
+        "error": record.error,
+    })
+}
+
+fn model_json(model: &ModelRecord, champion: Option<u32>) -> Value {
+    json!({
+        "version": model.version, "champion": champion == Some(model.version), "data_version": model.data_version,
+        "bars": model.bars, "trained_through": model.last.date(), "sha256": model.sha256, "bytes": model.bytes,
+        "created_at": instant(model.created_at), "manifest": model.manifest,
+    })
+}
+
+fn state(text: &str) -> Result<JobState, String> {
+    let found = JobState::ALL.into_iter().find(|state| state.as_str() == text);
+    found.ok_or_else(|| "expected enqueued, running, succeeded, failed or canceled".to_owned())
+}

@@ -1,0 +1,99 @@
+//! What a command prints: tables for people, JSON for machines.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Standard output, with the form that was asked for.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// JSON in place of tables and sentences.
+    pub(super) json: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// One JSON value on one line.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.raw(&line)
+    }
+
+    /// A sentence for people; silent for machines.
+    pub(super) fn say(&mut self, text: impl AsRef<str>) -> anyhow::Result<()> {
+        match self.json {
+            true => Ok(()),
+            false => self.raw(format!("{}\n", text.as_ref()).as_bytes()),
+        }
+    }
+
+    pub(super) fn table<const N: usize>(
+        &mut self,
+        header: [&str; N],
+        rows: impl Iterator<Item = [String; N]>,
+    ) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(header);
+        for row in rows {
+            table.add_row(row);
+        }
+        self.raw(format!("{table}\n").as_bytes())
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()?;
+        Ok(())
+    }
+}
+
+/// Whether the reader of a pipe went away, as `head` does: no failure of ours.
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The leaves of a JSON value by their dotted paths.
+pub(super) fn flatten(value: &Value) -> Vec<(String, String)> {
+    let mut leaves = Vec::new();
+    walk(String::new(), value, &mut leaves);
+    leaves
+}
+
+fn walk(path: String, value: &Value, leaves: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                walk(if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, leaves);
+            }
+        }
+        Value::String(text) => leaves.push((path, text.clone())),
+        other => leaves.push((path, other.to_string())),
+    }
+}
+
+/// Epoch milliseconds as UTC, to the second.
+pub(super) fn instant(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// A price with as many decimals as its size deserves.
+pub(super) fn price(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.6}"),
+    }
+}
+
+/// An absent value as people expect it in a table.
+pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}

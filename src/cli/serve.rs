@@ -1,0 +1,139 @@
+//! Processes that stay, and the question whether one of them is well.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::logging;
+use super::output::Output;
+use crate::app::App;
+use crate::config::Settings;
+use crate::http::Server;
+
+/// How long a server may take to say that it is ready.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How the server is run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Answer requests only; `candlecast worker` processes run the jobs.
+    #[arg(long)]
+    no_worker: bool,
+}
+
+/// Answers requests until it is told to stop.
+pub(super) async fn serve(mut settings: Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
+    settings.worker.in_serve &= !arguments.no_worker;
+    logging::full(&settings)?;
+    let app = Arc::new(App::open(settings).await?);
+    let stop = stop_on_signal()?;
+    answer(app, stop, out).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Binds, says where, and answers until `stop`.
+pub(super) async fn answer(app: Arc<App>, stop: CancellationToken, out: &mut Output) -> anyhow::Result<()> {
+    let server = Server::bind(Arc::clone(&app), stop.clone()).await?;
+    let following = tokio::spawn({
+        let (app, stop) = (Arc::clone(&app), stop.clone());
+        async move { app.follow(stop).await }
+    });
+    out.raw(format!("candlecast listens on http://{}\n", server.address()).as_bytes())?;
+    server.run().await;
+    stop.cancel();
+    following.await?;
+    app.store.close().await;
+    Ok(())
+}
+
+/// A token that the first Ctrl-C or SIGTERM cancels; the second one ends the process at once.
+pub(super) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let mut signals = Signals::listen()?;
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("stopping: finishing what was accepted");
+        told.cancel();
+        signals.next().await;
+        std::process::exit(1);
+    });
+    Ok(stop)
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "cannot hear Ctrl-C");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// 0 when the server at `http.listen` is ready, 1 and one line when it is not.
+pub(super) async fn healthcheck(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let address = reachable(settings.http.listen);
+    let status = tokio::time::timeout(HEALTH_TIMEOUT, status_of_readyz(address))
+        .await
+        .with_context(|| format!("{address} did not answer in {} s", HEALTH_TIMEOUT.as_secs()))?
+        .with_context(|| format!("{address} cannot be reached"))?;
+    match status.as_str() {
+        "200" => Ok(ExitCode::SUCCESS),
+        _ => bail!("{address} is not ready: /readyz answers {status}"),
+    }
+}
+
+/// An address to call for one to listen at: "all addresses" includes loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn status_of_readyz(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(64 << 10).read_to_end(&mut answer).await?;
+    let text = String::from_utf8_lossy(&answer);
+    Ok(text.split_whitespace().nth(1).unwrap_or_default().to_owned())
+}
