@@ -39,10 +39,13 @@ const MAX_SCALE_LOG: f64 = 3.0;
 const LOSS_DECAY: f64 = 0.99;
 /// How sharply the mix prefers the better expert.
 const LOSS_WEIGHT: f64 = 10.0;
+/// How much more, as a log weight, the expert that does nothing is believed at equal loss. Without it the mix costs
+/// right forecasts 0.14 % of pinball loss, with it 0.03 %, and changes of regime are met as well.
+const TRUST: f64 = 4.0;
 /// Central intervals whose coverage is tracked; between them the shift is interpolated.
 const TRACKED: [f64; 7] = [0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99];
-/// Share of a coverage gap that is closed a bar: 0.004 forgets in about 250 bars.
-const COVERAGE_RATE: f64 = 0.004;
+/// Share of a coverage gap that is closed a bar: 0.002 forgets in about 500 bars.
+const COVERAGE_RATE: f64 = 0.002;
 
 /// The calibration of one ticker's forecasts: stored with it, updated by each new bar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -188,7 +191,9 @@ impl StepState {
     /// The experts' scales, mixed by the exponential of their losses.
     fn scale(&self) -> f64 {
         let least = self.losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let weights = self.losses.map(|loss| (-LOSS_WEIGHT * (loss - least)).exp());
+        let mut weights = self.losses.map(|loss| (-LOSS_WEIGHT * (loss - least)).exp());
+        // The first expert's rate is 0.
+        weights[0] *= TRUST.exp();
         let mixed: f64 = weights.iter().zip(self.scales_log).map(|(weight, scale_log)| weight * scale_log).sum();
         (mixed / weights.iter().sum::<f64>()).exp()
     }
@@ -306,7 +311,7 @@ mod tests {
         let ratios: Vec<f64> =
             (0..10).map(|seed| run(&static_forecast(0.01), &truths(2_000, seed, |_| 0.01), 0.8).2).collect();
         let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
-        assert!(mean < 1.002, "{mean}");
+        assert!(mean < 1.0005, "{mean}");
     }
 
     #[test]
