@@ -53,7 +53,7 @@ fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
                 return true;
             }
             n_rows += 1;
-            let is_one_scale = values.iter().all(|other| (values[at] / 3.0..=values[at] * 3.0).contains(other));
+            let is_one_scale = values.iter().all(|other| (values[at] / 10.0..=values[at] * 10.0).contains(other));
             is_one_scale && values.iter().all(|other| if above { values[at] >= *other } else { values[at] <= *other })
         });
         holds && n_rows * 2 > rows.len()

@@ -4,7 +4,7 @@ use super::bars::{Refusals, Rows};
 use super::timing::Timing;
 use super::{Refusal, TickerReading, Warning, meaning};
 use crate::domain::bar::RawBar;
-use crate::domain::{Bar, Interval, Series};
+use crate::domain::{Bar, Calendar, Interval, Series};
 
 /// Puts bars in order.
 pub(super) fn finish(
@@ -47,14 +47,14 @@ pub(super) fn finish(
             }
         }
     }
-    let ghosts = ghosts(&kept);
+    let ghosts = ghosts(&kept, interval);
     if let Some(first) = ghosts.first() {
         warnings.push(Warning {
             code: "ghost_rows",
             session: Some(interval.label(kept[*first].at())),
             message: format!(
-                "{} bars repeat the bar before to the last digit, volume too: no market does; they were left out as \
-                 days without a session",
+                "{} bars repeat the bar before to the last digit, volume too, on days without a session: they were left \
+                 out",
                 ghosts.len()
             ),
             ticker: ticker.clone(),
@@ -70,9 +70,9 @@ pub(super) fn finish(
     Some(TickerReading { received: received - ghosts.len(), ticker, duplicates, refused, series })
 }
 
-/// Bars equal to the one before in all five numbers, on a day with a range and a volume. Only where they are
-/// rare: a made-up series may repeat itself.
-fn ghosts(bars: &[Bar]) -> Vec<usize> {
+/// Bars equal to the one before in all five numbers, with a range and a volume, on a day that is no session of
+/// the exchange on whose sessions the others stand.
+fn ghosts(bars: &[Bar], interval: Interval) -> Vec<usize> {
     let is_ghost = |pair: &[Bar]| {
         let same = |value: fn(&Bar) -> f64| value(&pair[0]).to_bits() == value(&pair[1]).to_bits();
         pair[1].high() > pair[1].low()
@@ -84,7 +84,21 @@ fn ghosts(bars: &[Bar]) -> Vec<usize> {
             && same(Bar::close)
     };
     let found: Vec<usize> = (1..bars.len()).filter(|idx| is_ghost(&bars[idx - 1..=*idx])).collect();
-    if found.len() * 100 <= bars.len() { found } else { Vec::new() }
+    if found.is_empty() || interval != Interval::Day {
+        return Vec::new();
+    }
+    let Some(calendar) = calendar_of(bars) else { return Vec::new() };
+    found.into_iter().filter(|idx| calendar.is_session(bars[*idx].at().date()) == Some(false)).collect()
+}
+
+/// The exchange on whose sessions nearly all bars stand, if there is one.
+fn calendar_of(bars: &[Bar]) -> Option<Calendar> {
+    const MARKETS: [&str; 5] = ["XNYS", "XKRX", "XTKS", "XLON", "XHKG"];
+    let known = MARKETS.iter().filter_map(|mic| mic.parse::<Calendar>().ok());
+    let n_off =
+        |calendar: &Calendar| bars.iter().filter(|bar| calendar.is_session(bar.at().date()) == Some(false)).count();
+    let best = known.map(|calendar| (n_off(&calendar), calendar)).min_by_key(|(n_off, _)| *n_off)?;
+    (best.0 * 100 <= bars.len()).then_some(best.1)
 }
 
 /// Two parts of a session as one.
