@@ -32,11 +32,19 @@ pub struct Columns {
     pub variance_log: Vec<f64>,
     /// ln(1 + volume); `None` where the source gives none.
     pub volume_log: Vec<Option<f64>>,
+    /// Return over the daily volatility of the [`Columns::MONTH`] before the bar, cut at ±6.
+    pub scaled_return: Vec<f64>,
+    /// Squared gap over the daily variance of the month before the bar, cut at 10.
+    pub scaled_gap: Vec<f64>,
+    /// ln(variance / mean variance of the month before the bar), cut at −3 and 5.
+    pub surprise: Vec<f64>,
 }
 
 impl Columns {
     /// How many bars back a number may look: a season of four years and its own scale before it.
     pub const MEMORY: usize = 1200;
+    /// Sessions of a month.
+    pub const MONTH: usize = 22;
     /// Variance of a bar in which nothing moved: a thousandth of a percent, squared.
     pub const FLOOR: f64 = 1e-10;
 
@@ -64,14 +72,19 @@ impl Columns {
             }
         }
         let variance = floored_variance(&garman_klass, &gap_log);
+        let known = |idx: usize| trailing_mean(&variance, idx.saturating_sub(1), Self::MONTH);
+        let scaled = |idx: usize| (return_log[idx] / known(idx).sqrt()).clamp(-6.0, 6.0);
         Self {
+            scaled_return: (0..n_bars).map(scaled).collect(),
+            scaled_gap: (0..n_bars).map(|idx| (gap_log[idx].powi(2) / known(idx)).min(10.0)).collect(),
+            surprise: (0..n_bars).map(|idx| (variance[idx] / known(idx)).ln().clamp(-3.0, 5.0)).collect(),
             at: bars.iter().map(|bar| bar.at()).collect(),
+            variance_log: variance.iter().map(|variance| variance.ln()).collect(),
             close_log,
             return_log,
             gap_log,
             garman_klass,
             parkinson,
-            variance_log: variance.iter().map(|variance| variance.ln()).collect(),
             variance,
             volume_log: bars.iter().map(|bar| bar.volume().map(f64::ln_1p)).collect(),
         }
@@ -85,6 +98,14 @@ impl Columns {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.at.is_empty()
+    }
+
+    /// ln volume against its mean over the month up to the bar, cut at ±4; 0 where there is no volume.
+    pub fn volume_against_mean(&self, bar_idx: usize) -> f64 {
+        let window = &self.volume_log[(bar_idx + 1).saturating_sub(Self::MONTH)..=bar_idx];
+        let Some(volume) = self.volume_log[bar_idx] else { return 0.0 };
+        let known = window.iter().flatten();
+        (volume - known.clone().sum::<f64>() / known.count() as f64).clamp(-4.0, 4.0)
     }
 
     /// ln(close `horizon` bars after / close) of bar `bar_idx`; `None` while that bar has not come.

@@ -1,7 +1,7 @@
 //! Bars to numbers that a model can learn from, each known at its bar.
 //!
-//! In come bars; out go per-bar [`Columns`] (returns, gaps, range variance) and a
-//! [`volatility`] forecast.
+//! In come bars; out go per-bar [`Columns`] (returns, gaps, range variance), a [`volatility`] forecast, and a
+//! [`FeatureMatrix`] from which windows are cut by index, never copied twice.
 //!
 //! **No number at bar t depends on a bar after t**, and none on more than [`Columns::MEMORY`] bars before it: the
 //! features of the last bars are the same bits whether ten years or only the newest bars are at hand.
@@ -10,7 +10,11 @@
 
 pub mod columns;
 pub mod regression;
+pub mod season;
 pub mod volatility;
+pub mod window;
 
 pub use columns::Columns;
-pub use volatility::{Regressors, VolatilityModel};
+pub use season::Season;
+pub use volatility::{RegressorTable, Regressors, VolatilityModel};
+pub use window::{FeatureGroup, FeatureMatrix, Rows, Scaler};

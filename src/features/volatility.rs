@@ -2,6 +2,7 @@
 
 use super::columns::{Columns, trailing_mean};
 use super::regression::Linear;
+use super::season::Season;
 
 /// What the regression sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,12 @@ pub enum Regressors {
     /// Source: Corsi (2009), "A Simple Approximate Long-Memory Model of Realized Volatility", Journal of
     /// Financial Econometrics 7; on ranges instead of intraday returns.
     Har,
+    /// Means of logs over 1, 5, 11 and 22 sessions, the part within sessions by itself, falls over 1, 5 and
+    /// 22 sessions (leverage), the size of the last return, volume against its mean, and the [`Season`].
+    ///
+    /// Leverage after Corsi & Renò (2012), "Discrete-Time Volatility Forecasting with Persistent Leverage
+    /// Effect", Journal of Business & Economic Statistics 30.
+    Extended,
 }
 
 impl Regressors {
@@ -18,6 +25,7 @@ impl Regressors {
     pub fn len(self) -> usize {
         match self {
             Self::Har => 3,
+            Self::Extended => 13,
         }
     }
 
@@ -26,10 +34,65 @@ impl Regressors {
         self.len() == 0
     }
 
-    fn push(self, columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
+    /// As if this many rows had said "no effect": many regressors need a hold, three do not.
+    fn ridge(self, n_rows: usize) -> f64 {
+        match self {
+            Self::Har => 1e-6 * n_rows as f64,
+            Self::Extended => 10.0,
+        }
+    }
+
+    /// Appends the regressors known at bar `bar_idx`.
+    pub fn push(self, columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
         match self {
             Self::Har => row.extend([1, 5, 22].map(|n_bars| trailing_mean(&columns.variance, bar_idx, n_bars).ln())),
+            Self::Extended => push_extended(columns, bar_idx, row),
         }
+    }
+}
+
+fn push_extended(columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
+    row.extend([1, 5, 11, 22].map(|n_bars| trailing_mean(&columns.variance_log, bar_idx, n_bars)));
+    let within = |idx: usize| columns.garman_klass[idx].max(0.01 * columns.variance[idx]);
+    let week = (bar_idx + 1).saturating_sub(5)..=bar_idx;
+    let n_week = week.clone().count() as f64;
+    row.push(within(bar_idx).ln());
+    row.push((week.map(within).sum::<f64>() / n_week).ln());
+    row.extend([1, 5, 22].map(|n_bars| {
+        let window = &columns.scaled_return[(bar_idx + 1).saturating_sub(n_bars)..=bar_idx];
+        window.iter().map(|value| value.clamp(-4.0, 0.0)).sum::<f64>() / window.len() as f64
+    }));
+    row.push(columns.scaled_return[bar_idx].abs().min(5.0));
+    row.push(columns.volume_against_mean(bar_idx));
+    let season = Season::at(columns, bar_idx);
+    row.extend([season.gap_log, season.surprise]);
+}
+
+/// The regressors of a stretch of bars, computed once for the regressions of all steps and members.
+#[derive(Debug, Clone)]
+pub struct RegressorTable {
+    regressors: Regressors,
+    first: usize,
+    rows: Vec<f64>,
+}
+
+impl RegressorTable {
+    /// Those of bar `first` and all after it.
+    pub fn new(columns: &Columns, regressors: Regressors, first: usize) -> Self {
+        let mut rows = Vec::with_capacity(columns.len().saturating_sub(first) * regressors.len());
+        (first..columns.len()).for_each(|bar_idx| regressors.push(columns, bar_idx, &mut rows));
+        Self { regressors, first, rows }
+    }
+
+    /// The first bar in it.
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
+    /// The regressors known at bar `bar_idx`, which is not before [`first`](Self::first).
+    pub fn row(&self, bar_idx: usize) -> &[f64] {
+        let width = self.regressors.len();
+        &self.rows[(bar_idx - self.first) * width..][..width]
     }
 }
 
@@ -76,10 +139,25 @@ impl VolatilityModel {
         regressors: Regressors,
         rows: impl IntoIterator<Item = usize>,
     ) -> Result<Self, TooFewRows> {
+        let rows: Vec<usize> = rows.into_iter().collect();
+        let first = rows.iter().copied().min().unwrap_or(columns.len());
+        Self::fit_table(columns, &RegressorTable::new(columns, regressors, first), horizon, rows)
+    }
+
+    /// As [`fit`](Self::fit), on regressors at hand.
+    ///
+    /// # Errors
+    /// With fewer than [`MIN_ROWS`](Self::MIN_ROWS) usable rows.
+    pub fn fit_table(
+        columns: &Columns,
+        table: &RegressorTable,
+        horizon: usize,
+        rows: impl IntoIterator<Item = usize>,
+    ) -> Result<Self, TooFewRows> {
         let (mut flat, mut targets) = (Vec::new(), Vec::new());
         for bar_idx in rows {
             if let Some(target) = columns.future_variance_log(bar_idx, horizon) {
-                regressors.push(columns, bar_idx, &mut flat);
+                flat.extend_from_slice(table.row(bar_idx));
                 targets.push(target);
             }
         }
@@ -88,8 +166,8 @@ impl VolatilityModel {
         }
         let lowest = targets.iter().copied().fold(f64::INFINITY, f64::min);
         let highest = targets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let linear = Linear::fit(&flat, &targets, 1e-6 * targets.len() as f64);
-        Ok(Self { regressors, horizon, linear, range: (lowest, highest) })
+        let linear = Linear::fit(&flat, &targets, table.regressors.ridge(targets.len()));
+        Ok(Self { regressors: table.regressors, horizon, linear, range: (lowest, highest) })
     }
 
     /// Fits on every bar of a series past the [`WARMUP`](Self::WARMUP).
@@ -112,6 +190,15 @@ impl VolatilityModel {
     /// Up to a factor near 1 (the mean of a log is not the log of a mean): quantiles of returns divided by it
     /// absorb that factor.
     pub fn volatility(&self, columns: &Columns, bar_idx: usize) -> f64 {
-        (0.5 * self.variance_log(columns, bar_idx)).exp() * (self.horizon as f64).sqrt()
+        self.of_variance_log(self.variance_log(columns, bar_idx))
+    }
+
+    /// As [`volatility`](Self::volatility), from regressors at hand.
+    pub fn volatility_of(&self, regressors: &[f64]) -> f64 {
+        self.of_variance_log(self.linear.predict(regressors).clamp(self.range.0, self.range.1))
+    }
+
+    fn of_variance_log(&self, variance_log: f64) -> f64 {
+        (0.5 * variance_log).exp() * (self.horizon as f64).sqrt()
     }
 }

@@ -3,13 +3,20 @@
 //! Fitted numbers are 64-bit tensors here and not JSON: a float that passes through text may come back in
 //! another last bit.
 
+use std::collections::HashSet;
+
+use candle_core::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::base::Base;
-use super::model::{Member, Model, ModelSpec};
-use super::{ConfigError, TrainLimits};
-use crate::features::VolatilityModel;
+use super::member::Member;
+use super::model::{Model, ModelSpec};
+use super::network::Network;
+use super::shape::Shape;
+use super::{ConfigError, TrainConfig, TrainLimits};
 use crate::features::regression::Linear;
+use crate::features::{Scaler, VolatilityModel};
+use crate::nn::Parameters;
 
 /// Why bytes are not the model that a spec describes.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +90,7 @@ pub(super) fn write(model: &Model) -> Result<Vec<u8>, ArtifactError> {
     let mut tensors = vec![Named::doubles("shrinkage".into(), &[n_steps], model.shrinkage.iter().copied())];
     for (idx, member) in model.members.iter().enumerate() {
         push_base(&member.base, idx, &mut tensors);
+        push_network(member, idx, &mut tensors)?;
     }
     let views = tensors.iter().map(|tensor| {
         TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).map(|view| (tensor.name.as_str(), view))
@@ -102,7 +110,23 @@ fn push_base(base: &Base, member: usize, tensors: &mut Vec<Named>) {
     tensors.push(Named::doubles(format!("members.{member}.volatility.range"), &[n_steps, 2], ranges));
     let shape = [n_steps, base.quantiles[0].len()];
     let quantiles = base.quantiles.iter().flatten().copied();
+    tensors.push(Named::doubles(format!("members.{member}.typical"), &[1], [base.typical]));
     tensors.push(Named::doubles(format!("members.{member}.quantiles"), &shape, quantiles));
+}
+
+fn push_network(member: &Member, idx: usize, tensors: &mut Vec<Named>) -> Result<(), ArtifactError> {
+    let Scaler { means, scales } = &member.scaler;
+    let numbers = means.iter().chain(scales).copied();
+    tensors.push(Named::doubles(format!("members.{idx}.scaler"), &[2, means.len()], numbers));
+    let numbers = member.parameters.to_vec()?;
+    let mut rest = numbers.as_slice();
+    for (name, shape) in member.parameters.layout().tensors() {
+        let (own, after) = rest.split_at(shape.iter().product());
+        rest = after;
+        let bytes = own.iter().flat_map(|number| number.to_le_bytes()).collect();
+        tensors.push(Named { name: name.to_owned(), dtype: Dtype::F32, shape: shape.to_vec(), bytes });
+    }
+    Ok(())
 }
 
 pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<Model, ArtifactError> {
@@ -110,15 +134,29 @@ pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<Model, ArtifactError
         return Err(ArtifactError::Format { found: spec.format });
     }
     spec.config.check(&TrainLimits::NONE)?;
-    let mut file = Reader { file: SafeTensors::deserialize(bytes)?, seen: Vec::new() };
-    let (n_steps, n_levels) = (spec.config.horizon.steps(), spec.config.levels.len());
-    let shrinkage = file.doubles("shrinkage".into(), &[n_steps])?;
+    let mut file = Reader { file: SafeTensors::deserialize(bytes)?, seen: HashSet::new() };
+    let shrinkage = file.doubles("shrinkage".into(), &[spec.config.horizon.steps()])?;
     let mut members = Vec::with_capacity(spec.config.ensemble);
     for idx in 0..spec.config.ensemble {
-        members.push(Member { base: read_base(&mut file, idx, n_steps, n_levels)? });
+        members.push(read_member(&mut file, idx, &spec.config)?);
     }
     file.finish()?;
     Ok(Model { spec, members, shrinkage })
+}
+
+fn read_member(file: &mut Reader, idx: usize, config: &TrainConfig) -> Result<Member, ArtifactError> {
+    let base = read_base(file, idx, config.horizon.steps(), config.levels.len())?;
+    let width = config.features.iter().map(|group| group.width()).sum();
+    let numbers = file.doubles(format!("members.{idx}.scaler"), &[2, width])?;
+    let scaler = Scaler { means: numbers[..width].to_vec(), scales: numbers[width..].to_vec() };
+    let (network, layout) = Network::new(config, width, &format!("members.{idx}."));
+    let mut numbers = Vec::with_capacity(layout.len());
+    for (name, shape) in layout.tensors() {
+        numbers.extend(file.floats(name.to_owned(), shape)?);
+    }
+    let parameters = Parameters::from_vec(layout, numbers, &Device::Cpu)?;
+    let shape = Shape::new(&base.quantiles, config.middle(), &Device::Cpu)?;
+    Ok(Member { base, scaler, network, parameters, shape })
 }
 
 fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) -> Result<Base, ArtifactError> {
@@ -126,6 +164,7 @@ fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) 
     let weight = file.doubles(format!("members.{member}.volatility.weight"), &[n_steps, width])?;
     let ranges = file.doubles(format!("members.{member}.volatility.range"), &[n_steps, 2])?;
     let quantiles = file.doubles(format!("members.{member}.quantiles"), &[n_steps, n_levels])?;
+    let typical = file.doubles(format!("members.{member}.typical"), &[1])?[0];
     let volatility =
         weight.chunks(width).zip(ranges.chunks(2)).enumerate().map(|(idx, (row, range))| VolatilityModel {
             regressors: Base::REGRESSORS,
@@ -134,33 +173,41 @@ fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) 
             // A file may have them the wrong way round; `clamp` would panic on it.
             range: (range[0].min(range[1]), range[1].max(range[0])),
         });
-    Ok(Base { volatility: volatility.collect(), quantiles: quantiles.chunks(n_levels).map(<[f64]>::to_vec).collect() })
+    let quantiles = quantiles.chunks(n_levels).map(<[f64]>::to_vec).collect();
+    Ok(Base { volatility: volatility.collect(), typical, quantiles })
 }
 
 /// A file being read; it knows which tensors nobody asked for.
 struct Reader<'a> {
     file: SafeTensors<'a>,
-    seen: Vec<String>,
+    seen: HashSet<String>,
 }
 
 impl Reader<'_> {
     fn doubles(&mut self, name: String, shape: &[usize]) -> Result<Vec<f64>, ArtifactError> {
+        self.numbers(name, shape, Dtype::F64, f64::from_le_bytes)
+    }
+
+    fn floats(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, ArtifactError> {
+        self.numbers(name, shape, Dtype::F32, f32::from_le_bytes)
+    }
+
+    fn numbers<T: Copy + Into<f64>, const N: usize>(
+        &mut self,
+        name: String,
+        needed: &[usize],
+        needed_type: Dtype,
+        number: fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, ArtifactError> {
         let view = self.file.tensor(&name).map_err(|_| ArtifactError::Missing { name: name.clone() })?;
-        if view.dtype() != Dtype::F64 || view.shape() != shape {
-            let (found_type, found) = (view.dtype(), view.shape().to_vec());
-            return Err(ArtifactError::Shape {
-                name,
-                found_type,
-                found,
-                needed_type: Dtype::F64,
-                needed: shape.to_vec(),
-            });
+        let (found_type, found) = (view.dtype(), view.shape().to_vec());
+        if found_type != needed_type || found != needed {
+            return Err(ArtifactError::Shape { name, found_type, found, needed_type, needed: needed.to_vec() });
         }
-        let number = |b: &[u8]| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-        let numbers: Vec<f64> = view.data().chunks_exact(8).map(number).collect();
-        match numbers.iter().all(|number| number.is_finite()) {
+        let numbers: Vec<T> = view.data().as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect();
+        match numbers.iter().all(|number| (*number).into().is_finite()) {
             true => {
-                self.seen.push(name);
+                self.seen.insert(name);
                 Ok(numbers)
             }
             false => Err(ArtifactError::NotFinite { name }),
@@ -168,7 +215,7 @@ impl Reader<'_> {
     }
 
     fn finish(self) -> Result<(), ArtifactError> {
-        let stranger = self.file.names().into_iter().find(|name| !self.seen.iter().any(|seen| seen == name));
+        let stranger = self.file.names().into_iter().find(|name| !self.seen.contains(&**name));
         match stranger {
             Some(name) => Err(ArtifactError::Unknown { name: name.to_string() }),
             None => Ok(()),

@@ -2,39 +2,91 @@
 //! returns divided by them. An untrained network answers exactly this.
 
 use crate::features::volatility::TooFewRows;
-use crate::features::{Columns, Regressors, VolatilityModel};
+use crate::features::{Columns, RegressorTable, Regressors, VolatilityModel};
 
 /// The fitted base of one member.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Base {
     /// One a step.
     pub(super) volatility: Vec<VolatilityModel>,
-    /// `[step][level]`: empirical quantiles of return / volatility forecast.
+    /// Mean of |return / forecast| one session ahead in fitting: what the recent ones are held against.
+    pub(super) typical: f64,
+    /// `[step][level]`: empirical quantiles of return / scale.
     pub(super) quantiles: Vec<Vec<f64>>,
 }
 
+/// Weight of a bar's residual against the next one's in [`Base::level`]; a month's memory.
+const DECAY: f64 = 0.96;
+/// The typical residual counts as this many bars, so that a short history moves nothing.
+const PRIOR_BARS: f64 = 5.0;
+/// One wild return says "a jump", not "a new level": residuals count up to this many typical ones.
+const CUT: f64 = 4.0;
+
 impl Base {
     /// Regressors of the volatility forecast.
-    pub(super) const REGRESSORS: Regressors = Regressors::Har;
+    pub(super) const REGRESSORS: Regressors = Regressors::Extended;
+    /// Bars of residuals that [`level`](Self::level) reads; beyond, their weight is below 0.3 %.
+    pub(super) const RESIDUALS: usize = 150;
 
-    /// Fits on the cutoffs `rows`, for steps `1..=n_steps`.
-    pub(super) fn fit(columns: &Columns, rows: &[usize], n_steps: usize, levels: &[f64]) -> Result<Self, TooFewRows> {
-        let (mut volatility, mut quantiles) = (Vec::new(), Vec::new());
+    /// Fits on the cutoffs `rows`, for steps `1..=n_steps`; `table` holds every bar's regressors.
+    pub(super) fn fit(
+        columns: &Columns,
+        table: &RegressorTable,
+        rows: &[usize],
+        n_steps: usize,
+        levels: &[f64],
+    ) -> Result<Self, TooFewRows> {
+        let mut volatility = Vec::with_capacity(n_steps);
         for step in 1..=n_steps {
-            let model = VolatilityModel::fit(columns, step, Self::REGRESSORS, rows.iter().copied())?;
-            let scaled = |row: &usize| Some(columns.future_return(*row, step)? / model.volatility(columns, *row));
-            let mut sample: Vec<f64> = rows.iter().filter_map(scaled).collect();
-            sample.sort_by(f64::total_cmp);
-            quantiles.push(levels.iter().map(|level| empirical_quantile(&sample, *level)).collect());
-            volatility.push(model);
+            volatility.push(VolatilityModel::fit_table(columns, table, step, rows.iter().copied())?);
         }
-        Ok(Self { volatility, quantiles })
+        let mut base = Self { volatility, typical: 1.0, quantiles: Vec::with_capacity(n_steps) };
+        let residuals = base.residuals(columns, table);
+        let ahead: Vec<f64> = rows.iter().filter_map(|row| residuals.get(row - table.first()).copied()).collect();
+        base.typical = (ahead.iter().sum::<f64>() / ahead.len() as f64).max(f64::MIN_POSITIVE);
+        let scales = base.scales(columns, table, rows);
+        for step_idx in 0..n_steps {
+            let scaled = |(row, scales): (&usize, &Vec<f64>)| {
+                Some(columns.future_return(*row, step_idx + 1)? / scales[step_idx])
+            };
+            let mut sample: Vec<f64> = rows.iter().zip(&scales).filter_map(scaled).collect();
+            sample.sort_by(f64::total_cmp);
+            base.quantiles.push(levels.iter().map(|level| empirical_quantile(&sample, *level)).collect());
+        }
+        Ok(base)
     }
 
-    /// Quantiles of the log return `step_idx + 1` sessions after bar `bar_idx`, at the levels fitted.
-    pub(super) fn forecast(&self, columns: &Columns, bar_idx: usize, step_idx: usize) -> Vec<f64> {
-        let volatility = self.volatility[step_idx].volatility(columns, bar_idx);
-        self.quantiles[step_idx].iter().map(|quantile| quantile * volatility).collect()
+    /// The scale of each step's return as known at the bars `cutoffs`, `[cutoff][step]`: the volatility
+    /// forecast times how far off it was of late.
+    ///
+    /// A regression of ranges knows the level of returns only as it was in fitting, and that moves: overnight and
+    /// intraday shares change, so do ticks and hours. Half of the recent error (in logs) is carried on.
+    pub(super) fn scales(&self, columns: &Columns, table: &RegressorTable, cutoffs: &[usize]) -> Vec<Vec<f64>> {
+        let residuals = self.residuals(columns, table);
+        let scale = |cutoff: &usize| {
+            let known = &residuals[..cutoff - table.first()];
+            let level = self.level(&known[known.len().saturating_sub(Self::RESIDUALS)..]);
+            let row = table.row(*cutoff);
+            self.volatility.iter().map(|model| model.volatility_of(row) * level).collect()
+        };
+        cutoffs.iter().map(scale).collect()
+    }
+
+    /// |return / forecast made a bar before|, of every bar of the table but the first.
+    fn residuals(&self, columns: &Columns, table: &RegressorTable) -> Vec<f64> {
+        let one_ahead = &self.volatility[0];
+        let residual = |idx: usize| (columns.return_log[idx] / one_ahead.volatility_of(table.row(idx - 1))).abs();
+        (table.first() + 1..columns.len()).map(residual).collect()
+    }
+
+    fn level(&self, residuals: &[f64]) -> f64 {
+        let (mut sum, mut weights, mut weight) = (PRIOR_BARS * self.typical, PRIOR_BARS, 1.0);
+        for residual in residuals.iter().rev() {
+            sum += weight * residual.min(CUT * self.typical);
+            weights += weight;
+            weight *= DECAY;
+        }
+        (sum / weights / self.typical).sqrt()
     }
 }
 

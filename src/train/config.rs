@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Horizon;
+use crate::features::FeatureGroup;
 use crate::nn::Cell;
 
 /// How sequences go in and forecasts come out.
@@ -73,6 +74,8 @@ pub struct TrainConfig {
     pub ensemble: usize,
     /// Seed of weights, order of batches and dropout.
     pub seed: u64,
+    /// What the network reads of a bar.
+    pub features: Vec<FeatureGroup>,
     /// Quantile levels learned, ascending in (0, 1), 0.5 among them.
     pub levels: Vec<f64>,
 }
@@ -101,6 +104,7 @@ impl TrainConfig {
             patience: 3,
             ensemble: 4,
             seed: 0,
+            features: FeatureGroup::ALL.to_vec(),
             levels: Self::LEVELS.to_vec(),
         };
         match preset {
@@ -148,7 +152,16 @@ impl TrainConfig {
                 return Err(ConfigError::Range { field, value, min: *range.start(), max: *range.end() });
             }
         }
+        let repeated = (1..self.features.len()).any(|idx| self.features[..idx].contains(&self.features[idx]));
+        if self.features.is_empty() || repeated {
+            return Err(ConfigError::Features);
+        }
         self.check_levels(limits)
+    }
+
+    /// Position of level 0.5 in a checked config's levels.
+    pub(super) fn middle(&self) -> usize {
+        self.levels.partition_point(|level| *level < 0.5)
     }
 
     fn check_levels(&self, limits: &TrainLimits) -> Result<(), ConfigError> {
@@ -202,6 +215,9 @@ pub enum ConfigError {
         /// Highest allowed.
         max: f64,
     },
+    /// No features, or one group twice.
+    #[error("features must name one or more groups, each once")]
+    Features,
     /// Levels out of order, or without the middle.
     #[error("levels must ascend strictly and hold 0.5")]
     Levels,
@@ -212,6 +228,7 @@ impl ConfigError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Count { field, .. } | Self::Range { field, .. } => field,
+            Self::Features => "features",
             Self::Levels => "levels",
         }
     }
@@ -277,6 +294,7 @@ struct ConfigPatch {
     patience: Option<usize>,
     ensemble: Option<usize>,
     seed: Option<u64>,
+    features: Option<Vec<FeatureGroup>>,
     levels: Option<Vec<f64>>,
 }
 
@@ -301,6 +319,7 @@ impl From<ConfigPatch> for TrainConfig {
             patience: patch.patience.unwrap_or(base.patience),
             ensemble: patch.ensemble.unwrap_or(base.ensemble),
             seed: patch.seed.unwrap_or(base.seed),
+            features: patch.features.unwrap_or(base.features),
             levels: patch.levels.unwrap_or(base.levels),
         }
     }

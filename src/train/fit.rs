@@ -5,11 +5,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
-use super::model::{Member, Model, ModelSpec};
+use super::member::{Epoch, Material, Member, Validation};
+use super::model::{Model, ModelSpec};
 use super::{ConfigError, Control, Progress, TrainConfig, TrainLimits};
 use crate::domain::Series;
-use crate::features::volatility::TooFewRows;
-use crate::features::{Columns, VolatilityModel};
+use crate::features::{Columns, FeatureMatrix, RegressorTable, VolatilityModel};
 
 /// A model and how it did on the bars it was not fitted on.
 #[derive(Debug, Clone)]
@@ -20,17 +20,34 @@ pub struct Trained {
     pub metrics: TrainMetrics,
 }
 
-/// What training says of a model.
+/// What training says of a model, all of it on bars held back from the network that forecast them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainMetrics {
     /// Bars given.
     pub n_bars: usize,
     /// Windows with a known outcome.
     pub n_windows: usize,
+    /// Windows held back from one network or another.
+    pub n_held_back: usize,
     /// Epochs run, over all networks.
     pub epochs_run: usize,
-    /// λ of each step.
+    /// Mean pinball loss in units of the volatility forecast.
+    pub validation_loss: f64,
+    /// The same of the untrained networks: quantiles of past returns over the volatility forecast.
+    pub base_loss: f64,
+    /// Share of next returns inside of central intervals.
+    pub coverage: Vec<Coverage>,
+    /// λ of each step: how much of the forecast's mean is supported.
     pub shrinkage: Vec<f64>,
+}
+
+/// How often an interval held what came.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Asked for.
+    pub level: f64,
+    /// Seen.
+    pub observed: f64,
 }
 
 /// Why there is no model.
@@ -88,19 +105,128 @@ pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result
         return Err(TrainError::TooFewBars { needed, have });
     };
     let columns = Columns::new(series);
-    let first = VolatilityModel::WARMUP + config.lookback - 1;
-    let rows: Vec<usize> = (first..columns.len() - 1).collect();
-    let too_few = |error: TooFewRows| TrainError::TooFewBars { needed: have + error.needed - error.have, have };
-    let base = Base::fit(&columns, &rows, config.horizon.steps(), &config.levels).map_err(too_few)?;
-    let shrinkage = vec![0.0; config.horizon.steps()];
+    let material = gather(&columns, config);
+    let epochs = config.ensemble * config.epochs;
+    let (mut members, mut validations) = (Vec::new(), Vec::new());
+    for idx in 0..config.ensemble {
+        let mut report = |epoch: Epoch| {
+            let progress = Progress::new(idx * config.epochs + epoch.number, epochs, started.elapsed());
+            let (train_loss, validation_loss) = (Some(epoch.train_loss), Some(epoch.validation_loss));
+            (control.progress)(Progress { train_loss, validation_loss, ..progress });
+        };
+        let (member, validation) = Member::fit(&material, config, idx, control, &mut report)?;
+        members.push(member);
+        validations.push(validation);
+    }
+    let metrics = score(&columns, config, &validations, series.len(), material.cutoffs.len());
     let spec = ModelSpec {
         format: ModelSpec::FORMAT,
         config: config.clone(),
         trained_through: last.at(),
         n_bars: series.len(),
     };
-    let model = Model { spec, members: vec![Member { base }; config.ensemble], shrinkage: shrinkage.clone() };
-    (control.progress)(Progress::new(1, 1, started.elapsed()));
-    let metrics = TrainMetrics { n_bars: series.len(), n_windows: rows.len(), epochs_run: 0, shrinkage };
-    Ok(Trained { model, metrics })
+    Ok(Trained { model: Model { spec, members, shrinkage: metrics.shrinkage.clone() }, metrics })
+}
+
+fn gather<'a>(columns: &'a Columns, config: &TrainConfig) -> Material<'a> {
+    let first = VolatilityModel::WARMUP - 1;
+    let cutoffs = first + config.lookback..columns.len() - config.horizon.steps();
+    Material {
+        columns,
+        table: RegressorTable::new(columns, Base::REGRESSORS, first),
+        features: FeatureMatrix::new(columns, &config.features, first),
+        cutoffs: cutoffs.collect(),
+    }
+}
+
+fn score(
+    columns: &Columns,
+    config: &TrainConfig,
+    validations: &[Validation],
+    n_bars: usize,
+    n_windows: usize,
+) -> TrainMetrics {
+    let n_held_back: usize = validations.iter().map(|validation| validation.cutoffs.len()).sum();
+    let mean = |loss: fn(&Validation) -> f64| {
+        validations.iter().map(|v| loss(v) * v.cutoffs.len() as f64).sum::<f64>() / n_held_back.max(1) as f64
+    };
+    let coverage = [0.8, 0.95].map(|level| Coverage { level, observed: coverage(columns, config, validations, level) });
+    TrainMetrics {
+        n_bars,
+        n_windows,
+        n_held_back,
+        epochs_run: validations.iter().map(|validation| validation.epochs).sum(),
+        validation_loss: mean(|validation| validation.losses.1),
+        base_loss: mean(|validation| validation.losses.0),
+        coverage: coverage.to_vec(),
+        shrinkage: (0..config.horizon.steps()).map(|idx| shrinkage(columns, config, validations, idx)).collect(),
+    }
+}
+
+/// Each held-back cutoff with the quantiles forecast for step `step_idx + 1` and what came.
+fn outcomes<'a>(
+    columns: &'a Columns,
+    config: &TrainConfig,
+    validations: &'a [Validation],
+    step_idx: usize,
+) -> impl Iterator<Item = (&'a [f64], f64)> {
+    let (n_steps, n_levels) = (config.horizon.steps(), config.levels.len());
+    validations.iter().flat_map(move |validation| {
+        let forecasts = validation.quantiles.chunks(n_steps * n_levels);
+        validation.cutoffs.iter().zip(forecasts).filter_map(move |(cutoff, flat)| {
+            let quantiles = &flat[step_idx * n_levels..(step_idx + 1) * n_levels];
+            Some((quantiles, columns.future_return(*cutoff, step_idx + 1)?))
+        })
+    })
+}
+
+fn coverage(columns: &Columns, config: &TrainConfig, validations: &[Validation], level: f64) -> f64 {
+    let (lower, upper) = ((1.0 - level) / 2.0, (1.0 + level) / 2.0);
+    let (mut inside, mut n) = (0.0, 0.0);
+    for (quantiles, outcome) in outcomes(columns, config, validations, 0) {
+        let at = |level| interpolate(&config.levels, quantiles, level);
+        inside += f64::from(u8::from(at(lower) <= outcome && outcome <= at(upper)));
+        n += 1.0;
+    }
+    inside / f64::max(n, 1.0)
+}
+
+/// The factor between 0 and 1 by which forecast means should be multiplied: the slope of outcomes on means
+/// through 0, times 1 − 4 / t² of that slope, so that a slope which chance explains (t up to 2) counts for nothing.
+///
+/// Source: positive-part shrinkage after James & Stein (1961), "Estimation with Quadratic Loss".
+fn shrinkage(columns: &Columns, config: &TrainConfig, validations: &[Validation], step_idx: usize) -> f64 {
+    let (mut cross, mut square, mut total, mut n) = (0.0, 0.0, 0.0, 0.0);
+    for (quantiles, outcome) in outcomes(columns, config, validations, step_idx) {
+        let mean = mean_of(&config.levels, quantiles);
+        cross += mean * outcome;
+        square += mean * mean;
+        total += outcome * outcome;
+        n += 1.0;
+    }
+    if square <= 0.0 || cross <= 0.0 || n < 3.0 {
+        return 0.0;
+    }
+    let slope = cross / square;
+    // Outcomes of several sessions overlap: as many are independent as fit one after the other.
+    let independent = (step_idx + 1) as f64;
+    let error = (total - slope * cross) / (n - 1.0) * independent;
+    let t_squared = cross * cross / (square * error.max(f64::MIN_POSITIVE));
+    slope.min(1.0) * (1.0 - 4.0 / t_squared).max(0.0)
+}
+
+/// Mean of a distribution known by quantiles: each stands for the levels nearest to it.
+fn mean_of(levels: &[f64], quantiles: &[f64]) -> f64 {
+    let edge = |idx: usize| match idx {
+        0 => 0.0,
+        idx if idx == levels.len() => 1.0,
+        idx => 0.5 * (levels[idx - 1] + levels[idx]),
+    };
+    quantiles.iter().enumerate().map(|(idx, value)| value * (edge(idx + 1) - edge(idx))).sum()
+}
+
+fn interpolate(levels: &[f64], quantiles: &[f64], level: f64) -> f64 {
+    let right = levels.partition_point(|known| *known < level - 1e-12).clamp(1, levels.len() - 1);
+    let share = (level - levels[right - 1]) / (levels[right] - levels[right - 1]);
+    quantiles[right - 1] + share * (quantiles[right] - quantiles[right - 1])
 }

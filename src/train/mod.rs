@@ -12,12 +12,15 @@ mod base;
 pub mod config;
 pub mod control;
 pub mod fit;
+mod member;
 pub mod model;
+mod network;
+mod shape;
 
 pub use artifact::ArtifactError;
 pub use config::{ConfigError, Preset, Topology, TrainConfig, TrainLimits};
 pub use control::{Control, Progress};
-pub use fit::{TrainError, TrainMetrics, Trained, min_bars, train};
+pub use fit::{Coverage, TrainError, TrainMetrics, Trained, min_bars, train};
 pub use model::{ForecastError, Model, ModelSpec};
 
 pub use crate::nn::Cell;

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::TrainConfig;
 use super::artifact::{self, ArtifactError};
 use super::base::Base;
+use super::member::{Member, unscale};
 use crate::domain::quantiles::QuantilesError;
 use crate::domain::{BarTime, Quantiles, Series};
-use crate::features::{Columns, VolatilityModel};
+use crate::features::{Columns, FeatureMatrix, RegressorTable, VolatilityModel};
 
 /// All of a model that is not a number of its fit: those lie in the safetensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,12 +35,6 @@ pub struct Model {
     pub(super) members: Vec<Member>,
     /// λ of each step: how much of the forecast's mean the held-back bars support, 0 to 1.
     pub(super) shrinkage: Vec<f64>,
-}
-
-/// One network of the ensemble with its base.
-#[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) base: Base,
 }
 
 /// Why there is no forecast.
@@ -86,7 +81,7 @@ impl Model {
         let bars = series.bars();
         self.check_length(bars.len())?;
         let columns = Columns::from_bars(&bars[bars.len().saturating_sub(self.memory())..]);
-        self.forecast_columns(&columns, columns.len() - 1)
+        Ok(self.forecast_columns(&columns, &[columns.len() - 1])?.swap_remove(0))
     }
 
     /// Forecasts from each of the bars at positions `cutoffs`, seeing no bar after it.
@@ -101,7 +96,7 @@ impl Model {
             }
             self.check_length(cutoff + 1)?;
         }
-        cutoffs.iter().map(|cutoff| self.forecast_columns(&columns, *cutoff)).collect()
+        self.forecast_columns(&columns, cutoffs)
     }
 
     /// The point forecast of a step's log return: the distribution's mean, shrunk toward "no change" by what
@@ -166,19 +161,32 @@ impl Model {
         }
     }
 
-    fn forecast_columns(&self, columns: &Columns, bar_idx: usize) -> Result<Vec<Quantiles>, ForecastError> {
+    fn forecast_columns(&self, columns: &Columns, cutoffs: &[usize]) -> Result<Vec<Vec<Quantiles>>, ForecastError> {
         let config = &self.spec.config;
-        let mut steps: Vec<Vec<f64>> = Vec::with_capacity(config.horizon.steps());
-        for step_idx in 0..config.horizon.steps() {
-            let mut mean = vec![0.0; config.levels.len()];
-            for member in &self.members {
-                for (sum, value) in mean.iter_mut().zip(member.base.forecast(columns, bar_idx, step_idx)) {
-                    *sum += value / self.members.len() as f64;
-                }
+        let (n_steps, n_levels) = (config.horizon.steps(), config.levels.len());
+        let Some(earliest) = cutoffs.iter().min() else { return Ok(Vec::new()) };
+        let residuals_from = earliest.saturating_sub(Base::RESIDUALS + 1).max(VolatilityModel::WARMUP - 1);
+        let table = RegressorTable::new(columns, Base::REGRESSORS, residuals_from);
+        let features = FeatureMatrix::new(columns, &config.features, earliest + 1 - config.lookback);
+        let mut mean = vec![0.0; cutoffs.len() * n_steps * n_levels];
+        for member in &self.members {
+            let scales = member.base.scales(columns, &table, cutoffs);
+            let inputs = features.scaled(&member.scaler);
+            let scaled = member
+                .scaled_quantiles(&inputs, cutoffs)
+                .map_err(|error| ForecastError::Network { message: error.to_string() })?;
+            for (sum, value) in mean.iter_mut().zip(unscale(&scaled, &scales)) {
+                *sum += value / self.members.len() as f64;
             }
-            steps.push(mean);
         }
-        widen_with_the_horizon(&mut steps);
+        mean.chunks(n_steps * n_levels).map(|flat| self.distributions(flat)).collect()
+    }
+
+    /// `[step][level]` flat to one distribution a step.
+    fn distributions(&self, flat: &[f64]) -> Result<Vec<Quantiles>, ForecastError> {
+        let config = &self.spec.config;
+        let mut steps: Vec<Vec<f64>> = flat.chunks(config.levels.len()).map(<[f64]>::to_vec).collect();
+        widen_with_the_horizon(&mut steps, config.middle());
         let distribution = |(idx, values)| {
             Quantiles::new(config.levels.clone(), values)
                 .map_err(|source| ForecastError::NotADistribution { step: idx + 1, source })
@@ -189,11 +197,10 @@ impl Model {
 
 /// Makes each stretch between neighboring quantiles at least as long as one step before: more sessions
 /// ahead never look more certain, in any interval.
-fn widen_with_the_horizon(steps: &mut [Vec<f64>]) {
+pub(super) fn widen_with_the_horizon(steps: &mut [Vec<f64>], middle: usize) {
     for idx in 1..steps.len() {
         let (before, after) = steps.split_at_mut(idx);
         let (before, after) = (&before[idx - 1], &mut after[0]);
-        let middle = after.len() / 2;
         let stretches: Vec<f64> =
             before.windows(2).zip(after.windows(2)).map(|(b, a)| (b[1] - b[0]).max(a[1] - a[0])).collect();
         for level in middle + 1..after.len() {

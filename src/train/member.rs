@@ -1,0 +1,230 @@
+//! One network of the ensemble: fitted on all windows but one stretch, stopped and scored on that stretch.
+
+use std::ops::Range;
+
+use candle_core::{Device, Tensor};
+use rand::seq::SliceRandom;
+
+use super::base::Base;
+use super::network::{Network, pinball};
+use super::shape::Shape;
+use super::{Control, Topology, TrainConfig, TrainError};
+use crate::features::volatility::TooFewRows;
+use crate::features::{Columns, FeatureMatrix, RegressorTable, Rows, Scaler};
+use crate::nn::{AdamW, AdamWConfig, Parameters, seeded};
+
+/// A fitted member.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) base: Base,
+    pub(super) scaler: Scaler,
+    pub(super) network: Network,
+    pub(super) parameters: Parameters,
+    pub(super) shape: Shape,
+}
+
+/// What all members read: one copy of every number, windows are cut from it by index.
+pub(super) struct Material<'a> {
+    pub(super) columns: &'a Columns,
+    pub(super) table: RegressorTable,
+    pub(super) features: FeatureMatrix,
+    /// Cutoffs whose window and outcome are known, ascending.
+    pub(super) cutoffs: Vec<usize>,
+}
+
+/// How a member did on its held-back stretch.
+pub(super) struct Validation {
+    /// The cutoffs held back.
+    pub(super) cutoffs: Vec<usize>,
+    /// Quantiles of the log return, `[cutoff][step][level]` flat.
+    pub(super) quantiles: Vec<f64>,
+    /// Mean pinball loss in units of the scale, of the base and of the network kept.
+    pub(super) losses: (f64, f64),
+    /// Epochs run.
+    pub(super) epochs: usize,
+}
+
+/// What an epoch says.
+pub(super) struct Epoch {
+    pub(super) number: usize,
+    pub(super) train_loss: f64,
+    pub(super) validation_loss: f64,
+}
+
+/// The cutoffs of member `member` to fit on and to hold back. Stretches go backward from the newest; windows
+/// whose outcome overlaps the stretch's (`horizon` before and after it) belong to neither.
+pub(super) fn split(n_cutoffs: usize, member: usize, config: &TrainConfig) -> (Vec<usize>, Range<usize>) {
+    let n_stretches = (config.ensemble + 1).max(5);
+    let place = n_stretches - 1 - member;
+    let held = n_cutoffs * place / n_stretches..n_cutoffs * (place + 1) / n_stretches;
+    let before = config.horizon.steps();
+    // Aligned windows also train on the outcomes of their earlier bars.
+    let after = before + if config.topology == Topology::ManyToManyAligned { config.lookback } else { 0 };
+    let kept = (0..n_cutoffs).filter(|idx| idx + before < held.start || *idx >= held.end + after);
+    (kept.collect(), held)
+}
+
+impl Member {
+    /// Fits member number `member`; `report` hears of each epoch.
+    pub(super) fn fit(
+        material: &Material,
+        config: &TrainConfig,
+        member: usize,
+        control: &Control,
+        report: &mut dyn FnMut(Epoch),
+    ) -> Result<(Self, Validation), TrainError> {
+        let (kept, held) = split(material.cutoffs.len(), member, config);
+        let kept: Vec<usize> = kept.into_iter().map(|idx| material.cutoffs[idx]).collect();
+        let held = material.cutoffs[held].to_vec();
+        let (columns, n_steps) = (material.columns, config.horizon.steps());
+        let base = Base::fit(columns, &material.table, &kept, n_steps, &config.levels)
+            .map_err(|TooFewRows { needed, have }| TrainError::TooFewBars { needed, have })?;
+        let scaler = material.features.fit_scaler(&kept);
+        let (network, layout) = Network::new(config, material.features.width(), &format!("members.{member}."));
+        let mut generator = seeded(config.seed.wrapping_mul(1_000_003).wrapping_add(member as u64));
+        let parameters = network.init(layout, &mut generator)?;
+        let shape = Shape::new(&base.quantiles, config.middle(), &Device::Cpu)?;
+        let fitted = Self { base, scaler, network, parameters, shape };
+        let scales = fitted.base.scales(columns, &material.table, &held);
+        let mut course = Course::new(&fitted, material, config)?;
+        let losses = course.run(&kept, &held, generator, control, report)?;
+        let epochs = course.epochs;
+        let scaled = fitted.scaled_quantiles(&course.inputs, &held)?;
+        let quantiles = unscale(&scaled, &scales);
+        Ok((fitted, Validation { cutoffs: held, quantiles, losses, epochs }))
+    }
+
+    /// Quantiles of return / scale at the bars `cutoffs`, `[cutoff][step][level]` flat.
+    pub(super) fn scaled_quantiles(&self, inputs: &Rows, cutoffs: &[usize]) -> candle_core::Result<Vec<f32>> {
+        let window = self.network.window();
+        let windows =
+            Tensor::from_vec(inputs.gather(cutoffs, window), (cutoffs.len(), window, inputs.width()), &Device::Cpu)?;
+        let corrections = self.network.newest(&self.network.forward(&self.parameters, &windows, None)?)?;
+        self.shape.quantiles(&corrections)?.flatten_all()?.to_vec1()
+    }
+}
+
+/// `[cutoff][step][level]` quantiles of return / scale to quantiles of returns.
+pub(super) fn unscale(quantiles: &[f32], scales: &[Vec<f64>]) -> Vec<f64> {
+    let scales: Vec<f64> = scales.iter().flatten().copied().collect();
+    let n_levels = quantiles.len() / scales.len().max(1);
+    quantiles.iter().enumerate().map(|(idx, value)| f64::from(*value) * scales[idx / n_levels]).collect()
+}
+
+/// A training under way.
+struct Course<'a> {
+    member: &'a Member,
+    config: &'a TrainConfig,
+    inputs: Rows,
+    /// Returns over scales, one a step.
+    targets: Rows,
+    levels: Tensor,
+    epochs: usize,
+}
+
+impl<'a> Course<'a> {
+    fn new(member: &'a Member, material: &Material, config: &'a TrainConfig) -> Result<Self, TrainError> {
+        let (columns, first) = (material.columns, material.table.first());
+        let every: Vec<usize> = (first..columns.len()).collect();
+        let scales = member.base.scales(columns, &material.table, &every);
+        let mut targets = Vec::with_capacity(every.len() * config.horizon.steps());
+        for (bar_idx, scales) in every.iter().zip(&scales) {
+            for (step_idx, scale) in scales.iter().enumerate() {
+                // Windows whose outcome has not come are never cut: a 0 here is read by nobody.
+                let future = columns.future_return(*bar_idx, step_idx + 1).unwrap_or(0.0);
+                targets.push((future / scale) as f32);
+            }
+        }
+        let levels: Vec<f32> = config.levels.iter().map(|level| *level as f32).collect();
+        Ok(Self {
+            member,
+            config,
+            inputs: material.features.scaled(&member.scaler),
+            targets: Rows::new(first, config.horizon.steps(), targets),
+            levels: Tensor::from_vec(levels, config.levels.len(), &Device::Cpu)?,
+            epochs: 0,
+        })
+    }
+
+    /// Trains and leaves the best weights; the losses of the base and of those weights on `held`.
+    fn run(
+        &mut self,
+        kept: &[usize],
+        held: &[usize],
+        mut generator: crate::nn::Generator,
+        control: &Control,
+        report: &mut dyn FnMut(Epoch),
+    ) -> Result<(f64, f64), TrainError> {
+        let (config, parameters) = (self.config, &self.member.parameters);
+        let optimizer = AdamWConfig {
+            weight_decay: config.weight_decay,
+            clip_norm: Some(config.clip_norm),
+            ..AdamWConfig::default()
+        };
+        let mut optimizer = AdamW::new(optimizer, parameters);
+        let base_loss = self.validate(held)?;
+        let (mut best, mut best_loss, mut since) = (parameters.to_vec()?, base_loss, 0);
+        let mut order = kept.to_vec();
+        let n_batches = order.len().div_ceil(config.batch_size);
+        for epoch in 1..=config.epochs {
+            order.shuffle(&mut generator);
+            let mut sum = 0.0;
+            for (idx, batch) in order.chunks(config.batch_size).enumerate() {
+                control.check()?;
+                let done = ((epoch - 1) * n_batches + idx) as f64 / (config.epochs * n_batches) as f64;
+                let diverged = TrainError::Diverged { epoch, step: idx + 1 };
+                let loss = self.loss(batch, Some(&mut generator))?;
+                let value = f64::from(loss.to_scalar::<f32>()?);
+                let norm = optimizer.step(parameters, &loss.backward()?, config.learning_rate * schedule(done))?;
+                if !value.is_finite() || !norm.is_finite() {
+                    return Err(diverged);
+                }
+                sum += value * batch.len() as f64;
+            }
+            self.epochs = epoch;
+            let validation_loss = self.validate(held)?;
+            report(Epoch { number: epoch, train_loss: sum / order.len() as f64, validation_loss });
+            if validation_loss < best_loss {
+                (best, best_loss, since) = (parameters.to_vec()?, validation_loss, 0);
+            } else {
+                since += 1;
+            }
+            if since >= config.patience {
+                break;
+            }
+        }
+        parameters.set(&best)?;
+        Ok((base_loss, best_loss))
+    }
+
+    /// Mean pinball loss of windows that end with `cutoffs`: of every position in training (when `dropout` draws
+    /// masks), else of the newest bar.
+    fn loss(&self, cutoffs: &[usize], dropout: Option<&mut crate::nn::Generator>) -> candle_core::Result<Tensor> {
+        let network = &self.member.network;
+        let (window, n_steps) = (network.window(), self.targets.width());
+        let positions = if dropout.is_some() { network.positions() } else { 1 };
+        let shape = (cutoffs.len(), window, self.inputs.width());
+        let windows = Tensor::from_vec(self.inputs.gather(cutoffs, window), shape, &Device::Cpu)?;
+        let targets = self.targets.gather(cutoffs, positions);
+        let targets = Tensor::from_vec(targets, (cutoffs.len() * positions, n_steps), &Device::Cpu)?;
+        let mut corrections = network.forward(&self.member.parameters, &windows, dropout)?;
+        if positions != network.positions() {
+            corrections = network.newest(&corrections)?;
+        }
+        pinball(&self.member.shape.quantiles(&corrections)?, &targets, &self.levels)
+    }
+
+    fn validate(&self, held: &[usize]) -> candle_core::Result<f64> {
+        let mut sum = 0.0;
+        for batch in held.chunks(1024) {
+            sum += f64::from(self.loss(batch, None)?.to_scalar::<f32>()?) * batch.len() as f64;
+        }
+        Ok(sum / held.len() as f64)
+    }
+}
+
+/// Share of the highest learning rate: up over the first tenth, then down a cosine to a twentieth.
+fn schedule(done: f64) -> f64 {
+    let warm = (done / 0.1).min(1.0) * 0.9 + 0.1;
+    warm * (0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()))
+}
