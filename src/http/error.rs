@@ -228,7 +228,7 @@ impl From<ConfigError> for Problem {
         match error {
             ConfigError::Count { max, .. } => problem.with("max", max),
             ConfigError::Range { min, max, .. } => problem.with("min", min).with("max", max),
-            ConfigError::Levels => problem,
+            ConfigError::Features | ConfigError::Levels => problem,
         }
     }
 }
