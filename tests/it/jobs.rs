@@ -69,7 +69,7 @@ fn on_both_apps<F: Future<Output = ()>>(worker: &WorkerSettings, test: impl Fn(A
 }
 
 fn quick() -> WorkerSettings {
-    WorkerSettings { n_jobs: 2, lease_ms: 1_000, heartbeat_ms: 100, poll_ms: 10, ..WorkerSettings::default() }
+    WorkerSettings { n_jobs: 2, lease_ms: 10_000, heartbeat_ms: 100, poll_ms: 10, ..WorkerSettings::default() }
 }
 
 async fn enqueue(app: &App, name: &str, script: &str) -> String {
