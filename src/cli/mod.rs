@@ -40,6 +40,8 @@ pub struct Cli {
 enum Command {
     /// Answer requests at http://127.0.0.1:8080, and run jobs beside.
     Serve(serve::Arguments),
+    /// Run jobs, as many processes as you like beside one database.
+    Worker,
     /// Forecast from the newest stored bars.
     Forecast(forecast::Arguments),
     /// List the stored tickers.
@@ -106,6 +108,9 @@ async fn with_settings(command: Command, settings: Settings, out: &mut Output) -
     if let Command::Serve(arguments) = &command {
         return serve::serve(settings, arguments, out).await;
     }
+    if let Command::Worker = command {
+        return serve::worker(settings, out).await;
+    }
     logging::quiet(&settings);
     let app = Arc::new(App::open(settings).await?);
     let done = match command {
@@ -115,6 +120,7 @@ async fn with_settings(command: Command, settings: Settings, out: &mut Output) -
         Command::Models(arguments) => lists::models(&app, &arguments, out).await,
         Command::Keys(command) => keys::run(&app, command, out).await,
         Command::Serve(_)
+        | Command::Worker
         | Command::Healthcheck
         | Command::Generate(_)
         | Command::Config

@@ -15,6 +15,7 @@ use super::output::Output;
 use crate::app::App;
 use crate::config::Settings;
 use crate::http::Server;
+use crate::jobs::Runner;
 
 /// How long a server may take to say that it is ready.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
@@ -37,6 +38,27 @@ pub(super) async fn serve(mut settings: Settings, arguments: &Arguments, out: &m
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs jobs until it is told to stop.
+pub(super) async fn worker(settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
+    logging::full(&settings)?;
+    let app = Arc::new(App::open(settings).await?);
+    let stop = stop_on_signal()?;
+    out.raw(b"candlecast works on jobs\n")?;
+    work(Arc::clone(&app), stop).await;
+    app.store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs jobs until `stop`, then hands back those that do not end in time.
+async fn work(app: Arc<App>, stop: CancellationToken) {
+    let runner = Runner::new(Arc::clone(&app));
+    let stopping = async {
+        stop.cancelled().await;
+        runner.stop(app.settings.http.shutdown_timeout()).await;
+    };
+    tokio::join!(runner.run(), stopping);
+}
+
 /// Binds, says where, and answers until `stop`.
 pub(super) async fn answer(app: Arc<App>, stop: CancellationToken, out: &mut Output) -> anyhow::Result<()> {
     let server = Server::bind(Arc::clone(&app), stop.clone()).await?;
@@ -44,10 +66,14 @@ pub(super) async fn answer(app: Arc<App>, stop: CancellationToken, out: &mut Out
         let (app, stop) = (Arc::clone(&app), stop.clone());
         async move { app.follow(stop).await }
     });
+    let working = app.settings.worker.in_serve.then(|| tokio::spawn(work(Arc::clone(&app), stop.clone())));
     out.raw(format!("candlecast listens on http://{}\n", server.address()).as_bytes())?;
     server.run().await;
     stop.cancel();
     following.await?;
+    if let Some(working) = working {
+        working.await?;
+    }
     app.store.close().await;
     Ok(())
 }

@@ -82,16 +82,20 @@ async fn job(app: &App, id: &str) -> JobRecord {
     app.store.job(id).await.unwrap().expect("the job is kept")
 }
 
-/// Waits until the job is as wanted, at most 10 s.
+/// Waits until the job is as wanted, at most 30 s.
 async fn until(app: &App, id: &str, wanted: impl Fn(&JobRecord) -> bool) -> JobRecord {
+    until_within(Duration::from_secs(30), app, id, wanted).await
+}
+
+async fn until_within(limit: Duration, app: &App, id: &str, wanted: impl Fn(&JobRecord) -> bool) -> JobRecord {
     let begun = Instant::now();
     loop {
         let found = job(app, id).await;
         if wanted(&found) {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "still {found:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(begun.elapsed() < limit, "still {found:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -261,5 +265,64 @@ fn a_training_publishes_a_version_and_the_first_becomes_champion() {
         let (queued, _) = enqueue_training(&app, &short, fast, 1).await.unwrap().unwrap();
         assert!(runner.run_one().await.unwrap());
         assert_eq!(job(&app, &queued.id).await.error.unwrap()["code"], "too_few_bars");
+    });
+}
+
+/// A worker process on the database and models of `app`; whoever drops it kills it as `kill -9` does.
+struct Worker(std::process::Child);
+
+impl Worker {
+    fn start(app: &App) -> Self {
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_candlecast"))
+            .args(["worker", "--database-url", &app.settings.database.url])
+            .args(["--models-dir", &app.settings.models_dir])
+            .env("CANDLECAST_WORKER__LEASE_MS", "5000")
+            .env("CANDLECAST_WORKER__HEARTBEAT_MS", "1000")
+            .env("CANDLECAST_WORKER__POLL_MS", "20")
+            .env("CANDLECAST_LOG", "warn")
+            .current_dir(std::env::temp_dir())
+            .stdout(std::process::Stdio::null())
+            .spawn();
+        Self(child.expect("the worker starts"))
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("gone");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[test]
+fn a_worker_killed_in_the_middle_of_a_training_loses_nothing() {
+    on_both_apps(&quick(), |app| async move {
+        // Many bars, so that the training takes long enough to be killed in the middle.
+        let name = ticker("A");
+        put(&app, &name, &market("A", 20_000)).await;
+        let config = TrainConfig::preset(Preset::Fast);
+        let (queued, _) = enqueue_training(&app, &name, config, 1).await.unwrap().expect("queued");
+
+        let mut first = Worker::start(&app);
+        until(&app, &queued.id, |job| job.state == JobState::Running).await;
+        first.kill();
+        let interrupted = job(&app, &queued.id).await;
+        assert_eq!((interrupted.state, interrupted.attempt), (JobState::Running, 1), "killed in the middle");
+        assert_eq!(app.store.models(&name).await.unwrap(), []);
+
+        let _second = Worker::start(&app);
+        let begun = Instant::now();
+        let taken_up = until_within(Duration::from_secs(45), &app, &queued.id, |job| job.attempt == 2).await;
+        assert_eq!(taken_up.failures, 0, "an interrupted attempt is not a failed one");
+        println!("taken up after {} ms", begun.elapsed().as_millis());
+        let done = until_within(Duration::from_secs(120), &app, &queued.id, |job| job.state.is_final()).await;
+        assert_eq!(done.state, JobState::Succeeded, "{:?}", done.error);
+        assert_eq!(app.store.models(&name).await.unwrap().len(), 1);
+        assert_eq!(app.store.ticker(&name).await.unwrap().unwrap().champion, Some(1));
+        assert!(app.registry.load(&name, 1).await.is_ok());
     });
 }
