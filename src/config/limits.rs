@@ -3,11 +3,15 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
+use crate::ingest::IngestLimits;
 use crate::train::TrainLimits;
 
 /// Caps on what comes in and on what may be asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
 pub struct LimitSettings {
+    /// Bodies of bars.
+    #[garde(skip)]
+    pub ingest: IngestLimits,
     /// Training configs.
     #[garde(skip)]
     pub train: TrainLimits,

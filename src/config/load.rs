@@ -139,6 +139,9 @@ fn check_together(settings: &Settings) -> Result<(), ConfigError> {
     if settings.worker.heartbeat_ms * 3 > settings.worker.lease_ms {
         return refuse("worker.heartbeat_ms: above a third of worker.lease_ms, so that one lost beat loses the job");
     }
+    if settings.http.max_bodies_bytes < settings.limits.ingest.max_body_bytes {
+        return refuse("http.max_bodies_bytes: below limits.ingest.max_body_bytes, so that no such body could come in");
+    }
     if settings.limits.query.default_page > settings.limits.query.max_page {
         return refuse("limits.query.default_page: above limits.query.max_page");
     }

@@ -12,8 +12,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::forecast::ForecastError;
+use crate::ingest::{ReadError, ReadErrorKind, Refusal};
+use crate::jobs::ingest::IngestError;
 use crate::registry::RegistryError;
-use crate::store::StoreError;
+use crate::store::{PutBarsError, StoreError};
 use crate::train::ConfigError;
 
 /// Each code with its status and what it means; `/docs/problems` shows this table.
@@ -36,11 +38,17 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("body_timeout", 408, "The body came too slowly."),
     ("no_model_yet", 409, "Nothing was trained for this ticker yet; `job` is the training, where one is queued."),
     ("model_expired", 409, "The champion is older than the policy allows; `allow_stale=true` asks it all the same."),
+    ("bar_conflict", 409, "A stored bar has other values, and `on_conflict=reject` was asked for."),
+    ("interval_mismatch", 409, "The series holds bars of another interval."),
+    ("price_basis_mismatch", 409, "The series holds raw prices and these are adjusted, or the other way round."),
     ("job_finished", 409, "The job has ended; nothing is left to cancel."),
     ("conflict", 409, "Somebody else changed it at the same moment; look again, then repeat."),
     ("body_too_large", 413, "The body is above the cap of `/v1/limits`."),
     ("unsupported_media_type", 415, "The content type is not one that this path reads."),
+    ("unsupported_encoding", 415, "The body is packed or encoded in a way that is not read."),
     ("bad_field", 422, "A field of the body is unknown, missing or of the wrong kind."),
+    ("ticker_mismatch", 422, "The file's own ticker column names another ticker, or several."),
+    ("no_ticker_column", 422, "No column says whose bars these are."),
     ("bad_config", 422, "A field of the training config is outside of what it can be here; `max` says the cap."),
     ("too_few_bars", 422, "There are fewer bars than this needs."),
     ("horizon_beyond_model", 422, "The model was trained for fewer sessions ahead."),
@@ -110,6 +118,11 @@ impl Problem {
         }
     }
 
+    /// A problem whose code is not of the table: those of rows and files belong to `ingest`, which has a hundred.
+    fn of_body(status: StatusCode, code: &'static str, detail: impl Display) -> Self {
+        Self { status, code, detail: detail.to_string(), facts: Map::new(), retry_after_s: None }
+    }
+
     /// A fault of ours: the client learns that, the log learns what.
     pub(super) fn internal(error: impl Display) -> Self {
         tracing::error!(error = %error, "internal error");
@@ -131,6 +144,11 @@ impl Problem {
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
         self
+    }
+
+    fn with_refusals(self, refusals: &[Refusal]) -> Self {
+        let told = serde_json::to_value(refusals).unwrap_or_default();
+        self.with("refusals", told)
     }
 
     /// Says when trying again makes sense.
@@ -218,6 +236,70 @@ impl From<ForecastError> for Problem {
             ForecastError::Model { .. } => Self::internal(&text),
             ForecastError::Registry(error) => error.into(),
             ForecastError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let status = match error.kind() {
+            ReadErrorKind::Malformed => StatusCode::BAD_REQUEST,
+            ReadErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ReadErrorKind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ReadErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let problem = Self::of_body(status, error.code(), &error);
+        match error {
+            ReadError::OverLimit { max, .. } => problem.with("max", max),
+            ReadError::Unreadable { .. } => problem,
+            ReadError::Unusable { line, column, .. } => problem.with("line", line).with("column", column),
+            ReadError::NoUsableRows { received, refusals, .. } => {
+                problem.with("received", received).with_refusals(&refusals)
+            }
+            // Named by a query parameter or by the content type's charset, it is a charset that is not read.
+            ReadError::BadOption { option: "encoding", .. } => Self::new("unsupported_encoding", problem.detail),
+            ReadError::BadOption { option, .. } => problem.with("field", option),
+        }
+    }
+}
+
+impl From<IngestError> for Problem {
+    fn from(error: IngestError) -> Self {
+        let text = error.to_string();
+        match error {
+            IngestError::Read(error) => error.into(),
+            IngestError::Refused { received, refused, refusals, first } => {
+                Self::of_body(StatusCode::UNPROCESSABLE_ENTITY, first.code, text)
+                    .with("line", first.line)
+                    .with("column", first.column)
+                    .with("text", first.text)
+                    .with("received", received)
+                    .with("refused", refused)
+                    .with_refusals(&refusals)
+            }
+            IngestError::TickerMismatch { found, .. } => Self::new("ticker_mismatch", text).with("found", found),
+            IngestError::NoTickerColumn => Self::new("no_ticker_column", text),
+            IngestError::Put(error) => error.into(),
+            IngestError::Store(error) => error.into(),
+            IngestError::Panic => Self::internal(text),
+        }
+    }
+}
+
+impl From<PutBarsError> for Problem {
+    fn from(error: PutBarsError) -> Self {
+        let text = format!("{error}.");
+        match error {
+            PutBarsError::Conflict { ticker, session, .. } => {
+                Self::new("bar_conflict", text).with("ticker", ticker.as_str()).with("session", session)
+            }
+            PutBarsError::Interval { ticker, stored, .. } => {
+                Self::new("interval_mismatch", text).with("ticker", ticker.as_str()).with("stored", stored.to_string())
+            }
+            PutBarsError::PriceBasis { ticker, stored, .. } => {
+                Self::new("price_basis_mismatch", text).with("ticker", ticker.as_str()).with("stored", stored.as_str())
+            }
+            PutBarsError::Store(error) => error.into(),
         }
     }
 }

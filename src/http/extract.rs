@@ -75,7 +75,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for Json<T> {
 /// Reads a body of at most `max_bytes`, which may pause for at most `pause` between two chunks.
 ///
 /// The announced length is believed only so far as to refuse early.
-async fn read_body(body: Body, max_bytes: usize, pause: Duration) -> Result<Bytes, Problem> {
+pub(super) async fn read_body(body: Body, max_bytes: usize, pause: Duration) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new("body_too_large", format!("The body is above {max_bytes} bytes."))
             .with("max", max_bytes)
@@ -113,7 +113,7 @@ fn check_json(parts: &Parts) -> Result<(), Problem> {
 }
 
 /// The content type without its parameters, in lower case.
-fn media_type(parts: &Parts) -> Option<String> {
+pub(super) fn media_type(parts: &Parts) -> Option<String> {
     let value = parts.headers.get(header::CONTENT_TYPE)?;
     let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())

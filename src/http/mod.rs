@@ -8,6 +8,7 @@
 //! Absent on purpose: work. Bars are read and stored by `jobs::ingest`, which the command line joins too.
 
 mod auth;
+mod bars;
 mod docs;
 mod error;
 mod extract;
@@ -21,6 +22,7 @@ mod routes;
 mod server;
 mod service;
 mod tickers;
+mod upload;
 mod wire;
 
 use std::net::SocketAddr;
@@ -45,6 +47,8 @@ struct Shared {
     app: Arc<App>,
     stop: CancellationToken,
     keys: auth::Keys,
+    /// One permit is a KiB of request body in memory.
+    bodies: Arc<Semaphore>,
     event_streams: Arc<Semaphore>,
     forecaster: Forecaster,
     forecasts: forecasts::ForecastCache,
@@ -56,6 +60,7 @@ impl Api {
         let http = &app.settings.http;
         Self(Arc::new(Shared {
             keys: auth::Keys::new(&app.settings),
+            bodies: Arc::new(Semaphore::new((http.max_bodies_bytes >> 10).min(Semaphore::MAX_PERMITS))),
             event_streams: Arc::new(Semaphore::new(http.max_event_streams)),
             forecaster: Forecaster::new(Arc::clone(&app)),
             forecasts: forecasts::ForecastCache::new(),

@@ -11,13 +11,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::{Api, auth, docs, forecasts, guard, jobs, metrics, models, observe, service, tickers};
+use super::{Api, auth, bars, docs, forecasts, guard, jobs, metrics, models, observe, service, tickers};
 
 /// What needs a key where keys exist.
 fn guarded() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(docs::Head::openapi())
         .routes(routes!(tickers::get_tickers))
         .routes(routes!(tickers::get_ticker, tickers::patch_ticker, tickers::delete_ticker))
+        .routes(routes!(bars::post_bars, bars::get_bars))
+        .routes(routes!(bars::post_many))
         .routes(routes!(jobs::get_jobs))
         .routes(routes!(jobs::get_job, jobs::delete_job))
         .routes(routes!(jobs::get_job_events))

@@ -42,6 +42,9 @@ pub(super) async fn get_readiness(State(api): State<Api>) -> Result<Json<HealthB
 /// What a client may ask for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitsBody {
+    /// On bodies of bars.
+    #[schema(value_type = Object, example = json!({"max_body_bytes": 67_108_864, "max_rows": 2_000_000}))]
+    bars: Value,
     /// On training configs.
     #[schema(value_type = Object, example = json!({"hidden": 512, "layers": 4, "lookback": 512}))]
     training: Value,
@@ -59,6 +62,7 @@ pub(super) async fn get_limits(State(api): State<Api>) -> Result<Json<LimitsBody
     let limits = &api.settings().limits;
     let json = |limits: Result<Value, serde_json::Error>| limits.map_err(Problem::internal);
     Ok(Json(LimitsBody {
+        bars: json(serde_json::to_value(&limits.ingest))?,
         training: json(serde_json::to_value(&limits.train))?,
         queries: json(serde_json::to_value(&limits.query))?,
         max_horizon: Horizon::MAX,

@@ -12,6 +12,7 @@
 
 mod attempt;
 pub mod due;
+pub mod ingest;
 pub mod kind;
 pub mod runner;
 pub mod train;

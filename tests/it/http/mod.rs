@@ -1,5 +1,6 @@
 //! The API from outside: the real router over a temporary store.
 
+mod bars;
 mod forecasts;
 
 use axum::body::Body;

@@ -1,5 +1,4 @@
 //! A whole service for a test: the real router over a temporary SQLite store and a temporary folder of models.
-#![allow(dead_code, reason = "the suites of routes still to come use the rest")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;

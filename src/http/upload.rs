@@ -1,0 +1,78 @@
+//! A body of prices on its way in: what it is, how it is packed, and room in memory for it.
+
+use std::sync::Arc;
+
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Api;
+use super::error::Problem;
+use super::extract::{media_type, read_body};
+use crate::ingest::{BodyFormat, ContentEncoding};
+
+/// A body, received whole.
+pub(super) struct Upload {
+    pub(super) bytes: Vec<u8>,
+    pub(super) format: BodyFormat,
+    pub(super) encoding: ContentEncoding,
+    /// What the content type says of the characters.
+    pub(super) charset: Option<String>,
+    /// Its room in memory, given back when the work on it is done.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+/// A packed body takes more room than it has on the wire; price files pack to about a quarter.
+const PACKED_GROWS: usize = 4;
+
+impl FromRequest<Api> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let (format, encoding) = (format(&parts)?, encoding(&parts)?);
+        let max_bytes = api.settings().limits.ingest.max_body_bytes;
+        let announced = body.size_hint().upper().map_or(max_bytes, |upper| (upper as usize).min(max_bytes));
+        let room = room(api, if encoding == ContentEncoding::Identity { announced } else { announced * PACKED_GROWS });
+        let room = room.await?;
+        let bytes = read_body(body, max_bytes, api.settings().http.body_timeout()).await?;
+        Ok(Self { bytes: bytes.into(), format, encoding, charset: charset(&parts), room })
+    }
+}
+
+/// Waits until bodies in memory leave room for another; the request's time-out ends the wait.
+async fn room(api: &Api, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let all = api.settings().http.max_bodies_bytes >> 10;
+    let permits = u32::try_from((bytes >> 10).max(1).min(all)).unwrap_or(u32::MAX);
+    let taken = Arc::clone(&api.0.bodies).acquire_many_owned(permits).await;
+    taken.map_err(|_| Problem::new("stopping", "The server is stopping.").retry_after(5))
+}
+
+fn format(parts: &Parts) -> Result<BodyFormat, Problem> {
+    let media_type = media_type(parts).unwrap_or_default();
+    BodyFormat::of_media_type(&media_type).ok_or_else(|| {
+        Problem::new(
+            "unsupported_media_type",
+            format!("Prices are read as {}, not as {media_type}.", SUPPORTED.join(", ")),
+        )
+        .with("supported", SUPPORTED.to_vec())
+    })
+}
+
+const SUPPORTED: [&str; 3] = ["text/csv", "application/json", "application/vnd.apache.parquet"];
+
+fn encoding(parts: &Parts) -> Result<ContentEncoding, Problem> {
+    let named = parts.headers.get(header::CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    named.as_deref().unwrap_or_default().parse().map_err(|error: String| {
+        Problem::new("unsupported_encoding", format!("{error}.")).with("supported", vec!["gzip", "zstd"])
+    })
+}
+
+fn charset(parts: &Parts) -> Option<String> {
+    let value = parts.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let parameters = value.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
+    let mut charsets = parameters.filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    charsets.next().map(|(_, charset)| charset.trim_matches('"').to_owned())
+}

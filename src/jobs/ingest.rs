@@ -1,0 +1,335 @@
+//! A body of prices becomes stored bars: the one way in, for HTTP and the command line alike.
+//!
+//! Reading is done on a blocking thread; what is stored is durable when [`ingest`] returns, all of the body or
+//! nothing of it. New bars queue a training where the ticker's policy says so.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, Weekday};
+
+use super::due::enqueue_when_due;
+use crate::app::App;
+use crate::domain::{Bar, Calendar, Series, Ticker};
+use crate::ingest::{
+    BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
+};
+use crate::store::{BarsOutcome, JobRecord, OnConflict, PriceBasis, PutBarsError, SentBars, StoreError, TickerRecord};
+
+/// What to do with a body.
+#[derive(Debug, Clone)]
+pub struct IngestRequest {
+    /// Whose bars these are; `None` where a column of the body says so, row by row.
+    pub ticker: Option<Ticker>,
+    /// What the body is.
+    pub format: BodyFormat,
+    /// How it is packed.
+    pub encoding: ContentEncoding,
+    /// What the caller says about it.
+    pub options: ReadOptions,
+    /// Report all that would happen, store nothing.
+    pub dry_run: bool,
+    /// What a bad row does to the good ones.
+    pub on_error: OnError,
+    /// What a bar that is stored with other values gets.
+    pub on_conflict: OnConflict,
+    /// The market's sessions; detected where absent.
+    pub calendar: Option<Calendar>,
+    /// Whether the policy may queue a training.
+    pub train: TrainChoice,
+}
+
+impl IngestRequest {
+    /// A body of one ticker (or, with `None`, of those that its own column names), all else at its default.
+    pub fn new(ticker: Option<Ticker>, format: BodyFormat, encoding: ContentEncoding) -> Self {
+        Self {
+            ticker,
+            format,
+            encoding,
+            options: ReadOptions::default(),
+            dry_run: false,
+            on_error: OnError::default(),
+            on_conflict: OnConflict::default(),
+            calendar: None,
+            train: TrainChoice::default(),
+        }
+    }
+}
+
+/// What a bad row does to the good ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Nothing: they are stored, it is reported.
+    #[default]
+    Quarantine,
+    /// The whole body is refused.
+    Reject,
+}
+
+/// Whether new bars may queue a training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TrainChoice {
+    /// When the ticker's policy says so.
+    #[default]
+    Auto,
+    /// Not now.
+    Never,
+}
+
+/// What came of a body. `received = inserted + updated + unchanged + refused`.
+#[derive(Debug, Clone)]
+pub struct IngestReport {
+    /// Rows that claim to be bars.
+    pub received: u64,
+    /// Bars not stored before.
+    pub inserted: u64,
+    /// Bars stored with other values, replaced.
+    pub updated: u64,
+    /// Bars stored already, or kept, or twice in the body.
+    pub unchanged: u64,
+    /// Rows that are no bar.
+    pub refused: u64,
+    /// How the body was understood.
+    pub dialect: Dialect,
+    /// Refused rows, up to the cap on reports.
+    pub refusals: Vec<Refusal>,
+    /// Whether more rows were refused than are told.
+    pub refusals_truncated: bool,
+    /// What looks wrong although each bar is valid.
+    pub warnings: Vec<Warning>,
+    /// Whether nothing was stored because of `dry_run`.
+    pub dry_run: bool,
+    /// Each ticker of the body.
+    pub tickers: Vec<TickerReport>,
+}
+
+/// What came of one ticker's rows.
+#[derive(Debug, Clone)]
+pub struct TickerReport {
+    /// The ticker afterwards (in a dry run: as it would be).
+    pub record: TickerRecord,
+    /// Rows that claim to be bars of it.
+    pub received: u64,
+    /// As in [`IngestReport`].
+    pub inserted: u64,
+    /// As in [`IngestReport`].
+    pub updated: u64,
+    /// As in [`IngestReport`].
+    pub unchanged: u64,
+    /// As in [`IngestReport`].
+    pub refused: u64,
+    /// The training that these bars queued.
+    pub job: Option<JobRecord>,
+}
+
+/// Why nothing of a body was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// It cannot be read, or nothing in it is a bar.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Rows were refused, and the caller wants all or nothing.
+    #[error("{refused} of {received} rows are no bars; line {}: {}", .first.line, .first.message)]
+    Refused {
+        /// Rows in all.
+        received: usize,
+        /// Refused rows.
+        refused: usize,
+        /// Them, up to the cap on reports.
+        refusals: Vec<Refusal>,
+        /// The first of them.
+        first: Box<Refusal>,
+    },
+    /// Sent as one ticker's bars, but the body names another.
+    #[error(
+        "sent as {asked}, but the file's own ticker column says {found}; send it to POST /v1/bars, or to the ticker it names"
+    )]
+    TickerMismatch {
+        /// The ticker asked for.
+        asked: Ticker,
+        /// What the body names.
+        found: String,
+    },
+    /// Sent as many tickers' bars, but nothing says whose they are.
+    #[error(
+        "no column says whose bars these are (ticker, symbol, Name, 종목코드 …); send one ticker's file to POST /v1/tickers/TICKER/bars"
+    )]
+    NoTickerColumn,
+    /// The store refused.
+    #[error(transparent)]
+    Put(#[from] PutBarsError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of ours.
+    #[error("reading ended in a panic")]
+    Panic,
+}
+
+/// Reads a body and stores its bars.
+///
+/// # Errors
+/// When nothing of it was stored; the error says why.
+pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> Result<IngestReport, IngestError> {
+    let reading = read(app, body, request).await?;
+    if let (OnError::Reject, Some(first)) = (request.on_error, reading.refusals.first()) {
+        return Err(IngestError::Refused {
+            received: reading.received,
+            refused: reading.refusals_total,
+            first: Box::new(first.clone()),
+            refusals: reading.refusals,
+        });
+    }
+    let named = name(&reading.tickers, request.ticker.as_ref())?;
+    let basis = price_basis(&reading.dialect);
+    let mut sent = Vec::with_capacity(named.len());
+    for (ticker, part) in &named {
+        let calendar = match &request.calendar {
+            Some(calendar) => Some(calendar.clone()),
+            // Detection is for the first file: later ones must not move a series to another market.
+            None if app.store.ticker(ticker).await?.is_some() => None,
+            None => Some(detect_calendar(ticker, &part.series)),
+        };
+        sent.push(SentBars { ticker, series: &part.series, calendar, currency: None, price_basis: basis });
+    }
+    let outcomes = app.store.put_bars(&sent, request.on_conflict, request.dry_run).await?;
+    let mut tickers = Vec::with_capacity(outcomes.len());
+    for (outcome, (_, part)) in outcomes.into_iter().zip(&named) {
+        tickers.push(report(app, outcome, part, request).await?);
+    }
+    if !request.dry_run {
+        app.refresh().await?;
+    }
+    Ok(sum(reading, tickers, request.dry_run))
+}
+
+async fn read(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> Result<Reading, IngestError> {
+    let (format, encoding, options) = (request.format, request.encoding, request.options.clone());
+    let app = Arc::clone(app);
+    let reading = tokio::task::spawn_blocking(move || {
+        let limits = &app.settings.limits.ingest;
+        let text = crate::ingest::inflate(body, encoding, limits)?;
+        crate::ingest::read(&text, format, &options, limits)
+    });
+    Ok(reading.await.map_err(|_| IngestError::Panic)??)
+}
+
+/// Gives every part its ticker: the one asked for, else the body's own.
+fn name<'a>(
+    parts: &'a [TickerReading],
+    asked: Option<&Ticker>,
+) -> Result<Vec<(Ticker, &'a TickerReading)>, IngestError> {
+    match asked {
+        None => parts
+            .iter()
+            .map(|part| part.ticker.clone().map(|ticker| (ticker, part)).ok_or(IngestError::NoTickerColumn))
+            .collect(),
+        Some(asked) => {
+            let stranger = parts.iter().filter_map(|part| part.ticker.as_ref()).find(|found| !is_same(asked, found));
+            match (stranger, parts) {
+                (None, [part]) => Ok(vec![(asked.clone(), part)]),
+                (Some(found), [_]) => {
+                    Err(IngestError::TickerMismatch { asked: asked.clone(), found: found.to_string() })
+                }
+                (_, parts) => {
+                    let found = format!("{} tickers", parts.len());
+                    Err(IngestError::TickerMismatch { asked: asked.clone(), found })
+                }
+            }
+        }
+    }
+}
+
+/// Vendors write one ticker with and without its market (`AAPL`, `AAPL.US`; `005930`, `005930.KS`).
+fn is_same(asked: &Ticker, found: &Ticker) -> bool {
+    let bare = |ticker: &Ticker| ticker.as_str().split('.').next().unwrap_or_default().to_owned();
+    let has_two_markets = asked.suffix().is_some() && found.suffix().is_some();
+    if has_two_markets { asked == found } else { bare(asked) == bare(found) }
+}
+
+fn price_basis(dialect: &Dialect) -> PriceBasis {
+    match dialect.price_basis {
+        crate::ingest::PriceBasis::Raw => PriceBasis::Raw,
+        crate::ingest::PriceBasis::Adjusted => PriceBasis::Adjusted,
+    }
+}
+
+/// The calendar of a series not seen before: by the ticker's market, else every day where weekends are traded.
+fn detect_calendar(ticker: &Ticker, series: &Series) -> Calendar {
+    let is_weekend = |bar: &&Bar| matches!(bar.at().date().weekday(), Weekday::Sat | Weekday::Sun);
+    let n_weekend = series.bars().iter().filter(is_weekend).count();
+    match Calendar::of_ticker(ticker) {
+        Some(calendar) => calendar,
+        // Of seven days two are a weekend's; a stray bar on one is an error of the file, not a market.
+        None if series.len() >= 7 && n_weekend * 5 >= series.len() => Calendar::AllDays,
+        None => Calendar::Weekdays,
+    }
+}
+
+async fn report(
+    app: &Arc<App>,
+    outcome: BarsOutcome,
+    part: &TickerReading,
+    request: &IngestRequest,
+) -> Result<TickerReport, IngestError> {
+    let changed = outcome.inserted + outcome.updated > 0;
+    let job = match request.train {
+        TrainChoice::Auto if changed && !request.dry_run => enqueue_when_due(app, &outcome.record).await?,
+        _ => None,
+    };
+    Ok(TickerReport {
+        received: part.received as u64,
+        inserted: outcome.inserted,
+        updated: outcome.updated,
+        unchanged: outcome.unchanged + part.duplicates as u64,
+        refused: part.refused as u64,
+        record: outcome.record,
+        job,
+    })
+}
+
+fn sum(reading: Reading, tickers: Vec<TickerReport>, dry_run: bool) -> IngestReport {
+    let total = |of: fn(&TickerReport) -> u64| tickers.iter().map(of).sum();
+    IngestReport {
+        received: reading.received as u64,
+        inserted: total(|ticker| ticker.inserted),
+        updated: total(|ticker| ticker.updated),
+        unchanged: total(|ticker| ticker.unchanged),
+        refused: reading.refusals_total as u64,
+        dialect: reading.dialect,
+        refusals_truncated: reading.refusals.len() < reading.refusals_total,
+        refusals: reading.refusals,
+        warnings: reading.warnings,
+        dry_run,
+        tickers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bar::RawBar;
+    use crate::domain::{BarTime, Interval};
+
+    #[test]
+    fn vendors_may_leave_the_market_out_but_not_name_another_company() {
+        let same = |a: &str, b: &str| is_same(&a.parse().expect("a ticker"), &b.parse().expect("a ticker"));
+        assert!(same("AAPL", "AAPL") && same("AAPL", "AAPL.US") && same("005930.KS", "005930"));
+        assert!(!same("AAPL", "MSFT") && !same("005930.KS", "005930.KQ") && !same("BRK-A", "BRK-B"));
+    }
+
+    #[test]
+    fn a_calendar_is_known_by_market_then_by_weekends() {
+        let series = |n_bars: i64| {
+            let bar = |day: i64| {
+                let at = BarTime::from_seconds(day * 86_400);
+                Bar::new(RawBar { at, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: None }).expect("a flat bar")
+            };
+            Series::new(Interval::Day, (0..n_bars).map(bar).collect()).expect("ascending")
+        };
+        let calendar =
+            |ticker: &str, n_bars| detect_calendar(&ticker.parse().expect("a ticker"), &series(n_bars)).to_string();
+        assert_eq!(calendar("005930.KS", 70), "XKRX");
+        assert_eq!(calendar("BTC-USD", 70), "24/7");
+        assert_eq!(calendar("AAPL", 2), "weekdays");
+    }
+}

@@ -1,0 +1,268 @@
+//! Prices in and out, from outside.
+
+use std::io::Write;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::support::app::{TestApp, csv};
+
+const TWO: &str = "Date,Open,High,Low,Close,Volume\n2024-01-02,10,11,9,10.5,500\n2024-01-03,10.5,12,10,11,600\n";
+const ONE_BAD: &str = "Date,Open,High,Low,Close,Volume\n2024-01-02,10,11,9,10.5,500\n2024-01-03,10.5,9,11,11,600\n";
+
+#[tokio::test]
+async fn a_price_history_is_stored_counted_and_read_back() {
+    let app = TestApp::new().await;
+    assert_snapshot!(app.post_csv("/v1/tickers/aapl/bars", TWO).await.shown(), @r#"
+    200 OK
+    {
+      "bars_total": 2,
+      "data_version": 1,
+      "dialect": {
+        "columns": {
+          "close": "Close",
+          "date": "Date",
+          "high": "High",
+          "low": "Low",
+          "open": "Open",
+          "volume": "Volume"
+        },
+        "date_format": "%Y-%m-%d",
+        "decimal": ".",
+        "delimiter": ",",
+        "encoding": "utf-8",
+        "interval": "1d",
+        "name": "generic",
+        "order": "ascending",
+        "price_basis": "raw"
+      },
+      "dry_run": false,
+      "first": "2024-01-02",
+      "inserted": 2,
+      "job": null,
+      "last": "2024-01-03",
+      "received": 2,
+      "refusals": [],
+      "refusals_truncated": false,
+      "refused": 0,
+      "ticker": "AAPL",
+      "unchanged": 0,
+      "updated": 0,
+      "warnings": []
+    }
+    "#);
+    let again = app.post_csv("/v1/tickers/AAPL/bars", TWO).await.json();
+    assert_eq!((&again["unchanged"], &again["inserted"], &again["data_version"]), (&json!(2), &json!(0), &json!(1)));
+    let changed = app.post_csv("/v1/tickers/AAPL/bars", TWO.replace("11,600", "11.5,600")).await.json();
+    assert_eq!(
+        (&changed["updated"], &changed["unchanged"], &changed["data_version"]),
+        (&json!(1), &json!(1), &json!(2))
+    );
+    assert_snapshot!(app.get("/v1/tickers/AAPL/bars").await.shown(), @r#"
+    200 OK
+    {
+      "bars": [
+        {
+          "close": 10.5,
+          "high": 11.0,
+          "low": 9.0,
+          "open": 10.0,
+          "session": "2024-01-02",
+          "volume": 500.0
+        },
+        {
+          "close": 11.5,
+          "high": 12.0,
+          "low": 10.0,
+          "open": 10.5,
+          "session": "2024-01-03",
+          "volume": 600.0
+        }
+      ],
+      "next_cursor": null
+    }
+    "#);
+    let csv = app.get("/v1/tickers/AAPL/bars?format=csv").await;
+    assert_snapshot!(csv.text(), @r#"
+    session,open,high,low,close,volume
+    2024-01-02,10.0,11.0,9.0,10.5,500.0
+    2024-01-03,10.5,12.0,10.0,11.5,600.0
+    "#);
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    let parquet = app.get("/v1/tickers/AAPL/bars?format=parquet").await;
+    let sent = app
+        .send_body(Method::POST, "/v1/tickers/COPY/bars", parquet.header("content-type"), parquet.body.clone())
+        .await;
+    assert_eq!(sent.json()["inserted"], 2, "{}", sent.text());
+}
+
+#[tokio::test]
+async fn bars_are_paged_without_a_gap() {
+    let app = TestApp::new().await;
+    app.post_csv("/v1/tickers/AAPL/bars?train=never", csv(10)).await;
+    let all = app.get("/v1/tickers/AAPL/bars").await.json();
+    let first = app.get("/v1/tickers/AAPL/bars?limit=4").await.json();
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = app.get(&format!("/v1/tickers/AAPL/bars?cursor={cursor}")).await.json();
+    let bars = |page: &serde_json::Value| page["bars"].as_array().unwrap().clone();
+    assert_eq!([bars(&first), bars(&rest)].concat(), bars(&all));
+    assert_eq!(rest["next_cursor"], json!(null));
+    assert_eq!(app.get("/v1/tickers/AAPL/bars?limit=4&format=csv").await.header("x-next-cursor"), cursor);
+    let span = app.get("/v1/tickers/AAPL/bars?from=2020-01-02&to=2020-01-03").await.json();
+    assert_eq!(bars(&span).len(), 2);
+    assert_eq!(app.get("/v1/tickers/AAPL/bars?from=then").await.json()["code"], "bad_query");
+    assert_eq!(app.get("/v1/tickers/AAPL/bars?cursor=x").await.json()["code"], "bad_cursor");
+    assert_eq!(app.get("/v1/tickers/AAPL/bars?limit=100001").await.json()["code"], "out_of_range");
+}
+
+#[tokio::test]
+async fn one_bad_row_costs_itself_or_all_of_the_body_as_asked() {
+    let app = TestApp::new().await;
+    assert_snapshot!(app.post_csv("/v1/tickers/AAPL/bars?on_error=reject", ONE_BAD).await.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "code": "high_below_low",
+      "column": "high",
+      "detail": "1 of 2 rows are no bars; line 3: high 9 is below low 11",
+      "line": 3,
+      "received": 2,
+      "refusals": [
+        {
+          "code": "high_below_low",
+          "column": "high",
+          "line": 3,
+          "message": "high 9 is below low 11",
+          "text": "9"
+        }
+      ],
+      "refused": 1,
+      "request_id": "[request_id]",
+      "status": 422,
+      "text": "9",
+      "title": "High below low",
+      "type": "/docs/problems#high_below_low"
+    }
+    "#);
+    assert_eq!(app.get("/v1/tickers/AAPL").await.status, StatusCode::NOT_FOUND, "nothing is stored after a refusal");
+    let dry = app.post_csv("/v1/tickers/AAPL/bars?dry_run=true", ONE_BAD).await.json();
+    assert_eq!((&dry["inserted"], &dry["refused"], &dry["dry_run"]), (&json!(1), &json!(1), &json!(true)));
+    assert_eq!(app.get("/v1/tickers/AAPL").await.status, StatusCode::NOT_FOUND, "a dry run stores nothing");
+    let stored = app.post_csv("/v1/tickers/AAPL/bars", ONE_BAD).await.json();
+    assert_eq!((&stored["inserted"], &stored["refusals"][0]["line"]), (&json!(1), &json!(3)));
+    let nothing = app.post_csv("/v1/tickers/NONE/bars", "Date,Open,High,Low,Close\n2024-01-03,10,9,11,11\n").await;
+    assert_eq!((nothing.status.as_u16(), &nothing.json()["code"]), (422, &json!("no_usable_rows")));
+}
+
+#[tokio::test]
+async fn a_stored_bar_is_replaced_kept_or_defended_as_asked() {
+    let app = TestApp::new().await;
+    app.post_csv("/v1/tickers/AAPL/bars", TWO).await;
+    let other = TWO.replace("11,600", "11.5,600");
+    let refused = app.post_csv("/v1/tickers/AAPL/bars?on_conflict=reject", other.clone()).await;
+    assert_snapshot!(refused.shown(), @r#"
+    409 Conflict
+    {
+      "code": "bar_conflict",
+      "detail": "AAPL 2024-01-03 is stored with other values: 10.5 12 10 11 600, sent: 10.5 12 10 11.5 600.",
+      "request_id": "[request_id]",
+      "session": "2024-01-03",
+      "status": 409,
+      "ticker": "AAPL",
+      "title": "Bar conflict",
+      "type": "/docs/problems#bar_conflict"
+    }
+    "#);
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars?on_conflict=keep", other.clone()).await.json()["unchanged"], 2);
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", other).await.json()["updated"], 1);
+}
+
+#[tokio::test]
+async fn many_tickers_come_in_one_file() {
+    let app = TestApp::new().await;
+    let file = "date,open,high,low,close,volume,Name\n2024-01-02,10,11,9,10.5,500,AAPL\n2024-01-02,20,21,19,20.5,500,MSFT\n2024-01-03,20,21,19,20.5,500,MSFT\n";
+    let answer = app.post_csv("/v1/bars", file).await.json();
+    assert_eq!((&answer["tickers"], &answer["inserted"], &answer["received"]), (&json!(2), &json!(3), &json!(3)));
+    assert_eq!((&answer["per_ticker"][1]["ticker"], &answer["per_ticker"][1]["inserted"]), (&json!("MSFT"), &json!(2)));
+    assert_eq!(app.post_csv("/v1/bars", TWO).await.json()["code"], "no_ticker_column");
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", file).await.json()["code"], "ticker_mismatch");
+    let one = "date,open,high,low,close,volume,Name\n2024-01-02,10,11,9,10.5,500,MSFT\n";
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", one).await.json()["code"], "ticker_mismatch");
+}
+
+#[tokio::test]
+async fn a_body_is_what_its_headers_say_or_refused() {
+    let app = TestApp::new().await;
+    let post = async |headers: &[(&str, &str)], body: Vec<u8>| {
+        let mut request = Request::post("/v1/tickers/AAPL/bars");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        app.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let code = async |headers: &[(&str, &str)], body: Vec<u8>| {
+        let answer = post(headers, body).await;
+        format!("{} {}", answer.status.as_u16(), answer.json()["code"].as_str().unwrap_or("-"))
+    };
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(TWO.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let json = br#"[{"session": "2024-01-04", "open": 1, "high": 2, "low": 1, "close": 2, "volume": 5}]"#.to_vec();
+    assert_eq!(code(&[], TWO.into()).await, "200 -", "no content type is CSV");
+    assert_eq!(code(&[("content-encoding", "gzip")], gzip.clone()).await, "200 -");
+    assert_eq!(code(&[("content-encoding", "zstd")], zstd::encode_all(TWO.as_bytes(), 1).unwrap()).await, "200 -");
+    assert_eq!(code(&[("content-type", "application/json")], json).await, "200 -");
+    assert_eq!(code(&[], gzip.clone()).await, "415 looks_like_gzip");
+    assert_eq!(code(&[("content-encoding", "br")], gzip).await, "415 unsupported_encoding");
+    assert_eq!(code(&[("content-encoding", "gzip")], TWO.into()).await, "400 corrupt_body");
+    assert_eq!(code(&[("content-type", "image/png")], TWO.into()).await, "415 unsupported_media_type");
+    assert_eq!(code(&[], Vec::new()).await, "422 empty_body");
+    assert_eq!(code(&[("content-type", "text/csv; charset=klingon")], TWO.into()).await, "415 unsupported_encoding");
+}
+
+#[tokio::test]
+async fn the_caps_on_bodies_hold_from_both_sides() {
+    let app = TestApp::with(|settings| {
+        settings.limits.ingest.max_body_bytes = TWO.len();
+        settings.limits.ingest.max_rows = 2;
+        settings.limits.ingest.max_columns = 6;
+    })
+    .await;
+    let longer = format!("{TWO}\n");
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", TWO).await.status, StatusCode::OK);
+    assert_snapshot!(app.post_csv("/v1/tickers/AAPL/bars", longer.clone()).await.shown(), @r#"
+    413 Payload Too Large
+    {
+      "code": "body_too_large",
+      "detail": "The body is above 89 bytes.",
+      "limit": "max_body_bytes",
+      "max": 89,
+      "request_id": "[request_id]",
+      "status": 413,
+      "title": "Body too large",
+      "type": "/docs/problems#body_too_large"
+    }
+    "#);
+    // The same without an announced length.
+    let chunks = futures::stream::iter(
+        longer.into_bytes().chunks(7).map(<[u8]>::to_vec).map(Ok::<_, std::io::Error>).collect::<Vec<_>>(),
+    );
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", Body::from_stream(chunks)).await.json()["code"], "body_too_large");
+    let three = "d,o,h,l,c\n2024-01-02,1,1,1,1\n2024-01-03,1,1,1,1\n2024-01-04,1,1,1,1\n"
+        .replace("d,o,h,l,c", "date,open,high,low,close");
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", three).await.json()["code"], "too_many_rows");
+    let wide = "date,open,high,low,close,volume,x\n2024-01-02,1,1,1,1,1,1\n";
+    assert_eq!(app.post_csv("/v1/tickers/AAPL/bars", wide).await.json()["code"], "too_many_columns");
+}
+
+#[tokio::test]
+async fn enough_bars_queue_a_training_unless_told_not_to() {
+    let app = TestApp::new().await;
+    assert_eq!(app.post_csv("/v1/tickers/SHORT/bars", csv(249)).await.json()["job"], json!(null));
+    assert_eq!(app.post_csv("/v1/tickers/LATER/bars?train=never", csv(400)).await.json()["job"], json!(null));
+    let queued = app.post_csv("/v1/tickers/AAPL/bars", csv(400)).await.json();
+    let url = queued["job"]["url"].as_str().expect("a job");
+    let job = app.get(url).await.json();
+    assert_eq!((&job["state"], &job["ticker"], &job["kind"]), (&json!("enqueued"), &json!("AAPL"), &json!("train")));
+}
