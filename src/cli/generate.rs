@@ -1,7 +1,8 @@
 //! An invented market as CSV, for trying things out without anybody's data.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use chrono::{NaiveDate, Utc};
@@ -31,17 +32,27 @@ pub(super) struct Arguments {
     /// A file in place of standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// A file a ticker in this folder, which is made.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    folder: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
     let names = synthetic::tickers(arguments.tickers as usize);
     let last = arguments.last.unwrap_or_else(|| Utc::now().date_naive());
     let market = synthetic::market(arguments.seed, &names, arguments.bars as usize, &arguments.calendar, last);
-    let text = csv(&market);
-    match &arguments.output {
-        None => out.raw(text.as_bytes()),
-        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+    match (&arguments.output, &arguments.folder) {
+        (_, Some(folder)) => {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            market.iter().try_for_each(|one| write(&folder.join(format!("{}.csv", one.0)), std::slice::from_ref(one)))
+        }
+        (Some(path), None) => write(path, &market),
+        (None, None) => out.raw(csv(&market).as_bytes()),
     }
+}
+
+fn write(path: &Path, market: &[(Ticker, Series)]) -> anyhow::Result<()> {
+    fs::write(path, csv(market)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// One file with a ticker column, as `POST /v1/bars` takes it.

@@ -9,10 +9,14 @@
 mod output;
 mod logging;
 mod generate;
+mod progress;
+mod ingest;
+mod train;
 mod lists;
 mod forecast;
 mod keys;
 mod serve;
+mod demo;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,10 +42,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// From nothing to forecasts: stores an invented market (or your own files), trains, shows, serves.
+    Demo(demo::Arguments),
     /// Answer requests at http://127.0.0.1:8080, and run jobs beside.
     Serve(serve::Arguments),
-    /// Run jobs, as many processes as you like beside one database.
+    /// Run background jobs against the same database as a server.
     Worker,
+    /// Store price files.
+    Ingest(ingest::Arguments),
+    /// Tell how price files are understood, and what is wrong with them; stores nothing.
+    Inspect(ingest::InspectArguments),
+    /// Train models here and now.
+    Train(train::Arguments),
     /// Forecast from the newest stored bars.
     Forecast(forecast::Arguments),
     /// List the stored tickers.
@@ -92,42 +104,44 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Generate(arguments) => generate::run(&arguments, &mut out)?,
         Command::Completions { shell } => completions(shell, &mut out)?,
-        Command::Config => config(&Settings::load(&cli.flags)?, &mut out)?,
+        command => return with_settings(command, Settings::load(&cli.flags)?, &mut out).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that need the settings, and open what they need themselves.
+async fn with_settings(command: Command, settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Config => config(&settings, out)?,
+        Command::Inspect(arguments) => ingest::inspect(&settings, &arguments, out)?,
+        Command::Healthcheck => return serve::healthcheck(&settings).await,
+        Command::Serve(arguments) => return serve::serve(settings, &arguments, out).await,
+        Command::Worker => return serve::worker(settings, out).await,
+        Command::Demo(arguments) => return demo::run(settings, &arguments, out).await,
         command => {
-            let settings = Settings::load(&cli.flags)?;
-            return with_settings(command, settings, &mut out).await;
+            logging::quiet(&settings);
+            let app = Arc::new(App::open(train::lively(settings)).await?);
+            let done = with_app(command, &app, out).await;
+            app.store.close().await;
+            return done;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn with_settings(command: Command, settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
-    if let Command::Healthcheck = command {
-        return serve::healthcheck(&settings).await;
+/// Commands that act on what is stored.
+async fn with_app(command: Command, app: &Arc<App>, out: &mut Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Ingest(arguments) => ingest::run(app, &arguments, out).await?,
+        Command::Train(arguments) => return train::run(app, &arguments, out).await,
+        Command::Forecast(arguments) => forecast::run(app, &arguments, out).await?,
+        Command::Tickers(arguments) => lists::tickers(app, &arguments, out).await?,
+        Command::Jobs(arguments) => lists::jobs(app, &arguments, out).await?,
+        Command::Models(arguments) => lists::models(app, &arguments, out).await?,
+        Command::Keys(command) => keys::run(app, command, out).await?,
+        _ => unreachable!("handled before a store is opened"),
     }
-    if let Command::Serve(arguments) = &command {
-        return serve::serve(settings, arguments, out).await;
-    }
-    if let Command::Worker = command {
-        return serve::worker(settings, out).await;
-    }
-    logging::quiet(&settings);
-    let app = Arc::new(App::open(settings).await?);
-    let done = match command {
-        Command::Forecast(arguments) => forecast::run(&app, &arguments, out).await,
-        Command::Tickers(arguments) => lists::tickers(&app, &arguments, out).await,
-        Command::Jobs(arguments) => lists::jobs(&app, &arguments, out).await,
-        Command::Models(arguments) => lists::models(&app, &arguments, out).await,
-        Command::Keys(command) => keys::run(&app, command, out).await,
-        Command::Serve(_)
-        | Command::Worker
-        | Command::Healthcheck
-        | Command::Generate(_)
-        | Command::Config
-        | Command::Completions { .. } => Ok(()),
-    };
-    app.store.close().await;
-    done.map(|()| ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Output) -> anyhow::Result<()> {

@@ -32,50 +32,55 @@ pub(super) struct Arguments {
 pub(super) async fn serve(mut settings: Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     settings.worker.in_serve &= !arguments.no_worker;
     logging::full(&settings)?;
-    let app = Arc::new(App::open(settings).await?);
     let stop = stop_on_signal()?;
-    answer(app, stop, out).await?;
+    let app = Arc::new(App::open(settings).await?);
+    answer(app, stop, out, |address| format!("candlecast listens on http://{address}\n")).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs jobs until it is told to stop.
-pub(super) async fn worker(settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
-    logging::full(&settings)?;
-    let app = Arc::new(App::open(settings).await?);
-    let stop = stop_on_signal()?;
-    out.raw(b"candlecast works on jobs\n")?;
-    work(Arc::clone(&app), stop).await;
-    app.store.close().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Runs jobs until `stop`, then hands back those that do not end in time.
-async fn work(app: Arc<App>, stop: CancellationToken) {
-    let runner = Runner::new(Arc::clone(&app));
-    let stopping = async {
-        stop.cancelled().await;
-        runner.stop(app.settings.http.shutdown_timeout()).await;
-    };
-    tokio::join!(runner.run(), stopping);
-}
-
-/// Binds, says where, and answers until `stop`.
-pub(super) async fn answer(app: Arc<App>, stop: CancellationToken, out: &mut Output) -> anyhow::Result<()> {
+/// Binds, tells where in the words of `told`, and answers and works until `stop`.
+pub(super) async fn answer(
+    app: Arc<App>,
+    stop: CancellationToken,
+    out: &mut Output,
+    told: impl FnOnce(SocketAddr) -> String,
+) -> anyhow::Result<()> {
     let server = Server::bind(Arc::clone(&app), stop.clone()).await?;
     let following = tokio::spawn({
         let (app, stop) = (Arc::clone(&app), stop.clone());
         async move { app.follow(stop).await }
     });
-    let working = app.settings.worker.in_serve.then(|| tokio::spawn(work(Arc::clone(&app), stop.clone())));
-    out.raw(format!("candlecast listens on http://{}\n", server.address()).as_bytes())?;
-    server.run().await;
-    stop.cancel();
+    out.raw(told(server.address()).as_bytes())?;
+    let working = async {
+        if app.settings.worker.in_serve {
+            work(&app, &stop).await;
+        }
+    };
+    tokio::join!(server.run(), working);
     following.await?;
-    if let Some(working) = working {
-        working.await?;
-    }
     app.store.close().await;
     Ok(())
+}
+
+/// Runs jobs until it is told to stop.
+pub(super) async fn worker(settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
+    logging::full(&settings)?;
+    let stop = stop_on_signal()?;
+    let app = Arc::new(App::open(settings).await?);
+    out.raw(format!("candlecast works on the jobs of {}\n", app.settings.database.shown_url()).as_bytes())?;
+    work(&app, &stop).await;
+    app.store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs jobs until `stop`, then hands back those that do not end in time.
+async fn work(app: &Arc<App>, stop: &CancellationToken) {
+    let runner = Runner::new(Arc::clone(app));
+    let stopping = async {
+        stop.cancelled().await;
+        runner.stop(app.settings.http.shutdown_timeout()).await;
+    };
+    tokio::join!(runner.run(), stopping);
 }
 
 /// A token that the first Ctrl-C or SIGTERM cancels; the second one ends the process at once.

@@ -1,0 +1,265 @@
+//! Price files from disk, through the same door as bodies over HTTP.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
+
+use super::output::Output;
+use crate::app::App;
+use crate::config::Settings;
+use crate::domain::{Calendar, Ticker};
+use crate::ingest::{BodyFormat, ReadOptions, Reading, Refusal, inflate, read};
+use crate::jobs::ingest::{IngestError, IngestReport, IngestRequest, OnError, TrainChoice, ingest};
+use crate::store::OnConflict;
+
+/// Refused rows shown in full; `--json` has more.
+const REFUSALS_SHOWN: usize = 10;
+/// Files that a folder is searched for.
+const ENDINGS: [&str; 9] = [".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt", ".json", ".parquet", ".xlsx", ".zip"];
+
+/// Which files, and how they are read.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    files: Files,
+    /// Report all that would happen, store nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// What a bad row does: quarantine keeps the good ones, reject refuses the file.
+    #[arg(long, default_value = "quarantine", value_parser = ["quarantine", "reject"])]
+    on_error: String,
+    /// What a bar stored with other values gets: replace, keep or reject.
+    #[arg(long, default_value = "replace", value_parser = ["replace", "keep", "reject"])]
+    on_conflict: String,
+    /// The market's sessions: an exchange's MIC, 24/7 or weekdays [default: by the ticker's suffix and the dates].
+    #[arg(long)]
+    calendar: Option<Calendar>,
+    /// Queue no training, whatever the ticker's policy says.
+    #[arg(long)]
+    no_train: bool,
+}
+
+/// Which files are only looked at.
+#[derive(Debug, clap::Args)]
+pub(super) struct InspectArguments {
+    #[command(flatten)]
+    files: Files,
+}
+
+#[derive(Debug, clap::Args)]
+struct Files {
+    /// Files, or folders whose price files are taken.
+    #[arg(required = true, value_name = "FILE")]
+    paths: Vec<PathBuf>,
+    /// Whose bars these are [default: the file's ticker column, else its name].
+    #[arg(long)]
+    ticker: Option<Ticker>,
+    /// How a file is read where detection is wrong, as in the HTTP API: `--read date_format=%d/%m/%Y`.
+    #[arg(long, value_name = "OPTION=VALUE", value_parser = option)]
+    read: Vec<(String, Value)>,
+}
+
+impl Files {
+    fn options(&self) -> anyhow::Result<ReadOptions> {
+        let fields: Map<String, Value> = self.read.iter().cloned().collect();
+        serde_json::from_value(Value::Object(fields)).context("--read")
+    }
+}
+
+/// Stores each file; the first that cannot be used at all ends the command.
+pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
+    let options = arguments.files.options()?;
+    for path in price_files(&arguments.files.paths)? {
+        let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
+        let request = IngestRequest {
+            options: options.clone(),
+            dry_run: arguments.dry_run,
+            on_error: if arguments.on_error == "reject" { OnError::Reject } else { OnError::Quarantine },
+            on_conflict: match arguments.on_conflict.as_str() {
+                "keep" => OnConflict::Keep,
+                "reject" => OnConflict::Reject,
+                _ => OnConflict::Replace,
+            },
+            calendar: arguments.calendar.clone(),
+            train: if arguments.no_train { TrainChoice::Never } else { TrainChoice::Auto },
+            ..IngestRequest::new(arguments.files.ticker.clone(), format, encoding)
+        };
+        let report = store_file(app, &path, request).await?;
+        print(&path, &report, out)?;
+    }
+    Ok(())
+}
+
+/// Reads one file and stores its bars; a file that does not say whose they are is known by its name.
+pub(super) async fn store_file(
+    app: &Arc<App>,
+    path: &Path,
+    mut request: IngestRequest,
+) -> anyhow::Result<IngestReport> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let stored = match ingest(app, bytes.clone(), &request).await {
+        Err(IngestError::NoTickerColumn) => {
+            request.ticker = Some(ticker_of_name(path)?);
+            ingest(app, bytes, &request).await
+        }
+        stored => stored,
+    };
+    stored.with_context(|| format!("nothing of {} was stored", path.display()))
+}
+
+/// Tells how files are understood; nothing is stored and no database is needed.
+pub(super) fn inspect(settings: &Settings, arguments: &InspectArguments, out: &mut Output) -> anyhow::Result<()> {
+    let (options, limits) = (arguments.files.options()?, &settings.limits.ingest);
+    for path in price_files(&arguments.files.paths)? {
+        let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let reading = inflate(bytes, encoding, limits)
+            .and_then(|bytes| read(&bytes, format, &options, limits))
+            .with_context(|| format!("{} cannot be used", path.display()))?;
+        print_reading(&path, &reading, out)?;
+    }
+    Ok(())
+}
+
+/// Files as given, and those in folders that look like prices, by name.
+pub(super) fn price_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut inside: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_price_file(path)).collect();
+        inside.sort();
+        if inside.is_empty() {
+            bail!("{} has no price files: looked for {}", path.display(), ENDINGS.join(" "));
+        }
+        files.extend(inside);
+    }
+    Ok(files)
+}
+
+fn is_price_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    path.is_file() && ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// `AAPL.csv.gz` holds AAPL; `005930.KS.csv` holds 005930.KS.
+fn ticker_of_name(path: &Path) -> anyhow::Result<Ticker> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut longest_first = ENDINGS;
+    longest_first.sort_by_key(|ending| std::cmp::Reverse(ending.len()));
+    let lower = name.to_lowercase();
+    let ending = longest_first.into_iter().find(|ending| lower.ends_with(ending)).unwrap_or_default();
+    let stem = &name[..name.len() - ending.len()];
+    stem.parse()
+        .ok()
+        .with_context(|| format!("{} has no ticker column and {stem:?} is no ticker: pass --ticker", path.display()))
+}
+
+/// A line a file, and what was refused in it.
+pub(super) fn print(path: &Path, report: &IngestReport, out: &mut Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.json(&report_json(path, report));
+    }
+    let tickers = match report.tickers.as_slice() {
+        [one] => one.record.ticker.to_string(),
+        many => format!("{} tickers", many.len()),
+    };
+    let dry = if report.dry_run { " (dry run: nothing stored)" } else { "" };
+    out.say(format!(
+        "{}: {tickers}, {} rows: {} new, {} updated, {} unchanged, {} refused{dry}",
+        path.display(),
+        report.received,
+        report.inserted,
+        report.updated,
+        report.unchanged,
+        report.refused
+    ))?;
+    print_refusals(&report.refusals, report.refused, out)?;
+    for warning in &report.warnings {
+        out.say(format!("  note: {}", warning.message))?;
+    }
+    Ok(())
+}
+
+fn print_reading(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
+    let n_bars: usize = reading.tickers.iter().map(|ticker| ticker.series.len()).sum();
+    if out.json {
+        return out.json(&json!({
+            "file": path, "received": reading.received, "bars": n_bars, "refused": reading.refusals_total,
+            "tickers": reading.tickers.iter().map(|part| json!({ "ticker": part.ticker, "bars": part.series.len() })).collect::<Vec<_>>(),
+            "dialect": reading.dialect, "refusals": reading.refusals, "warnings": reading.warnings,
+        }));
+    }
+    let dialect = &reading.dialect;
+    out.say(format!(
+        "{}: {} tickers, {n_bars} bars of {} rows, {} refused",
+        path.display(),
+        reading.tickers.len(),
+        reading.received,
+        reading.refusals_total
+    ))?;
+    let delimiter =
+        dialect.delimiter.as_ref().map(|delimiter| format!(", separated by {delimiter:?}")).unwrap_or_default();
+    out.say(format!(
+        "  read as {}, {}{delimiter}, dates {}, {}, interval {}",
+        dialect.name, dialect.encoding, dialect.date_format, dialect.order, dialect.interval
+    ))?;
+    let columns: Vec<String> = dialect.columns.iter().map(|(column, header)| format!("{column} = {header}")).collect();
+    out.say(format!("  columns: {}", columns.join(", ")))?;
+    print_refusals(&reading.refusals, reading.refusals_total as u64, out)?;
+    for warning in &reading.warnings {
+        out.say(format!("  note: {}", warning.message))?;
+    }
+    Ok(())
+}
+
+fn print_refusals(refusals: &[Refusal], total: u64, out: &mut Output) -> anyhow::Result<()> {
+    for refusal in refusals.iter().take(REFUSALS_SHOWN) {
+        out.say(format!("  line {}: {}", refusal.line, refusal.message))?;
+    }
+    match total.saturating_sub(REFUSALS_SHOWN as u64) {
+        0 => Ok(()),
+        more => out.say(format!("  and {more} more")),
+    }
+}
+
+fn report_json(path: &Path, report: &IngestReport) -> Value {
+    let tickers = report.tickers.iter().map(|ticker| {
+        json!({
+            "ticker": ticker.record.ticker, "received": ticker.received, "inserted": ticker.inserted,
+            "updated": ticker.updated, "unchanged": ticker.unchanged, "refused": ticker.refused,
+            "bars_total": ticker.record.bars_total, "data_version": ticker.record.data_version,
+            "job": ticker.job.as_ref().map(|job| &job.id),
+        })
+    });
+    json!({
+        "file": path, "received": report.received, "inserted": report.inserted, "updated": report.updated,
+        "unchanged": report.unchanged, "refused": report.refused, "dry_run": report.dry_run,
+        "dialect": report.dialect, "refusals": report.refusals, "refusals_truncated": report.refusals_truncated,
+        "warnings": report.warnings, "per_ticker": tickers.collect::<Vec<_>>(),
+    })
+}
+
+fn option(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("expected OPTION=VALUE")?;
+    Ok((name.to_owned(), value.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_s_name_tells_its_ticker() {
+        let ticker = |name: &str| ticker_of_name(Path::new(name)).map(|ticker| ticker.to_string()).ok();
+        assert_eq!(ticker("prices/AAPL.csv").as_deref(), Some("AAPL"));
+        assert_eq!(ticker("005930.KS.CSV.gz").as_deref(), Some("005930.KS"));
+        assert_eq!(ticker("my prices.csv"), None);
+    }
+}

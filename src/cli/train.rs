@@ -1,0 +1,118 @@
+//! Trainings run here and now, with a progress bar a ticker.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
+
+use super::lists::{self, require};
+use super::output::Output;
+use super::{progress, serve};
+use crate::app::App;
+use crate::config::Settings;
+use crate::domain::Ticker;
+use crate::jobs::enqueue_training;
+use crate::store::{JobRecord, JobState};
+use crate::train::TrainConfig;
+
+/// What to train, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Whose models.
+    #[arg(required_unless_present = "all")]
+    tickers: Vec<Ticker>,
+    /// Every stored ticker.
+    #[arg(long, conflicts_with = "tickers")]
+    all: bool,
+    /// A named set of defaults: default, tutorial or fast.
+    #[arg(long)]
+    preset: Option<String>,
+    /// lstm, gru or rnn.
+    #[arg(long)]
+    cell: Option<String>,
+    /// Sessions ahead, 1 to 20.
+    #[arg(long)]
+    horizon: Option<u32>,
+    /// Any field of the config as in the HTTP API, for example `--with hidden=32 --with 'levels=[0.1,0.5,0.9]'`.
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
+    with: Vec<(String, Value)>,
+}
+
+/// Trainings of a terminal tell their progress often: somebody is looking.
+pub(super) fn lively(mut settings: Settings) -> Settings {
+    settings.worker.heartbeat_ms = settings.worker.heartbeat_ms.min(500);
+    settings
+}
+
+pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
+    let config = config(arguments)?;
+    config.check(&app.settings.limits.train)?;
+    let tickers = match arguments.all {
+        true => app.store.tickers("", "", u32::MAX).await?.into_iter().map(|record| record.ticker).collect(),
+        false => arguments.tickers.clone(),
+    };
+    let stop = serve::stop_on_signal()?;
+    let jobs = queue(app, &tickers, &config).await?;
+    let ended = progress::run_to_the_end(app, jobs, &stop).await?;
+    print(&ended, out)?;
+    let all_succeeded = ended.iter().all(|job| job.state == JobState::Succeeded);
+    Ok(if all_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Queues a training each; an active one is joined.
+pub(super) async fn queue(app: &App, tickers: &[Ticker], config: &TrainConfig) -> anyhow::Result<Vec<JobRecord>> {
+    let mut jobs = Vec::with_capacity(tickers.len());
+    for ticker in tickers {
+        let record = require(app, ticker).await?;
+        let queued = enqueue_training(app, ticker, config.clone(), record.data_version).await?;
+        jobs.push(queued.with_context(|| format!("{ticker} was deleted meanwhile"))?.0);
+    }
+    Ok(jobs)
+}
+
+/// A line a job: what came of it.
+pub(super) fn print(jobs: &[JobRecord], out: &mut Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.json(&json!({ "jobs": jobs.iter().map(lists::job_json).collect::<Vec<_>>() }));
+    }
+    for job in jobs {
+        out.say(format!("{:>12}  {}", job.ticker.to_string(), outcome(job)))?;
+    }
+    Ok(())
+}
+
+fn outcome(job: &JobRecord) -> String {
+    let text = |value: &Option<Value>, field: &str| {
+        value.as_ref().and_then(|value| value[field].as_str()).unwrap_or_default().to_owned()
+    };
+    match (job.state, &job.result) {
+        (JobState::Succeeded, Some(result)) => {
+            let state = if result["promoted"] == true { "now in service" } else { "kept as challenger" };
+            format!("version {} {state}: {}", result["model_version"], text(&job.result, "reason"))
+        }
+        (JobState::Failed, _) => format!("failed: {}", text(&job.error, "message")),
+        (state, _) => state.as_str().to_owned(),
+    }
+}
+
+fn config(arguments: &Arguments) -> anyhow::Result<TrainConfig> {
+    let mut fields: Map<String, Value> = arguments.with.iter().cloned().collect();
+    let named = [
+        ("preset", arguments.preset.clone().map(Value::from)),
+        ("cell", arguments.cell.clone().map(Value::from)),
+        ("horizon", arguments.horizon.map(Value::from)),
+    ];
+    fields.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    match serde_json::from_value(Value::Object(fields)) {
+        Ok(config) => Ok(config),
+        Err(error) => bail!("no such config: {error}"),
+    }
+}
+
+/// A value is JSON where it can be read as such, else text.
+fn pair(text: &str) -> Result<(String, Value), String> {
+    let (field, value) = text.split_once('=').ok_or("expected FIELD=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((field.to_owned(), value))
+}
