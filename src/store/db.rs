@@ -5,7 +5,7 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
@@ -67,8 +67,11 @@ impl Db {
 
     async fn open_sqlite(settings: &DatabaseSettings, limit: Duration) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(&settings.url).map_err(open_error)?;
-        let in_memory = settings.url.contains(":memory:") || settings.url.contains("mode=memory");
-        if let (false, Some(folder)) = (in_memory, options.get_filename().parent()) {
+        if settings.url.contains(":memory:") || settings.url.contains("mode=memory") {
+            let reason = "SQLite in memory is one connection's own, and we use several: name a file".to_owned();
+            return Err(StoreError::Open { reason });
+        }
+        if let Some(folder) = options.get_filename().parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| StoreError::Open { reason: format!("{}: {error}", folder.display()) })?;
         }
@@ -90,7 +93,7 @@ impl Db {
             .connect_with(options.clone())
             .await
             .map_err(open_error)?;
-        migrator(SQLITE_MIGRATIONS).run(&writer).await.map_err(|error| StoreError::Migrate(Box::new(error)))?;
+        migrate_sqlite(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(limit)
@@ -152,6 +155,22 @@ impl Db {
             Self::Postgres { pool, .. } => pool.close().await,
         }
     }
+}
+
+/// Brings the tables up to date. Two processes that start at once on a new file both begin; the library has no lock
+/// for SQLite, so one of them fails on what the other has just made, and finds it done when it looks again.
+async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), StoreError> {
+    const TRIES: u32 = 10;
+    let mut tries = 1;
+    while let Err(error) = migrator(SQLITE_MIGRATIONS).run(writer).await {
+        let is_race = matches!(error, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..));
+        if !is_race || tries == TRIES {
+            return Err(StoreError::Migrate(Box::new(error)));
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// Migrations by number; a file once released is never edited.

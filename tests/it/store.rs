@@ -135,6 +135,16 @@ fn what_was_stored_is_there_after_a_restart() {
 }
 
 #[test]
+fn processes_that_start_at_once_on_a_new_database_all_find_it_ready() {
+    on_both_databases(|settings| async move {
+        let opened = futures::future::join_all((0..6).map(|_| Store::connect(&settings))).await;
+        for store in opened {
+            store.expect("opened").ping().await.expect("ready");
+        }
+    });
+}
+
+#[test]
 fn one_active_job_a_ticker_and_kind() {
     on_both_stores(|store| async move {
         put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;

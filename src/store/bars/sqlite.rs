@@ -1,6 +1,6 @@
 //! The SQLite side of [`put_bars`](crate::store::Store::put_bars): many rows a statement.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection, Row};
@@ -11,8 +11,9 @@ use crate::domain::{Bar, BarTime, Calendar};
 use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
 use crate::store::{StoreError, TickerRecord};
 
-/// Rows a statement: more gain nothing, and the cache of prepared statements stays small.
-const CHUNK: usize = 1000;
+/// Rows a statement at most: more gain nothing. What is left of a ticker goes in powers of two, so that a handful
+/// of prepared statements serves every length; parsing one of 258 rows takes as long as storing them.
+const CHUNK: usize = 1024;
 
 pub(super) async fn put(
     writer: &SqlitePool,
@@ -49,7 +50,10 @@ async fn put_one(
         }
     }
     let (mut inserted, mut updated) = (0, 0);
-    for chunk in sent.series.bars().chunks(CHUNK) {
+    let mut rest = sent.series.bars();
+    while !rest.is_empty() {
+        let (chunk, after) = rest.split_at(CHUNK.min(1 << rest.len().ilog2()));
+        rest = after;
         let new = write(tx, &INSERT, record.id, chunk).await?;
         inserted += new;
         if new < chunk.len() as u64 && on_conflict == OnConflict::Replace {
@@ -83,11 +87,8 @@ async fn overlapping(tx: &mut SqliteConnection, id: i64, sent: &SentBars<'_>) ->
 }
 
 async fn write(tx: &mut SqliteConnection, sql: &'static Statements, id: i64, bars: &[Bar]) -> Result<u64, StoreError> {
-    let mut query = match bars.len() == CHUNK {
-        true => sqlx::query(sqlx::AssertSqlSafe(sql.full.as_str())),
-        // A rest of another length each time would fill the cache with statements that never come again.
-        false => sqlx::query(sqlx::AssertSqlSafe(statement(sql.tail, bars.len()))).persistent(false),
-    };
+    let text = Arc::clone(&sql[bars.len().ilog2() as usize]);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
     for bar in bars {
         query = query
             .bind(id)
@@ -101,14 +102,11 @@ async fn write(tx: &mut SqliteConnection, sql: &'static Statements, id: i64, bar
     Ok(query.execute(&mut *tx).await?.rows_affected())
 }
 
-/// A statement with room for a full chunk, and its ending for other lengths.
-struct Statements {
-    full: String,
-    tail: &'static str,
-}
+/// One statement for each power of two up to [`CHUNK`], by its exponent.
+type Statements = LazyLock<Vec<Arc<str>>>;
 
-static INSERT: LazyLock<Statements> = LazyLock::new(|| statements("ON CONFLICT DO NOTHING"));
-static UPDATE: LazyLock<Statements> = LazyLock::new(|| {
+static INSERT: Statements = LazyLock::new(|| statements("ON CONFLICT DO NOTHING"));
+static UPDATE: Statements = LazyLock::new(|| {
     statements(
         "ON CONFLICT (ticker_id, ts) DO UPDATE SET open = excluded.open, high = excluded.high, low = excluded.low,
          close = excluded.close, volume = excluded.volume
@@ -117,8 +115,8 @@ static UPDATE: LazyLock<Statements> = LazyLock::new(|| {
     )
 });
 
-fn statements(tail: &'static str) -> Statements {
-    Statements { full: statement(tail, CHUNK), tail }
+fn statements(tail: &str) -> Vec<Arc<str>> {
+    (0..=CHUNK.ilog2()).map(|exponent| statement(tail, 1 << exponent).into()).collect()
 }
 
 fn statement(tail: &str, n_bars: usize) -> String {
