@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod lecture;
 mod nn;
 mod config;
 mod forecast;
