@@ -48,7 +48,7 @@ pub(super) async fn run(settings: Settings, arguments: &Arguments, out: &mut Out
     if !arguments.no_serve {
         require_free(settings.http.listen)?;
     }
-    let app = Arc::new(App::open(train::lively(fresh_folder(settings)?)).await?);
+    let app = Arc::new(App::open(fresh_folder(settings)?).await?);
     let tickers = store(&app, arguments, out).await?;
     let n_trained = train_all(&app, &tickers, &stop, out).await?;
     if stop.is_cancelled() {

@@ -120,7 +120,7 @@ async fn with_settings(command: Command, settings: Settings, out: &mut Output) -
         Command::Demo(arguments) => return demo::run(settings, &arguments, out).await,
         command => {
             logging::quiet(&settings);
-            let app = Arc::new(App::open(train::lively(settings)).await?);
+            let app = Arc::new(App::open(settings).await?);
             let done = with_app(command, &app, out).await;
             app.store.close().await;
             return done;

@@ -10,7 +10,6 @@ use super::lists::{self, require};
 use super::output::Output;
 use super::{progress, serve};
 use crate::app::App;
-use crate::config::Settings;
 use crate::domain::Ticker;
 use crate::jobs::enqueue_training;
 use crate::store::{JobRecord, JobState};
@@ -39,12 +38,6 @@ pub(super) struct Arguments {
     with: Vec<(String, Value)>,
 }
 
-/// Trainings of a terminal tell their progress often: somebody is looking.
-pub(super) fn lively(mut settings: Settings) -> Settings {
-    settings.worker.heartbeat_ms = settings.worker.heartbeat_ms.min(500);
-    settings
-}
-
 pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     let config = config(arguments)?;
     config.check(&app.settings.limits.train)?;
@@ -66,7 +59,11 @@ pub(super) async fn queue(app: &App, tickers: &[Ticker], config: &TrainConfig) -
     for ticker in tickers {
         let record = require(app, ticker).await?;
         let queued = enqueue_training(app, ticker, config.clone(), record.data_version).await?;
-        jobs.push(queued.with_context(|| format!("{ticker} was deleted meanwhile"))?.0);
+        let (job, is_new) = queued.with_context(|| format!("{ticker} was deleted meanwhile"))?;
+        if !is_new {
+            eprintln!("{ticker}: a training was queued before, with its own config; that one is run");
+        }
+        jobs.push(job);
     }
     Ok(jobs)
 }

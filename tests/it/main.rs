@@ -14,6 +14,7 @@ mod nn;
 mod config;
 mod forecast;
 mod http;
+mod cli;
 mod ingest;
 mod train;
 mod jobs;

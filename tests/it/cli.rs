@@ -1,0 +1,147 @@
+//! The command as a user runs it: the real binary in an empty folder.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An empty folder to run commands in, out of reach of the settings of whoever runs the tests.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_candlecast"));
+        command.args(line.split_whitespace()).current_dir(&self.0).stdin(Stdio::null());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CANDLECAST_") || name == "DATABASE_URL")
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().expect("the binary runs")
+    }
+
+    /// Standard output of a command that succeeds.
+    fn ok(&self, line: &str) -> String {
+        let done = self.run(line);
+        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("UTF-8")
+    }
+
+    fn json(&self, line: &str) -> Value {
+        let text = self.ok(&format!("{line} --json"));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{line}: {error}: {text}"))
+    }
+
+    /// Exit code and standard error of a command that fails.
+    fn refused(&self, line: &str) -> (Option<i32>, String) {
+        let done = self.run(line);
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).trim_end().to_owned())
+    }
+}
+
+#[test]
+fn from_a_file_to_a_forecast() {
+    let desk = Desk::new();
+    desk.ok("generate --tickers 2 --bars 400 --last 2026-03-06 --folder prices");
+    let seen = desk.json("inspect prices/SYN0001.csv");
+    assert_eq!((&seen["bars"], &seen["refused"]), (&400.into(), &0.into()));
+
+    let stored = desk.json("ingest prices/SYN0001.csv --no-train");
+    assert_eq!((&stored["inserted"], &stored["unchanged"]), (&400.into(), &0.into()));
+    let again = desk.json("ingest prices/SYN0001.csv --no-train");
+    assert_eq!((&again["inserted"], &again["unchanged"]), (&0.into(), &400.into()));
+    assert_eq!(desk.json("tickers")["tickers"][0]["last"], "2026-03-06");
+
+    let jobs = desk.json("train SYN0001 --preset fast --horizon 2");
+    assert_eq!(jobs["jobs"][0]["result"]["model_version"], 1, "{jobs}");
+    assert_eq!(desk.json("models SYN0001")["models"][0]["champion"], true);
+
+    let forecast = desk.json("forecast SYN0001 --horizon 2 --levels 0.8");
+    let steps = forecast["forecasts"][0]["steps"].as_array().expect("steps");
+    assert_eq!(steps.len(), 2);
+    let at = |field: &str| steps[0]["intervals"][0][field].as_f64().expect("a number");
+    assert!(at("lower") < at("upper"), "{forecast}");
+    assert!(desk.ok("forecast SYN0001").contains("version 1"));
+}
+
+#[test]
+fn the_demonstration_works_on_an_invented_market_and_on_files() {
+    let desk = Desk::new();
+    let shown = desk.ok("demo --no-serve");
+    assert!(shown.contains("SYNTHETIC DATA"), "{shown}");
+    assert_eq!(shown.matches("now in service").count(), 3, "{shown}");
+    assert!(!desk.0.path().join("data/candlecast.db").exists(), "the user's own database was touched");
+
+    desk.ok("generate --tickers 1 --bars 400 --folder prices");
+    std::fs::write(desk.0.path().join("prices/NOTES.csv"), "not,prices\n").expect("written");
+    let shown = desk.ok("demo --no-serve prices");
+    assert!(!shown.contains("SYNTHETIC DATA") && shown.contains("SYN0001"), "{shown}");
+}
+
+#[test]
+fn a_failure_is_one_line_with_what_to_do() {
+    let desk = Desk::new();
+    let (code, text) = desk.refused("train AAPL");
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        text,
+        "error: no bars of AAPL are stored: candlecast ingest FILE.csv, or candlecast tickers for what there is"
+    );
+    let (code, text) = desk.refused("ingest nowhere.csv");
+    assert_eq!((code, text.lines().count()), (Some(1), 1), "{text}");
+    let (code, text) = desk.refused("tickers --set http.lisen=x");
+    assert_eq!((code, text.contains("did you mean `http.listen`?")), (Some(1), true), "{text}");
+    assert_eq!(desk.refused("forecasts AAPL").0, Some(2));
+    assert_eq!(desk.refused("forecast AAPL --horizon 21").0, Some(2));
+}
+
+#[test]
+fn a_key_file_is_made_once_and_read_by_its_owner_only() {
+    let desk = Desk::new();
+    desk.ok("keys create --name first --output key");
+    let key = std::fs::read_to_string(desk.0.path().join("key")).expect("a key");
+    desk.ok("keys create --name second --output key");
+    assert_eq!(std::fs::read_to_string(desk.0.path().join("key")).expect("the same key"), key);
+    assert_eq!(desk.json("keys list")["keys"].as_array().expect("keys").len(), 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(desk.0.path().join("key")).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_says_where_it_is_is_healthy_and_stops_when_told() {
+    let desk = Desk::new();
+    assert_eq!(desk.refused("healthcheck --listen 127.0.0.1:9").0, Some(1));
+    let mut server =
+        Running(desk.command("serve --listen 127.0.0.1:0 --log warn").stdout(Stdio::piped()).spawn().expect("started"));
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    let address =
+        line.trim().strip_prefix("candlecast listens on http://").expect("the line that says where").to_owned();
+    desk.ok(&format!("healthcheck --listen {address}"));
+    let pid = rustix::process::Pid::from_child(&server.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told to stop");
+    assert!(server.0.wait().expect("ended").success());
+}
+
+/// Ends with the test, whatever happens.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
