@@ -28,6 +28,14 @@ struct Held {
 }
 
 impl Carried {
+    /// Forgets all it has seen; keeps its memory.
+    pub fn reset(&mut self) {
+        for held in &mut self.layers {
+            held.hidden.clear();
+            held.cell.clear();
+        }
+    }
+
     /// The last layer's output after the newest bar, `[batch, hidden]`; empty before the first.
     pub fn last_hidden(&self) -> &[f32] {
         self.layers.last().map_or(&[], |held| &held.hidden)

@@ -296,4 +296,27 @@ mod tests {
             assert!(worst(fused_slope, steps_slope) < 2e-5, "{cell:?}");
         }
     }
+
+    /// Truncated back-propagation holds what one stretch left, however long the history; without the cut
+    /// every stretch stays until the end.
+    #[test]
+    fn truncated_back_propagation_needs_memory_for_one_stretch() {
+        let config = RecurrentConfig { cell: Cell::Lstm, input: 3, hidden: 16, layers: 1, dropout: 0.0 };
+        let tapes = |cut: bool| {
+            let mut layout = ParameterLayout::default();
+            let recurrent = Recurrent::new(config, &mut layout, "");
+            let parameters = Parameters::init(layout, &mut seeded(4), &Device::Cpu).expect("cpu");
+            let mut state = recurrent.zero_state(&parameters, 2).expect("cpu");
+            for _ in 0..30 {
+                let bars = Tensor::ones((2, 5, 3), candle_core::DType::F32, &Device::Cpu).expect("cpu");
+                let after = recurrent.encode(&parameters, &bars, Some(&state), None).expect("forward");
+                after.last_hidden().sum_all().expect("sum").backward().expect("backward");
+                state = if cut { after.detach() } else { after };
+            }
+            drop(state);
+            recurrent.pool.len()
+        };
+        assert_eq!(tapes(true), 1);
+        assert_eq!(tapes(false), 30);
+    }
 }
