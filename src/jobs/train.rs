@@ -1,5 +1,7 @@
 //! The `train` kind: stored bars to a new version, and perhaps to a new champion.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::{Value, json};
 
 use super::due::{TRAIN, TrainPayload};
@@ -44,9 +46,17 @@ fn train_and_publish(
     context: &JobContext,
 ) -> Result<ModelRecord, JobFailure> {
     let (ticker, series) = context.wait_for(consistent_series(app, &job.ticker))?;
-    let progress = |progress: Progress| context.report(json!(progress));
+    let last = Mutex::new(None);
+    let progress = |progress: Progress| {
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        context.report(json!(progress));
+    };
     let control = Control { progress: &progress, cancel: context.cancel_flag(), deadline: Some(context.deadline()) };
     let trained: Trained = train(&series, config, &control).map_err(of_training)?;
+    // Training that stops early says nothing more; who follows the job should see it arrive.
+    if let Some(last) = *last.lock().unwrap_or_else(PoisonError::into_inner) {
+        context.report(json!(Progress { fraction: 1.0, eta_ms: Some(0), ..last }));
+    }
     let published = app.registry.publish(&job.ticker, &trained, &series, ticker.data_version, Some(&job.id));
     context.wait_for(published).map_err(of_registry)
 }

@@ -303,8 +303,8 @@ fn a_worker_killed_in_the_middle_of_a_training_loses_nothing() {
     on_both_apps(&quick(), |app| async move {
         // Many bars, so that the training takes long enough to be killed in the middle.
         let name = ticker("A");
-        put(&app, &name, &market("A", 20_000)).await;
-        let config = TrainConfig::preset(Preset::Fast);
+        put(&app, &name, &market("A", 6_000)).await;
+        let config = TrainConfig { epochs: 2, ..TrainConfig::preset(Preset::Fast) };
         let (queued, _) = enqueue_training(&app, &name, config, 1).await.unwrap().expect("queued");
 
         let mut first = Worker::start(&app);
