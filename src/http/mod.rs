@@ -18,6 +18,7 @@ mod jobs;
 mod metrics;
 mod models;
 mod observe;
+mod page;
 mod routes;
 mod server;
 mod service;

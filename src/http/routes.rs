@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::{Api, auth, bars, docs, forecasts, guard, jobs, metrics, models, observe, service, tickers};
+use super::{Api, auth, bars, docs, forecasts, guard, jobs, metrics, models, observe, page, service, tickers};
 
 /// What needs a key where keys exist.
 fn guarded() -> OpenApiRouter<Api> {
@@ -60,6 +60,7 @@ pub fn router(api: Api) -> Router {
     guarded
         .merge(open)
         .merge(docs::router(&openapi()))
+        .merge(page::router())
         .fallback(|| async { Problem::new("not_found", "There is nothing at this path; /docs lists what there is.") })
         .method_not_allowed_fallback(|| async {
             Problem::new("method_not_allowed", "This path does not take this method.")

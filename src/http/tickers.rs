@@ -13,7 +13,7 @@ use super::extract::{Json as JsonIn, Path, Query};
 use super::jobs::JobBody;
 use super::wire::{cut, page_size, ticker};
 use crate::app::App;
-use crate::domain::{Calendar, Ticker};
+use crate::domain::{Bar, BarTime, Calendar, Ticker};
 use crate::jobs::due;
 use crate::registry::Policy;
 use crate::store::{TickerPatch, TickerRecord};
@@ -33,6 +33,9 @@ pub(super) struct TickerBody {
     /// The newest session.
     #[schema(example = "2018-02-07")]
     last: Option<String>,
+    /// The newest close.
+    #[schema(example = 159.54)]
+    last_close: Option<f64>,
     /// Raised by each change of the bars.
     data_version: u64,
     /// How much time a bar covers.
@@ -247,8 +250,10 @@ fn merged(policy: Policy, new: PolicyBody) -> Result<serde_json::Value, Problem>
 async fn describe(app: &App, record: TickerRecord) -> Result<TickerBody, Problem> {
     let standing = due::standing(app, &record).await?;
     let Policy { automatic, min_bars, retrain_after_bars, expire_after_bars } = due::policy(&record);
+    let newest = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), 1).await?;
     let label = |at| record.interval.label(at);
     Ok(TickerBody {
+        last_close: newest.last().map(Bar::close),
         bars_total: record.bars_total,
         first: record.first.map(label),
         last: record.last.map(label),

@@ -15,6 +15,7 @@ mod config;
 mod forecast;
 mod http;
 mod cli;
+mod page;
 mod ingest;
 mod train;
 mod jobs;

@@ -1,9 +1,0 @@
-//! The page.
-
-use axum::Router;
-
-use super::Api;
-
-pub(super) fn router() -> Router<Api> {
-    Router::new()
-}

@@ -1,0 +1,119 @@
+//! The page: plain HTML, CSS and JavaScript out of the binary, drawn from the JSON API. No build step, no CDN.
+//!
+//! Scripts and styles lie at paths that hold their hash, so a browser keeps them for good and a new release is
+//! seen at once. The content security policy allows nothing from elsewhere and no script in place.
+
+use std::io::Write;
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+
+use super::Api;
+use super::error::Problem;
+use super::wire::ticker;
+
+/// `/`, `/tickers/{ticker}` and what they load.
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/", get(|| async { html(include_str!("home.html")) }))
+        .route("/tickers/{ticker}", get(get_ticker_page))
+        .route("/assets/{name}", get(get_asset))
+}
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A file that never changes under its name.
+struct Asset {
+    name: String,
+    content_type: &'static str,
+    plain: Bytes,
+    packed: Bytes,
+}
+
+/// Packed on first use: Plotly takes a moment.
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    const JS: &str = "text/javascript; charset=utf-8";
+    let script = |own: &str| format!("{}\n{own}", include_str!("common.js"));
+    vec![
+        Asset::new("plotly", ".js", JS, plotly()),
+        Asset::new("page", ".css", "text/css; charset=utf-8", include_str!("page.css").to_owned()),
+        Asset::new("home", ".js", JS, script(include_str!("home.js"))),
+        Asset::new("ticker", ".js", JS, script(include_str!("ticker.js"))),
+        Asset::new("icon", ".svg", "image/svg+xml", include_str!("icon.svg").to_owned()),
+    ]
+});
+
+impl Asset {
+    fn new(stem: &str, extension: &str, content_type: &'static str, text: String) -> Self {
+        let hash = blake3::hash(text.as_bytes()).to_hex();
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        // Packing into memory does not fail; should it, the plain text is served.
+        let packed = packer.write_all(text.as_bytes()).and_then(|()| packer.finish()).unwrap_or_default();
+        let name = format!("{stem}-{}{extension}", &hash[..16]);
+        Self { name, content_type, plain: text.into(), packed: packed.into() }
+    }
+}
+
+/// `plotly.min.js` as the plotly crate carries it, taken out of the script element that it comes in.
+fn plotly() -> String {
+    const OPEN: &str = "<script type=\"text/javascript\">";
+    let sources = plotly::Plot::offline_js_sources();
+    let scripts = sources.split_once(OPEN).map_or("", |(_, rest)| rest);
+    let first = scripts.rsplit_once(OPEN).map_or(scripts, |(first, _)| first);
+    first.trim_end().trim_end_matches("</script>").to_owned()
+}
+
+/// A page with the names of its assets filled in: `{{page.css}}` becomes `/assets/page-HASH.css`.
+fn html(page: &str) -> Response {
+    let mut filled = page.to_owned();
+    for asset in ASSETS.iter() {
+        let stem = asset.name.split('-').next().unwrap_or_default();
+        let extension = asset.name.rsplit('.').next().unwrap_or_default();
+        filled = filled.replace(&format!("{{{{{stem}.{extension}}}}}"), &format!("/assets/{}", asset.name));
+    }
+    let headers = [
+        (HeaderName::from_static("content-security-policy"), HeaderValue::from_static(POLICY)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, Html(filled)).into_response()
+}
+
+async fn get_ticker_page(Path(name): Path<String>) -> Result<Response, Problem> {
+    ticker(&name)?;
+    Ok(html(include_str!("ticker.html")))
+}
+
+async fn get_asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let found = ASSETS.iter().find(|asset| asset.name == name);
+    let asset = found.ok_or_else(|| Problem::new("not_found", "There is no such asset."))?;
+    let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_packed = accepts.contains("gzip") && !asset.packed.is_empty();
+    let body = if is_packed { asset.packed.clone() } else { asset.plain.clone() };
+    let mut response = ([(header::CONTENT_TYPE, asset.content_type)], body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_packed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plotly_is_itself_and_no_markup() {
+        let script = plotly();
+        assert!(script.len() > 1_000_000 && script.contains("plotly.js v"), "{} bytes", script.len());
+        assert!(!script.starts_with('<') && !script.ends_with('>'));
+    }
+}

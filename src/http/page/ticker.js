@@ -1,0 +1,112 @@
+const ticker = decodeURIComponent(location.pathname.split("/").pop()).toUpperCase();
+const base = `/v1/tickers/${encodeURIComponent(ticker)}`;
+const SESSIONS_SHOWN = 120;
+let drawn = null;
+let following = null;
+
+document.title = `${ticker} · candlecast`;
+$("name").textContent = ticker;
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** The last sessions as candlesticks, and from the last close a fan of intervals. */
+function draw({ bars, forecast, calendar }) {
+  const of = (field) => bars.map((bar) => bar[field]);
+  const traces = [{
+    type: "candlestick", name: ticker, x: of("session"), open: of("open"), high: of("high"), low: of("low"), close: of("close"),
+    increasing: { line: { color: colour("--up"), width: 1 } }, decreasing: { line: { color: colour("--down"), width: 1 } },
+  }];
+  const steps = forecast ? forecast.steps.filter((step) => step.session !== null) : [];
+  if (steps.length) {
+    const x = [forecast.as_of, ...steps.map((step) => step.session)];
+    const edge = (level, side) => [forecast.last_close, ...steps.map((step) => step.intervals.find((entry) => entry.level === level)[side])];
+    for (const [level, alpha] of [[0.95, 0.15], [0.8, 0.25]]) {
+      const line = { width: 0 };
+      traces.push({ x, y: edge(level, "upper"), mode: "lines", line, hoverinfo: "skip", showlegend: false });
+      traces.push({ x, y: edge(level, "lower"), mode: "lines", line, fill: "tonexty", name: percent(level), fillcolor: `rgba(${colour("--fan")}, ${alpha})` });
+    }
+    traces.push({ x, y: [forecast.last_close, ...steps.map((step) => step.close)], mode: "lines+markers", name: "forecast", line: { color: colour("--accent"), width: 2 }, marker: { size: 5 } });
+  }
+  const grid = { gridcolor: colour("--line"), zeroline: false };
+  const layout = {
+    margin: { l: 56, r: 16, t: 12, b: 36 }, height: 420, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: colour("--ink"), family: "system-ui, sans-serif" }, legend: { orientation: "h", y: 1.08 }, hovermode: "x unified",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--accent") },
+    xaxis: { ...grid, type: "date", rangeslider: { visible: false }, rangebreaks: calendar === "24/7" ? [] : [{ bounds: ["sat", "mon"] }] },
+    yaxis: { ...grid, tickformat: "~r" },
+  };
+  return Plotly.react("chart", traces, layout, { responsive: true, displaylogo: false });
+}
+
+function showForecast(forecast, missing) {
+  const rows = (forecast?.steps ?? []).map((step) => {
+    const made = document.createElement("tr");
+    made.append(
+      element("td", step.session ?? `+${step.step}`), element("td", price(step.close), "n"), element("td", interval(step, 0.8), "n"),
+      element("td", interval(step, 0.95), "n"), element("td", percent(step.probability_up), "n"),
+    );
+    return made;
+  });
+  $("steps").tBodies[0].replaceChildren(...rows);
+  $("steps").hidden = rows.length === 0;
+  const model = forecast?.model;
+  $("model").textContent = !forecast ? missing
+    : model.baseline ? `No model yet; this is the baseline ${model.baseline}, as of ${forecast.as_of}.`
+    : `Model version ${model.version} (${model.cell}), trained through ${model.trained_through}, as of ${forecast.as_of}.`;
+}
+
+/** The champion's forecast as far as it reaches; without a champion the best baseline's. */
+async function getForecast(champion) {
+  if (champion === null) return getJson(`${base}/forecast?horizon=5&model=har`);
+  const { config } = await getJson(`${base}/models/${champion}`);
+  return getJson(`${base}/forecast?horizon=${Math.min(config?.horizon ?? 1, 10)}&allow_stale=true`);
+}
+
+function showJob(job) {
+  const isActive = job !== null && ["enqueued", "running"].includes(job.state);
+  $("progress").hidden = !isActive;
+  $("progress").value = job?.progress?.fraction ?? 0;
+  $("cancel").hidden = !isActive;
+  $("train").disabled = isActive;
+  const result = job?.result;
+  $("job").textContent = result ? `Version ${result.model_version} ${result.promoted ? "is the champion" : "was not promoted"}: ${result.reason}` : describeJob(job);
+  return isActive;
+}
+
+async function followJob(job) {
+  if (!showJob(job) || following === job.id) return;
+  following = job.id;
+  $("cancel").onclick = () => call(`/v1/jobs/${job.id}`, { method: "DELETE" }).catch(complain);
+  await follow(job.id, showJob);
+  following = null;
+  await begin();
+}
+
+async function begin() {
+  const about = await getJson(base);
+  $("facts").textContent = `${about.bars_total} sessions, ${about.first} to ${about.last} · ${about.calendar} · ${about.price_basis} prices`
+    + (about.currency ? ` in ${about.currency}` : "");
+  $("due").textContent = about.retraining.reason;
+  const last = new Date(`${about.last.slice(0, 10)}T00:00:00Z`);
+  const from = new Date(last.getTime() - SESSIONS_SHOWN * 1.5 * 86400e3).toISOString().slice(0, 10);
+  const [{ bars }, forecast] = await Promise.all([
+    getJson(`${base}/bars?from=${from}`),
+    getForecast(about.champion).catch((error) => { showForecast(null, error.message); return null; }),
+  ]);
+  if (forecast) showForecast(forecast);
+  drawn = { bars: bars.slice(-SESSIONS_SHOWN), forecast, calendar: about.calendar };
+  await draw(drawn);
+  document.body.dataset.ready = "true";
+  followJob(about.last_job).catch(complain);
+}
+
+$("train").addEventListener("click", async () => {
+  try {
+    const response = await call(`${base}/models`, { method: "POST" });
+    await followJob(await response.json());
+  } catch (error) { complain(error); }
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn && draw(drawn));
+acceptFiles(async (file) => { await upload(file, ticker); await begin(); });
+acceptKey(begin);
+begin().catch(complain);

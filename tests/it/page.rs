@@ -1,0 +1,67 @@
+//! The page in a browser: Debian's `chromium`, headless, against a real server.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use candlecast::app::App;
+use candlecast::http::Server;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::app::{TestApp, settings};
+use crate::support::{market, publish, put, ticker};
+
+/// The page after its scripts ran, as the browser has it.
+fn rendered(url: &str) -> String {
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=20000"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--dump-dom", url])
+        .output();
+    let output = output.expect("chromium is needed to test the page: `apt-get install chromium`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = Arc::new(App::open(settings(&folder)).await.unwrap());
+    let (name, series) = (ticker("TEST"), market("TEST", 420));
+    put(&app, &name, &series).await;
+    publish(&app, &name, &series, true).await;
+    let stop = CancellationToken::new();
+    let server = Server::bind(Arc::clone(&app), stop.clone()).await.unwrap();
+    let address = server.address();
+    let serving = tokio::spawn(server.run());
+
+    let home = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/"))).await.unwrap();
+    assert!(home.contains(r#"<a href="/tickers/TEST">TEST</a>"#), "{home}");
+    assert!(home.contains("2024-11-25"), "the next session is named: {home}");
+    let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/TEST"))).await.unwrap();
+    assert!(page.contains("data-ready=\"true\""), "the scripts did not end: {page}");
+    assert!(page.contains("Model version 1 (lstm)"), "{page}");
+    assert!(page.contains("class=\"main-svg\"") && page.contains("trace boxes"), "no candles were drawn");
+    assert!(page.contains("js-fill"), "no fan was drawn");
+
+    stop.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
+}
+
+#[tokio::test]
+async fn assets_are_packed_and_kept_and_nothing_comes_from_elsewhere() {
+    let app = TestApp::new().await;
+    for path in ["/", "/tickers/AAPL"] {
+        let page = app.get(path).await;
+        assert!(page.header("content-security-policy").contains("script-src 'self'"), "{path}");
+        let html = page.text();
+        assert!(!html.contains("{{") && !html.contains("//"), "{path}: {html}");
+        for asset in html.split('"').filter(|text| text.starts_with("/assets/")) {
+            let got = app.get(asset).await;
+            assert_eq!(got.status.as_u16(), 200, "{asset}");
+            assert!(got.header("cache-control").contains("immutable"), "{asset}");
+        }
+    }
+    assert_eq!(app.get("/tickers/A%20B").await.json()["code"], "bad_ticker");
+    assert_eq!(app.get("/assets/plotly-0.js").await.json()["code"], "not_found");
+}
