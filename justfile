@@ -36,9 +36,9 @@ doc:
 # Every benchmark, one after the other; each prints its ratio.
 bench:
     scripts/bench-ingest
-    scripts/bench-forecast
-    scripts/bench-serve-while-training
-    scripts/bench-train
+    scripts/bench-serving
+    scripts/bench-panel
+    scripts/bench-build
 
 # Postgres, one API, two workers.
 up:

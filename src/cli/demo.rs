@@ -158,7 +158,7 @@ The server is running; in another terminal:
 
   curl -s '{url}/v1/tickers/{ticker}/forecast?horizon=5&levels=0.8'
   curl -s '{url}/v1/tickers/{ticker}/bars?limit=3'
-  curl -s --data-binary @YOUR.csv -H 'content-type: text/csv' '{url}/v1/tickers/YOUR/bars'
+  curl -s --data-binary @YOUR.csv '{url}/v1/tickers/YOUR/bars'
 
 Charts: {url}/     API: {url}/docs     Ctrl-C ends it.
 "

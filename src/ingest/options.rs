@@ -117,6 +117,8 @@ impl BodyFormat {
             | "text/x-csv"
             | "text/comma-separated-values"
             | "application/octet-stream"
+            // What curl calls any file that it is told to send.
+            | "application/x-www-form-urlencoded"
             | "application/zip"
             | "application/x-zip-compressed"
             | "application/vnd.ms-excel"
