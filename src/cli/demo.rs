@@ -31,6 +31,9 @@ const FOLDER: &str = "data/demo";
 const N_TICKERS: usize = 3;
 const N_BARS: usize = 1_500;
 
+/// Whose sessions the invented market trades on.
+const MARKET: &str = "XNYS";
+
 /// Whose prices.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -90,14 +93,16 @@ fn fresh_folder(mut settings: Settings) -> anyhow::Result<Settings> {
 }
 
 async fn store(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<Vec<Ticker>> {
-    let files = match arguments.paths.as_slice() {
-        [] => vec![invent_market(out)?],
-        paths => ingest::price_files(paths)?,
-    };
+    let is_invented = arguments.paths.is_empty();
+    let files = if is_invented { vec![invent_market(out)?] } else { ingest::price_files(&arguments.paths)? };
     let mut tickers = Vec::new();
     for path in files {
         let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
-        let request = IngestRequest { train: TrainChoice::Never, ..IngestRequest::new(None, format, encoding) };
+        let request = IngestRequest {
+            train: TrainChoice::Never,
+            calendar: is_invented.then(|| MARKET.parse()).transpose()?,
+            ..IngestRequest::new(None, format, encoding)
+        };
         let report = match ingest::store_file(app, &path, request).await {
             Ok(report) => report,
             // One unreadable file of a folder does not cost the others.
@@ -117,7 +122,7 @@ async fn store(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyho
 
 fn invent_market(out: &mut Output) -> anyhow::Result<PathBuf> {
     let names = synthetic::tickers(N_TICKERS);
-    let calendar: Calendar = "XNYS".parse()?;
+    let calendar: Calendar = MARKET.parse()?;
     let market = synthetic::market(0, &names, N_BARS, &calendar, Utc::now().date_naive());
     let path = Path::new(FOLDER).join("synthetic-market.csv");
     fs::write(&path, generate::csv(&market)).with_context(|| format!("cannot write {}", path.display()))?;
