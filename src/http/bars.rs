@@ -13,7 +13,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{Path, Query};
 use super::tickers::{calendar, find};
 use super::upload::Upload;
-use super::wire::{checked_limit, cut, ticker};
+use super::wire::{checked_limit, cut, edge, ticker};
 use crate::domain::{Bar, BarTime, Interval, Series, Ticker};
 use crate::ingest::{BodyFormat, PriceBasis, ReadOptions, write};
 use crate::jobs::ingest::{IngestReport, IngestRequest, OnError, TickerReport, TrainChoice, ingest};
@@ -387,8 +387,8 @@ pub(super) async fn get_bars(
     let record = find(&api, &name).await?;
     let max = api.settings().limits.query.max_bars;
     let page = checked_limit(query.limit, max, max)?;
-    let from = query.from.as_deref().map(|text| edge("from", text, 0)).transpose()?;
-    let to = query.to.as_deref().map(|text| edge("to", text, DAY_SECONDS - 1)).transpose()?;
+    let from = query.from.as_deref().map(|text| edge("from", text, false)).transpose()?;
+    let to = query.to.as_deref().map(|text| edge("to", text, true)).transpose()?;
     let cursor = query.cursor.as_deref().map(after).transpose()?;
     let from = from.into_iter().chain(cursor).max().unwrap_or(BarTime::from_seconds(i64::MIN));
     let to = to.unwrap_or(BarTime::from_seconds(i64::MAX));
@@ -396,8 +396,6 @@ pub(super) async fn get_bars(
     let (bars, next_cursor) = cut(bars, page, |bar| bar.at().seconds().to_string());
     answer(record.interval, bars, next_cursor, query.format)
 }
-
-const DAY_SECONDS: i64 = 86_400;
 
 fn answer(
     interval: Interval,
@@ -434,17 +432,6 @@ impl BarBody {
             volume: bar.volume(),
         }
     }
-}
-
-/// One end of a span: a date (with `in_day` seconds of it), or an instant.
-fn edge(name: &str, text: &str, in_day: i64) -> Result<BarTime, Problem> {
-    if let Ok(date) = text.parse::<chrono::NaiveDate>() {
-        return Ok(BarTime::from_seconds(BarTime::from_date(date).seconds() + in_day));
-    }
-    let instant = chrono::DateTime::parse_from_rfc3339(text);
-    instant.map(|instant| BarTime::from_instant(instant.to_utc())).map_err(|_| {
-        Problem::new("bad_query", format!("{name}: {text:?} is neither a date (2018-01-31) nor RFC 3339."))
-    })
 }
 
 /// The first time after a cursor.

@@ -15,6 +15,7 @@ mod extract;
 mod forecasts;
 mod guard;
 mod jobs;
+mod ledger;
 mod metrics;
 mod models;
 mod observe;

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::{Api, auth, bars, docs, forecasts, guard, jobs, metrics, models, observe, page, service, tickers};
+use super::{Api, auth, bars, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers};
 
 /// What needs a key where keys exist.
 fn guarded() -> OpenApiRouter<Api> {
@@ -29,6 +29,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(models::post_promotion))
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::get_forecasts, forecasts::post_forecast))
+        .routes(routes!(ledger::get_ledger))
         .routes(routes!(service::get_limits))
         .routes(routes!(service::get_version))
         .routes(routes!(metrics::get_metrics))

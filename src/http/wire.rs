@@ -1,10 +1,10 @@
 //! What several bodies share.
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, SecondsFormat};
 
 use super::error::Problem;
 use crate::config::QueryLimits;
-use crate::domain::Ticker;
+use crate::domain::{BarTime, Ticker};
 
 /// A time of the store as RFC 3339 UTC.
 pub(super) fn instant(ms: i64) -> String {
@@ -36,6 +36,19 @@ pub(super) fn out_of_range(name: &str, asked: usize, max: usize) -> Problem {
 /// A ticker of a path, a query or a body.
 pub(super) fn ticker(text: &str) -> Result<Ticker, Problem> {
     text.parse().map_err(|error: crate::domain::ticker::TickerError| Problem::new("bad_ticker", format!("{error}.")))
+}
+
+/// One end of a span, or a cutoff: a date (its first second, or with `whole_day` its last), or an instant.
+pub(super) fn edge(name: &str, text: &str, whole_day: bool) -> Result<BarTime, Problem> {
+    const DAY_SECONDS: i64 = 86_400;
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        let in_day = if whole_day { DAY_SECONDS - 1 } else { 0 };
+        return Ok(BarTime::from_seconds(BarTime::from_date(date).seconds() + in_day));
+    }
+    let instant = DateTime::parse_from_rfc3339(text);
+    instant.map(|instant| BarTime::from_instant(instant.to_utc())).map_err(|_| {
+        Problem::new("bad_query", format!("{name}: {text:?} is neither a date (2018-01-31) nor RFC 3339."))
+    })
 }
 
 /// Cuts a list that was asked for with one entry more than the page has; the cursor to go on with is the last

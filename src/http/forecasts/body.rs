@@ -30,9 +30,9 @@ pub(in crate::http) struct ForecastBody {
     in_sample: bool,
     /// One entry a session ahead.
     steps: Vec<StepBody>,
-    /// How the model did against naive and GARCH forecasts; null until it was evaluated.
-    #[schema(value_type = Option<Object>)]
-    skill: Option<()>,
+    /// How the forecasts served of this ticker did; null until enough of them came true.
+    #[schema(value_type = Option<Object>, example = json!({"n": 250, "rmse_ratio_to_naive": 0.999, "dm_p_value": 0.41, "verdict": "no_evidence", "pinball_ratio_to_garch": 0.992, "coverage": [{"level": 0.8, "observed": 0.794}]}))]
+    skill: Option<serde_json::Value>,
     /// What to know before believing it.
     warnings: Vec<WarningBody>,
 }
@@ -155,7 +155,7 @@ impl From<Forecast> for ForecastBody {
             model: forecast.model.into(),
             in_sample: forecast.in_sample,
             steps: forecast.steps.into_iter().map(StepBody::from).collect(),
-            skill: None,
+            skill: forecast.skill.and_then(|skill| serde_json::to_value(skill).ok()),
             warnings: forecast
                 .warnings
                 .into_iter()

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::config::QueryLimits;
-use crate::domain::{BarTime, Horizon, Level, Ticker};
+use crate::domain::{Horizon, Level, Ticker};
 use crate::evaluate::Baseline;
 use crate::forecast::{ForecastRequest, ModelChoice};
 use crate::http::error::Problem;
-use crate::http::wire::{out_of_range, ticker};
+use crate::http::wire::{edge, out_of_range, ticker};
 
 /// What to show, and from when.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -75,7 +75,7 @@ impl ForecastQuery {
             horizon: horizon(self.horizon)?,
             levels,
             quantiles,
-            as_of: self.as_of.as_deref().map(cutoff).transpose()?,
+            as_of: self.as_of.as_deref().map(|text| edge("as_of", text, true)).transpose()?,
             model: self.model.as_deref().map_or(Ok(ModelChoice::Champion), model)?,
             allow_stale: self.allow_stale.unwrap_or(false),
         })
@@ -169,18 +169,6 @@ fn fractions(name: &str, text: &str) -> Result<Vec<f64>, Problem> {
     text.split(',').map(read).collect()
 }
 
-/// The last bar to see: all of a date, or up to an instant.
-pub(super) fn cutoff(text: &str) -> Result<BarTime, Problem> {
-    const DAY_SECONDS: i64 = 86_400;
-    if let Ok(date) = text.parse::<chrono::NaiveDate>() {
-        return Ok(BarTime::from_seconds(BarTime::from_date(date).seconds() + DAY_SECONDS - 1));
-    }
-    let instant = chrono::DateTime::parse_from_rfc3339(text);
-    instant
-        .map(|instant| BarTime::from_instant(instant.to_utc()))
-        .map_err(|_| Problem::new("bad_query", format!("as_of: {text:?} is neither a date (2018-01-31) nor RFC 3339.")))
-}
-
 pub(super) fn model(text: &str) -> Result<ModelChoice, Problem> {
     if text == "champion" {
         return Ok(ModelChoice::Champion);
@@ -198,6 +186,7 @@ pub(super) fn model(text: &str) -> Result<ModelChoice, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::BarTime;
 
     #[test]
     fn without_quantiles_the_ends_of_the_intervals_and_the_middle_are_shown() {
@@ -208,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_cutoff_is_all_of_its_date() {
-        let at = |text| cutoff(text).map(BarTime::seconds).map_err(|problem| problem.code());
+        let at = |text| edge("as_of", text, true).map(BarTime::seconds).map_err(|problem| problem.code());
         assert_eq!(at("1970-01-02"), Ok(2 * 86_400 - 1));
         assert_eq!(at("1970-01-02T00:00:05Z"), Ok(86_405));
         assert_eq!(at("yesterday"), Err("bad_query"));

@@ -292,6 +292,7 @@ async fn a_ticker_tells_where_it_stands_and_takes_another_policy() {
       "first": "2023-04-17",
       "interval": "1d",
       "last": "2024-11-22",
+      "last_close": 31.8,
       "last_job": null,
       "policy": {
         "automatic": true,
@@ -326,4 +327,24 @@ async fn a_ticker_tells_where_it_stands_and_takes_another_policy() {
     let list = app.get("/v1/tickers?query=es").await.json();
     assert_eq!((list["tickers"].as_array().unwrap().len(), &list["next_cursor"]), (1, &json!(null)));
     assert_eq!(app.get("/v1/tickers?query=zz").await.json()["tickers"], json!([]));
+}
+
+#[tokio::test]
+async fn the_ledger_has_what_was_served_and_what_came_true() {
+    let app = served().await;
+    let forecast = app.get("/v1/tickers/TEST/forecast?as_of=2024-11-21").await.json();
+    app.get("/v1/tickers/TEST/forecast").await;
+    let ledger = app.get("/v1/tickers/TEST/ledger").await.json();
+    let entries = ledger["ledger"].as_array().unwrap();
+    assert_eq!(entries.len(), 2, "{ledger}");
+    assert_eq!(
+        (&entries[0]["as_of"], &entries[0]["live"], &entries[0]["truth"]),
+        (&json!("2024-11-22"), &json!(true), &json!(null))
+    );
+    assert_eq!((&entries[1]["live"], &entries[1]["truth"]["session"]), (&json!(false), &json!("2024-11-22")));
+    assert!((entries[1]["close"].as_f64().unwrap() - forecast["steps"][0]["close"].as_f64().unwrap()).abs() < 1e-9);
+    assert!(entries[1]["truth"]["pinball"].as_f64().unwrap() >= 0.0);
+    let live = app.get("/v1/tickers/TEST/ledger?live=true&from=2024-11-22").await.json();
+    assert_eq!(live["ledger"].as_array().unwrap().len(), 1);
+    assert_eq!(app.get("/v1/tickers/NONE/ledger").await.json()["code"], "unknown_ticker");
 }

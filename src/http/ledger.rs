@@ -1,0 +1,165 @@
+//! Every forecast served, beside what came true.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::error::{Problem, ProblemBody};
+use super::extract::{Path, Query};
+use super::wire::{edge, instant, page_size, ticker};
+use crate::domain::{BarTime, Interval};
+use crate::evaluate::{SCORE_LEVELS, metrics};
+use crate::forecast::ScoredEntry;
+use crate::store::LedgerFilter;
+
+/// Which forecasts to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LedgerQuery {
+    /// Made as of this session or later.
+    #[param(example = "2018-01-01")]
+    from: Option<String>,
+    /// Made as of this session or earlier.
+    #[param(example = "2018-02-07")]
+    to: Option<String>,
+    /// Only those made when `as_of` was the newest bar; the others are replays.
+    #[serde(default)]
+    live: bool,
+    /// Only this many sessions ahead.
+    #[param(minimum = 1, maximum = 20)]
+    step: Option<u32>,
+    /// Entries on a page.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Forecasts served, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LedgerBody {
+    ledger: Vec<LedgerEntryBody>,
+    /// Always null: go back in time with `to`.
+    next_cursor: Option<String>,
+}
+
+/// One step of a forecast as it was served.
+#[derive(Debug, Serialize, ToSchema)]
+struct LedgerEntryBody {
+    /// The last session that it saw.
+    #[schema(example = "2018-02-07")]
+    as_of: String,
+    /// Sessions ahead.
+    #[schema(example = 1)]
+    step: u32,
+    /// A version's number, or a baseline's name.
+    #[schema(example = "3")]
+    model: String,
+    /// The state of the bars.
+    data_version: u64,
+    /// Whether `as_of` was the newest bar when it was served.
+    live: bool,
+    /// When it was served, RFC 3339 UTC.
+    served_at: String,
+    /// The close of `as_of`.
+    #[schema(example = 159.54)]
+    last_close: f64,
+    /// The point forecast.
+    #[schema(example = 159.6)]
+    close: f64,
+    /// The same as log return from the last close.
+    #[schema(example = 0.0004)]
+    return_log: f64,
+    /// The distribution as it was served.
+    quantiles: Vec<LedgerQuantileBody>,
+    /// What came true; null while it has not.
+    truth: Option<TruthBody>,
+}
+
+/// One point of a distribution.
+#[derive(Debug, Serialize, ToSchema)]
+struct LedgerQuantileBody {
+    #[schema(example = 0.1)]
+    quantile: f64,
+    #[schema(example = 157.1)]
+    close: f64,
+}
+
+/// What came true, and how the forecast did.
+#[derive(Debug, Serialize, ToSchema)]
+struct TruthBody {
+    /// Which session it was.
+    #[schema(example = "2018-02-08")]
+    session: String,
+    /// Its close.
+    #[schema(example = 155.15)]
+    close: f64,
+    /// Log return from `last_close`.
+    #[schema(example = -0.0279)]
+    return_log: f64,
+    /// The point forecast's error in log return: truth less forecast.
+    error_log: f64,
+    /// Mean pinball loss at the levels of `quantiles`, in log return; null where the entry has none.
+    pinball: Option<f64>,
+}
+
+/// Every forecast served of a ticker, with what came true and its score, the newest first.
+#[utoipa::path(get, path = "/v1/tickers/{ticker}/ledger", tag = "forecasts",
+    params(("ticker" = String, Path, example = "AAPL"), LedgerQuery), responses(
+    (status = 200, description = "The forecasts", body = LedgerBody),
+    (status = 404, description = "Nobody sent bars of it", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 422, description = "A limit outside of the caps", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_ledger(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Query(query): Query<LedgerQuery>,
+) -> Result<Json<LedgerBody>, Problem> {
+    let limit = page_size(query.limit, &api.settings().limits.query)?;
+    let from = query.from.as_deref().map(|text| edge("from", text, false)).transpose()?;
+    let to = query.to.as_deref().map(|text| edge("to", text, true)).transpose()?;
+    let filter = LedgerFilter {
+        from: from.unwrap_or(BarTime::from_seconds(i64::MIN)),
+        to: to.unwrap_or(BarTime::from_seconds(i64::MAX)),
+        live_only: query.live,
+        step: query.step,
+        limit: limit as u32,
+    };
+    let (record, entries) = api.0.forecaster.ledger(&ticker(&name)?, &filter).await?;
+    let ledger = entries.into_iter().map(|entry| LedgerEntryBody::new(record.interval, entry)).collect();
+    Ok(Json(LedgerBody { ledger, next_cursor: None }))
+}
+
+impl LedgerEntryBody {
+    fn new(interval: Interval, scored: ScoredEntry) -> Self {
+        let outcome = scored.outcome();
+        let ScoredEntry { entry, truth } = scored;
+        let price = |return_log: f64| entry.last_close * return_log.exp();
+        let truth = truth.map(|bar| {
+            let return_log = (bar.close() / entry.last_close).ln();
+            TruthBody {
+                session: interval.label(bar.at()),
+                close: bar.close(),
+                return_log,
+                error_log: return_log - entry.point,
+                pinball: outcome.map(|outcome| metrics::pinball_of(&outcome.forecast, &SCORE_LEVELS, outcome.truth)),
+            }
+        });
+        let quantile =
+            |(quantile, value): (&f64, &f64)| LedgerQuantileBody { quantile: *quantile, close: price(*value) };
+        Self {
+            as_of: interval.label(entry.as_of),
+            step: entry.step,
+            data_version: entry.data_version,
+            live: entry.live,
+            served_at: instant(entry.served_at),
+            last_close: entry.last_close,
+            close: price(entry.point),
+            return_log: entry.point,
+            quantiles: SCORE_LEVELS.iter().zip(&entry.quantiles).map(quantile).collect(),
+            model: entry.model,
+            truth,
+        }
+    }
+}
