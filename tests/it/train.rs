@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, BarTime, Interval, Series};
-use candlecast::train::{Control, Model, Preset, TrainConfig, TrainError, min_bars, train};
+use candlecast::train::{Control, Model, Preset, Topology, TrainConfig, TrainError, min_bars, train};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -67,4 +67,118 @@ fn a_cancel_ends_the_training() {
     let cancel = AtomicBool::new(true);
     let control = Control { cancel: &cancel, ..Control::quiet() };
     assert!(matches!(train(&market(400, 3), &fast(), &control), Err(TrainError::Canceled)));
+}
+
+/// Every bar after `cutoff` with other prices and volume.
+fn poisoned(series: &Series, cutoff: usize) -> Series {
+    let bars = series.bars().iter().enumerate().map(|(idx, bar)| match idx > cutoff {
+        true => Bar::new(RawBar {
+            at: bar.at(),
+            open: bar.open() * 3.0,
+            high: bar.high() * 7.0,
+            low: bar.low() * 0.2,
+            close: bar.close() * 0.5,
+            volume: bar.volume().map(|volume| volume * 100.0),
+        })
+        .expect("wider than the bar it was"),
+        false => *bar,
+    });
+    Series::new(Interval::Day, bars.collect()).expect("ascending")
+}
+
+#[test]
+fn no_forecast_depends_on_a_bar_after_its_cutoff() {
+    let series = market(700, 4);
+    let cutoffs: Vec<usize> = vec![60, 299, 450, 520];
+    let model = train(&series, &fast(), &Control::quiet()).expect("700 bars are enough").model;
+    let honest = model.forecast_at(&series, &cutoffs).expect("long enough");
+    for (cutoff, wanted) in cutoffs.iter().zip(&honest) {
+        let other = poisoned(&series, *cutoff);
+        assert_eq!(&model.forecast_at(&other, &[*cutoff]).expect("long enough")[0], wanted, "cutoff {cutoff}");
+        let seen = series.up_to(series.bars()[*cutoff].at());
+        assert_eq!(&model.forecast(&seen).expect("long enough"), wanted, "cutoff {cutoff}");
+    }
+}
+
+#[test]
+fn bars_older_than_the_memory_change_no_bit() {
+    let series = market(1600, 5);
+    let model = train(&series.up_to(series.bars()[399].at()), &fast(), &Control::quiet()).expect("enough").model;
+    let newest = series.bars()[series.len() - model.memory()..].to_vec();
+    let newest = Series::new(Interval::Day, newest).expect("ascending");
+    assert_eq!(model.forecast(&newest).expect("long"), model.forecast(&series).expect("long"));
+    let at = model.forecast_at(&series, &[series.len() - 1]).expect("long");
+    assert_eq!(model.forecast(&newest).expect("long"), at[0]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+    let series = market(400, 6);
+    let bytes = |seed| {
+        let config = TrainConfig { seed, ..fast() };
+        let model = train(&series, &config, &Control::quiet()).expect("400 bars are enough").model;
+        model.to_safetensors().expect("finite")
+    };
+    assert_eq!(bytes(1), bytes(1));
+    assert_ne!(bytes(1), bytes(2));
+}
+
+#[test]
+fn more_sessions_ahead_never_look_more_certain() {
+    let series = market(500, 7);
+    let config = TrainConfig { horizon: 20.try_into().expect("a horizon"), ..fast() };
+    let model = train(&series, &config, &Control::quiet()).expect("500 bars are enough").model;
+    for steps in model.forecast_at(&series, &[100, 300, 499]).expect("long enough") {
+        assert_eq!(steps.len(), 20);
+        for pair in steps.windows(2) {
+            for level in [0.6, 0.8, 0.95, 0.99] {
+                let width = |q: &candlecast::domain::Quantiles| q.at(0.5 + level / 2.0) - q.at(0.5 - level / 2.0);
+                assert!(width(&pair[1]) >= width(&pair[0]) * (1.0 - 1e-9), "level {level}");
+            }
+        }
+    }
+}
+
+#[test]
+fn flat_and_halted_series_and_every_topology_are_ordinary_inputs() {
+    let flat = (0..300).map(|idx| RawBar {
+        at: BarTime::from_seconds(86_400 * idx),
+        open: 10.0,
+        high: 10.0,
+        low: 10.0,
+        close: 10.0,
+        volume: Some(0.0),
+    });
+    let flat = flat.map(|raw| Bar::new(raw).expect("a flat bar is valid")).collect();
+    let flat = Series::new(Interval::Day, flat).expect("ascending");
+    let model = train(&flat, &fast(), &Control::quiet()).expect("300 bars are enough").model;
+    assert!(model.forecast(&flat).expect("long").iter().all(|q| q.values().iter().all(|value| *value == 0.0)));
+    let series = market(300, 8);
+    for topology in [
+        Topology::OneToOne,
+        Topology::OneToMany,
+        Topology::ManyToOne,
+        Topology::ManyToMany,
+        Topology::ManyToManyAligned,
+    ] {
+        let config = TrainConfig { topology, epochs: 1, tbptt_steps: Some(4), ..fast() };
+        let model = train(&series, &config, &Control::quiet()).expect("300 bars are enough").model;
+        assert_eq!(model.forecast(&series).expect("long enough").len(), config.horizon.steps(), "{topology:?}");
+    }
+}
+
+#[test]
+fn a_file_with_another_shape_or_a_nan_is_refused() {
+    let series = market(400, 9);
+    let model = train(&series, &fast(), &Control::quiet()).expect("400 bars are enough").model;
+    let bytes = model.to_safetensors().expect("finite");
+    let mut wider = model.spec().clone();
+    wider.config.hidden += 1;
+    let refusal = Model::from_parts(wider, &bytes).expect_err("another shape").to_string();
+    assert!(refusal.contains("weight_ih_l0"), "{refusal}");
+    let mut broken = bytes.clone();
+    let end = broken.len();
+    broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(Model::from_parts(model.spec().clone(), &broken).is_err());
+    assert!(Model::from_parts(model.spec().clone(), &bytes[..end - 1]).is_err());
 }
