@@ -2,6 +2,7 @@
 
 mod bars;
 mod forecasts;
+mod server;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
