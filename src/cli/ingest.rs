@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::output::Output;
+use super::reading::ReadFlags;
 use crate::app::App;
 use crate::config::Settings;
 use crate::domain::{Calendar, Ticker};
-use crate::ingest::{BodyFormat, ReadOptions, Reading, Refusal, inflate, read};
+use crate::ingest::{BodyFormat, Reading, Refusal, inflate, read};
 use crate::jobs::ingest::{IngestError, IngestReport, IngestRequest, OnError, TrainChoice, ingest};
 use crate::store::OnConflict;
 
@@ -56,21 +57,13 @@ struct Files {
     /// Whose bars these are [default: the file's ticker column, else its name].
     #[arg(long)]
     ticker: Option<Ticker>,
-    /// How a file is read where detection is wrong, as in the HTTP API: `--read date_format=%d/%m/%Y`.
-    #[arg(long, value_name = "OPTION=VALUE", value_parser = option)]
-    read: Vec<(String, Value)>,
-}
-
-impl Files {
-    fn options(&self) -> anyhow::Result<ReadOptions> {
-        let fields: Map<String, Value> = self.read.iter().cloned().collect();
-        serde_json::from_value(Value::Object(fields)).context("--read")
-    }
+    #[command(flatten)]
+    reading: ReadFlags,
 }
 
 /// Stores each file; the first that cannot be used at all ends the command.
 pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
-    let options = arguments.files.options()?;
+    let options = arguments.files.reading.options();
     for path in price_files(&arguments.files.paths)? {
         let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
         let request = IngestRequest {
@@ -111,7 +104,7 @@ pub(super) async fn store_file(
 
 /// Tells how files are understood; nothing is stored and no database is needed.
 pub(super) fn inspect(settings: &Settings, arguments: &InspectArguments, out: &mut Output) -> anyhow::Result<()> {
-    let (options, limits) = (arguments.files.options()?, &settings.limits.ingest);
+    let (options, limits) = (arguments.files.reading.options(), &settings.limits.ingest);
     for path in price_files(&arguments.files.paths)? {
         let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -244,11 +237,6 @@ fn report_json(path: &Path, report: &IngestReport) -> Value {
         "dialect": report.dialect, "refusals": report.refusals, "refusals_truncated": report.refusals_truncated,
         "warnings": report.warnings, "per_ticker": tickers.collect::<Vec<_>>(),
     })
-}
-
-fn option(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("expected OPTION=VALUE")?;
-    Ok((name.to_owned(), value.into()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod output;
 mod logging;
 mod generate;
 mod progress;
+mod reading;
 mod ingest;
 mod train;
 mod lists;

@@ -87,6 +87,20 @@ fn the_demonstration_works_on_an_invented_market_and_on_files() {
 }
 
 #[test]
+fn every_option_of_reading_is_a_flag() {
+    let desk = Desk::new();
+    let help = desk.ok("ingest --help");
+    let options = serde_json::to_value(candlecast::ingest::ReadOptions::default()).expect("plain data");
+    for option in options.as_object().expect("fields").keys() {
+        assert!(help.contains(&format!("--{}", option.replace('_', "-"))), "{option}: {help}");
+    }
+    std::fs::write(desk.0.path().join("A.csv"), "d;o;h;l;c\n02/01/2024;1;2;1;2\n").expect("written");
+    let line = "inspect A.csv --columns date,open,high,low,close --date-format %d/%m/%Y";
+    assert_eq!(desk.json(line)["dialect"]["date_format"], "%d/%m/%Y");
+    assert_eq!(desk.refused("inspect A.csv --resample 1w").0, Some(2));
+}
+
+#[test]
 fn a_failure_is_one_line_with_what_to_do() {
     let desk = Desk::new();
     let (code, text) = desk.refused("train AAPL");

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use candlecast::ingest::ReadOptions;
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -265,4 +266,41 @@ async fn enough_bars_queue_a_training_unless_told_not_to() {
     let url = queued["job"]["url"].as_str().expect("a job");
     let job = app.get(url).await.json();
     assert_eq!((&job["state"], &job["ticker"], &job["kind"]), (&json!("enqueued"), &json!("AAPL"), &json!("train")));
+}
+
+#[tokio::test]
+async fn every_option_of_reading_is_a_query_parameter() {
+    let document = TestApp::new().await.get("/openapi.json").await.json();
+    let options = serde_json::to_value(ReadOptions::default()).unwrap();
+    for path in ["/v1/bars", "/v1/tickers/{ticker}/bars"] {
+        let parameters = document["paths"][path]["post"]["parameters"].as_array().unwrap();
+        for option in options.as_object().unwrap().keys() {
+            assert!(parameters.iter().any(|parameter| parameter["name"] == *option), "{path}: {option}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_within_the_day_is_read_in_its_zone_and_put_together_to_sessions() {
+    let app = TestApp::new().await;
+    let hours = "time,open,high,low,close,volume\n2024-01-02 09:30,10,11,9,10.5,5\n2024-01-02 10:30,10.5,12,10,11,6\n\
+        2024-01-02 11:30,11,11.5,8,9,7\n2024-01-03 09:30,9,10,8.5,9.5,8\n";
+    let stored = app.post_csv("/v1/tickers/ZONED/bars?timezone=%2B09:00", hours).await.json();
+    assert_eq!((&stored["first"], &stored["inserted"]), (&json!("2024-01-02T00:30:00Z"), &json!(4)), "{stored}");
+    let daily = app.post_csv("/v1/tickers/DAILY/bars?resample=1d", hours).await.json();
+    assert_eq!((&daily["inserted"], &daily["last"]), (&json!(2), &json!("2024-01-03")), "{daily}");
+    let bar = app.get("/v1/tickers/DAILY/bars?limit=1").await.json()["bars"][0].clone();
+    assert_eq!(
+        bar,
+        json!({"session": "2024-01-02", "open": 10.0, "high": 12.0, "low": 8.0, "close": 9.0, "volume": 18.0})
+    );
+    let split = "date,open,high,low,close,volume\n2024-01-02,100,101,99,100,5\n2024-01-03,100,102,99,100,5\n\
+        2024-01-04,20,20.3,19.8,20,25\n2024-01-05,20,20.2,19.9,20.1,25\n";
+    app.post_csv("/v1/tickers/SPLIT/bars?adjust=split", split).await;
+    let first = app.get("/v1/tickers/SPLIT/bars?limit=1").await.json()["bars"][0].clone();
+    assert_eq!((&first["close"], &first["volume"]), (&json!(20.0), &json!(25.0)));
+    for query in ["adjust=dividends", "resample=1w", "timezone=Mars"] {
+        let refused = app.post_csv(&format!("/v1/tickers/NONE/bars?{query}"), hours).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}: {}", refused.text());
+    }
 }
