@@ -3,7 +3,8 @@
 
 use std::io::Write;
 
-use candlecast::ingest::{BodyFormat, IngestLimits, ReadOptions, inflate, read};
+use candlecast::domain::{Bar, Series};
+use candlecast::ingest::{BodyFormat, IngestLimits, ReadOptions, Reading, inflate, read};
 use serde_json::{Value, json};
 
 fn main() -> std::io::Result<()> {
@@ -38,6 +39,8 @@ fn main() -> std::io::Result<()> {
                 "refused": reading.refusals_total,
                 "first": reading.tickers.first().and_then(|ticker| bar(ticker.series.bars().first()?, &ticker.series)),
                 "last": reading.tickers.first().and_then(|ticker| bar(ticker.series.last()?, &ticker.series)),
+                "sum_close": sum(&reading, |bar| bar.close()),
+                "sum_volume": sum(&reading, |bar| bar.volume().unwrap_or(0.0)),
                 "ticker": reading.tickers.first().and_then(|ticker| ticker.ticker.clone()),
                 "refusals": reading.refusals.iter().take(3).collect::<Vec<_>>(),
                 "dialect": reading.dialect,
@@ -51,7 +54,12 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn bar(bar: &candlecast::domain::Bar, series: &candlecast::domain::Series) -> Option<Value> {
+/// Over all bars of all tickers: one number that any misread cell changes.
+fn sum(reading: &Reading, of: fn(&Bar) -> f64) -> f64 {
+    reading.tickers.iter().flat_map(|ticker| ticker.series.bars()).map(of).sum()
+}
+
+fn bar(bar: &Bar, series: &Series) -> Option<Value> {
     let session = series.interval().label(bar.at());
     Some(json!([session, bar.open(), bar.high(), bar.low(), bar.close(), bar.volume()]))
 }
