@@ -142,7 +142,7 @@ fn is_price_file(path: &Path) -> bool {
 }
 
 /// `AAPL.csv.gz` holds AAPL; `005930.KS.csv` holds 005930.KS.
-fn ticker_of_name(path: &Path) -> anyhow::Result<Ticker> {
+pub(super) fn ticker_of_name(path: &Path) -> anyhow::Result<Ticker> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut longest_first = ENDINGS;
     longest_first.sort_by_key(|ending| std::cmp::Reverse(ending.len()));

@@ -75,7 +75,7 @@ pub(super) async fn jobs(app: &App, arguments: &JobsArguments, out: &mut Output)
             .with_context(|| format!("there is no job {id}: candlecast jobs lists them"))?;
         return print_jobs(&[record], out);
     }
-    let filter = JobFilter { state: arguments.state, ticker: arguments.ticker.clone(), before: None };
+    let filter = JobFilter { state: arguments.state, ticker: arguments.ticker.clone(), ..JobFilter::default() };
     print_jobs(&app.store.jobs(&filter, arguments.limit).await?, out)
 }
 

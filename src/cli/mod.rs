@@ -15,6 +15,7 @@ mod ingest;
 mod train;
 mod lists;
 mod forecast;
+mod evaluate;
 mod keys;
 mod serve;
 mod demo;
@@ -57,6 +58,8 @@ enum Command {
     Train(train::Arguments),
     /// Forecast from the newest stored bars.
     Forecast(forecast::Arguments),
+    /// Score every baseline and our network on price files: one table, the same points for all.
+    Evaluate(evaluate::Arguments),
     /// List the stored tickers.
     Tickers(lists::TickersArguments),
     /// List the jobs, newest first.
@@ -115,6 +118,7 @@ async fn with_settings(command: Command, settings: Settings, out: &mut Output) -
     match command {
         Command::Config => config(&settings, out)?,
         Command::Inspect(arguments) => ingest::inspect(&settings, &arguments, out)?,
+        Command::Evaluate(arguments) => evaluate::run(&settings, &arguments, out)?,
         Command::Healthcheck => return serve::healthcheck(&settings).await,
         Command::Serve(arguments) => return serve::serve(settings, &arguments, out).await,
         Command::Worker => return serve::worker(settings, out).await,

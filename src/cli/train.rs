@@ -101,14 +101,19 @@ fn config(arguments: &Arguments) -> anyhow::Result<TrainConfig> {
         ("horizon", arguments.horizon.map(Value::from)),
     ];
     fields.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    config_of(fields)
+}
+
+/// A config from its fields; absent ones are the preset's.
+pub(super) fn config_of(fields: Map<String, Value>) -> anyhow::Result<TrainConfig> {
     match serde_json::from_value(Value::Object(fields)) {
         Ok(config) => Ok(config),
         Err(error) => bail!("no such config: {error}"),
     }
 }
 
-/// A value is JSON where it can be read as such, else text.
-fn pair(text: &str) -> Result<(String, Value), String> {
+/// `FIELD=VALUE`; a value is JSON where it can be read as such, else text.
+pub(super) fn pair(text: &str) -> Result<(String, Value), String> {
     let (field, value) = text.split_once('=').ok_or("expected FIELD=VALUE")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok((field.to_owned(), value))

@@ -55,7 +55,8 @@ pub enum EvaluateError {
 
 /// A fitted forecaster of log returns from the last close, one distribution a step `1..=horizon`.
 pub trait Forecaster: Send + Sync {
-    /// Forecasts from each of the bars at positions `cutoffs`, seeing no bar after it: `[cutoff][step]`.
+    /// Forecasts from each of the bars at positions `cutoffs`, seeing no bar after it: `[cutoff][step]`; there may
+    /// be more steps than were asked for.
     ///
     /// # Errors
     /// When a cutoff is past the end or has too few bars before it.
@@ -108,7 +109,8 @@ impl Forecaster for train::Model {
 pub struct Network<'a> {
     /// How it is called in reports, such as `lstm`.
     pub name: String,
-    /// What is trained; its horizon is replaced by the one asked for.
+    /// What is trained, as it is served: where the horizon asked for is shorter than its own, its own is trained and
+    /// the first steps are taken; a longer one replaces it.
     pub config: train::TrainConfig,
     /// The wires of the job.
     pub control: &'a train::Control<'a>,
@@ -120,7 +122,7 @@ impl Method for Network<'_> {
     }
 
     fn fit_on(&self, known: &Series, horizon: Horizon) -> Result<Box<dyn Forecaster>, EvaluateError> {
-        let config = train::TrainConfig { horizon, ..self.config.clone() };
+        let config = train::TrainConfig { horizon: horizon.max(self.config.horizon), ..self.config.clone() };
         let trained = train::train(known, &config, self.control).map_err(|error| match error {
             train::TrainError::TooFewBars { needed, have } => {
                 EvaluateError::TooFewBars { method: self.name.clone(), needed, have }

@@ -101,6 +101,32 @@ fn every_option_of_reading_is_a_flag() {
 }
 
 #[test]
+fn a_folder_is_scored_as_one_table_and_a_bad_file_costs_itself_only() {
+    let desk = Desk::new();
+    desk.ok("generate --tickers 2 --bars 620 --last 2026-03-06 --folder prices");
+    std::fs::write(desk.0.path().join("prices/NOTES.csv"), "not,prices\n").expect("written");
+    let line =
+        "evaluate prices --models naive,har,network+online --with preset=fast --csv table.csv --markdown table.md";
+    let done = desk.run(line);
+    let (told, shown) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
+    assert!(done.status.success() && told.contains("left out: prices/NOTES.csv: "), "{told}");
+    let read = |name: &str| std::fs::read_to_string(desk.0.path().join(name)).expect("written");
+    let (csv, markdown) = (read("table.csv"), read("table.md"));
+    assert!(shown.starts_with(&markdown) && shown.contains("2 tickers, the last 250 sessions"), "{shown}");
+    let models: Vec<&str> = csv.lines().filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(models, ["model", "naive", "har", "network+online"]);
+
+    let json = desk.json("evaluate prices --models naive,har --jobs 1");
+    assert_eq!((&json["rows"][0]["n_tickers"], &json["rows"][0]["rmse_ratio_to_naive"]), (&2.into(), &1.0.into()));
+    assert_eq!(
+        (&json["tickers"][1]["ticker"], &json["left_out"][0]["file"]),
+        (&"SYN0002".into(), &"prices/NOTES.csv".into())
+    );
+    assert_eq!(desk.refused("evaluate prices --models best").0, Some(2));
+    assert_eq!(desk.refused("evaluate prices/NOTES.csv").0, Some(1));
+}
+
+#[test]
 fn a_failure_is_one_line_with_what_to_do() {
     let desk = Desk::new();
     let (code, text) = desk.refused("train AAPL");

@@ -1,0 +1,220 @@
+//! The panel protocol on price files: every baseline and our network on the same points, as one table.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::ingest::{price_files, ticker_of_name};
+use super::output::Output;
+use super::train;
+use crate::config::Settings;
+use crate::domain::{Series, Ticker};
+use crate::evaluate::panel::{self, PanelTicker};
+use crate::evaluate::{Baseline, EvaluateError, Method, Network, Online};
+use crate::ingest::{BodyFormat, ReadOptions, inflate, read};
+use crate::train::{Control, TrainConfig};
+
+/// Which files, who is compared, and where the table goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Files, or folders whose price files are taken.
+    #[arg(required = true, value_name = "DIR")]
+    paths: Vec<PathBuf>,
+    /// Who is compared: baselines by name, `network` alone, `network+online` as it is served.
+    #[arg(long, value_delimiter = ',', default_value = "naive,drift,historical,ewma,garch,har,network+online")]
+    models: Vec<Contestant>,
+    /// Any field of the network's config as in the HTTP API, for example `--with preset=fast --with cell=gru`.
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = train::pair)]
+    with: Vec<(String, Value)>,
+    /// Tickers at one time [default: one for each processor].
+    #[arg(long, short)]
+    jobs: Option<NonZeroUsize>,
+    /// Also write the table as CSV.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Also write the table as Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contestant {
+    Baseline(Baseline),
+    /// The network with nothing on top.
+    Network,
+    /// The network with online calibration on top: as it is served.
+    Served,
+}
+
+impl std::str::FromStr for Contestant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "network" => Ok(Self::Network),
+            "network+online" => Ok(Self::Served),
+            name => name.parse().map(Self::Baseline).map_err(|error| format!("{error}, network or network+online")),
+        }
+    }
+}
+
+pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
+    let config = train::config_of(arguments.with.iter().cloned().collect())?;
+    config.check(&settings.limits.train)?;
+    let (sources, mut unusable) = read_all(settings, &arguments.paths)?;
+    let n_jobs = arguments.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let mut tickers = Vec::new();
+    for (source, outcome) in score_all(&sources, &arguments.models, &config, n_jobs) {
+        match outcome {
+            Ok(ticker) => tickers.push(ticker),
+            Err(error) => unusable.push(Unusable { name: source.name.clone(), reason: error.to_string() }),
+        }
+    }
+    for Unusable { name, reason } in &unusable {
+        eprintln!("left out: {name}: {reason}");
+    }
+    if tickers.is_empty() {
+        bail!("no ticker could be scored: candlecast inspect FILE tells what is wrong with a file");
+    }
+    print(&tickers, &unusable, arguments, out)
+}
+
+/// One ticker's bars and where they came from.
+struct Source {
+    name: String,
+    ticker: Ticker,
+    series: Series,
+}
+
+/// What could not be scored, and why.
+struct Unusable {
+    name: String,
+    reason: String,
+}
+
+/// Every ticker of every file that can be read.
+fn read_all(settings: &Settings, paths: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Vec<Unusable>)> {
+    let (mut sources, mut unusable, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for path in price_files(paths)? {
+        match read_file(settings, &path) {
+            Ok(found) => sources.extend(found),
+            Err(error) => {
+                unusable.push(Unusable { name: path.display().to_string(), reason: format!("{error:#}") });
+            }
+        }
+    }
+    if let Some(twice) = sources.iter().find(|source| !known.insert(source.ticker.clone())) {
+        bail!("{} has {}, and so has a file before it: each ticker counts once", twice.name, twice.ticker);
+    }
+    Ok((sources, unusable))
+}
+
+fn read_file(settings: &Settings, path: &Path) -> anyhow::Result<Vec<Source>> {
+    let limits = &settings.limits.ingest;
+    let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
+    let bytes = inflate(fs::read(path)?, encoding, limits)?;
+    let reading = read(&bytes, format, &ReadOptions::default(), limits)?;
+    let source = |part: crate::ingest::TickerReading| {
+        let ticker = part.ticker.map_or_else(|| ticker_of_name(path), Ok)?;
+        Ok(Source { name: path.display().to_string(), ticker, series: part.series })
+    };
+    reading.tickers.into_iter().map(source).collect()
+}
+
+type Scored<'a> = (&'a Source, Result<PanelTicker, EvaluateError>);
+
+/// Runs the protocol on each ticker, `n_jobs` at a time; answers in the order of the sources.
+fn score_all<'a>(
+    sources: &'a [Source],
+    contestants: &[Contestant],
+    config: &TrainConfig,
+    n_jobs: usize,
+) -> Vec<Scored<'a>> {
+    let bar = ProgressBar::new(sources.len() as u64).with_style(style());
+    let (next, (tell, told)) = (AtomicUsize::new(0), mpsc::channel());
+    let mut scored: Vec<(usize, Scored)> = thread::scope(|scope| {
+        for _ in 0..n_jobs.min(sources.len()) {
+            let (tell, next) = (tell.clone(), &next);
+            scope.spawn(move || {
+                while let Some((idx, source)) = nth(sources, next.fetch_add(1, Ordering::Relaxed)) {
+                    // The receiver outlives the scope.
+                    let _ = tell.send((idx, (source, score(source, contestants, config))));
+                }
+            });
+        }
+        drop(tell);
+        told.iter()
+            .inspect(|(_, (source, _))| {
+                bar.set_message(source.ticker.to_string());
+                bar.inc(1);
+            })
+            .collect()
+    });
+    bar.finish_and_clear();
+    scored.sort_by_key(|(idx, _)| *idx);
+    scored.into_iter().map(|(_, scored)| scored).collect()
+}
+
+fn nth<T>(entries: &[T], idx: usize) -> Option<(usize, &T)> {
+    entries.get(idx).map(|entry| (idx, entry))
+}
+
+fn score(source: &Source, contestants: &[Contestant], config: &TrainConfig) -> Result<PanelTicker, EvaluateError> {
+    let (control, begun) = (Control::quiet(), Instant::now());
+    let network = Network { name: "network".to_owned(), config: config.clone(), control: &control };
+    let served = Online { method: &network };
+    let mut methods: Vec<&dyn Method> = Vec::with_capacity(contestants.len());
+    for contestant in contestants {
+        methods.push(match contestant {
+            Contestant::Baseline(baseline) => baseline,
+            Contestant::Network => &network,
+            Contestant::Served => &served,
+        });
+    }
+    panel::run_ticker(&source.ticker, &source.series, &methods, &|| begun.elapsed().as_secs_f64())
+}
+
+fn print(
+    tickers: &[PanelTicker],
+    unusable: &[Unusable],
+    arguments: &Arguments,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let rows = panel::table(tickers);
+    for (path, text) in [(&arguments.csv, panel::csv(&rows)), (&arguments.markdown, panel::markdown(&rows))] {
+        if let Some(path) = path {
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    if out.json {
+        let of_ticker =
+            |ticker: &PanelTicker| json!({"ticker": ticker.ticker, "rows": panel::table(std::slice::from_ref(ticker))});
+        let left_out = |one: &Unusable| json!({"file": one.name, "reason": one.reason});
+        return out.json(&json!({
+            "sessions": panel::SESSIONS, "rows": rows, "tickers": tickers.iter().map(of_ticker).collect::<Vec<_>>(),
+            "left_out": unusable.iter().map(left_out).collect::<Vec<_>>(),
+        }));
+    }
+    out.raw(panel::markdown(&rows).as_bytes())?;
+    out.say(format!(
+        "{} tickers, the last {} sessions of each, one session ahead, fitted on what lies before; {} left out",
+        tickers.len(),
+        panel::SESSIONS,
+        unusable.len()
+    ))
+}
+
+fn style() -> ProgressStyle {
+    let template = "{bar:32.cyan/dim} {pos}/{len} tickers  {elapsed} of about {duration}  {msg}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
