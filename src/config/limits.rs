@@ -15,9 +15,41 @@ pub struct LimitSettings {
     /// Training configs.
     #[garde(skip)]
     pub train: TrainLimits,
+    /// Backtests.
+    #[garde(dive)]
+    pub backtest: BacktestLimits,
     /// Queries and lists.
     #[garde(dive)]
     pub query: QueryLimits,
+}
+
+/// Caps on backtests: each fold may cost a training, and every forecast is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+pub struct BacktestLimits {
+    /// Stretches that are forecast.
+    #[garde(range(min = 1, max = 50))]
+    pub folds: usize,
+    /// Bars between two forecasts.
+    #[garde(range(min = 1, max = 250))]
+    pub step_size: usize,
+    /// Bars left out between a fit and its first forecast.
+    #[garde(range(max = 250))]
+    pub embargo: usize,
+    /// Bars of a fold.
+    #[garde(range(min = 1, max = 5_000))]
+    pub fold_bars: usize,
+    /// Forecasts of one run, over all models, bars and steps; about 40 bytes of the database each.
+    #[garde(range(min = 1, max = 10_000_000))]
+    pub points: usize,
+    /// Backtests kept of each ticker; a newer one takes the place of the oldest.
+    #[garde(range(min = 1, max = 100_000))]
+    pub kept: u32,
+}
+
+impl Default for BacktestLimits {
+    fn default() -> Self {
+        Self { folds: 50, step_size: 250, embargo: 250, fold_bars: 1_000, points: 100_000, kept: 20 }
+    }
 }
 
 /// Caps on queries and lists.

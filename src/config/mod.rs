@@ -22,7 +22,7 @@ pub use auth::AuthSettings;
 pub use database::DatabaseSettings;
 pub use flags::SettingsFlags;
 pub use http::HttpSettings;
-pub use limits::{LimitSettings, QueryLimits};
+pub use limits::{BacktestLimits, LimitSettings, QueryLimits};
 pub use load::ConfigError;
 pub use log::{LogFormat, LogSettings};
 pub use worker::WorkerSettings;

@@ -26,7 +26,7 @@ pub(super) struct JobBody {
     /// Ids ascend with time.
     #[schema(example = "0199d2f4-6d9a-7cc2-a7a4-5e2f5a3c1b11")]
     id: String,
-    /// `train`.
+    /// `train` or `backtest`.
     #[schema(example = "train")]
     kind: String,
     /// Whose.
@@ -47,7 +47,7 @@ pub(super) struct JobBody {
     /// How far it is.
     #[schema(value_type = Option<Object>, example = json!({"fraction": 0.4, "epoch": 12, "epochs": 30, "train_loss": 0.29, "validation_loss": 0.288, "eta_ms": 2100}))]
     progress: Option<Value>,
-    /// Of a training that succeeded.
+    /// Of a job that succeeded: what a training made, or which backtest.
     #[schema(value_type = Option<Object>, example = json!({"model_version": 3, "promoted": true, "reason": "…"}))]
     result: Option<Value>,
     /// Of a job that failed: `code` and `message`.
@@ -127,7 +127,8 @@ pub(super) async fn get_jobs(
 ) -> Result<Json<JobsBody>, Problem> {
     let page = page_size(query.limit, &api.settings().limits.query)?;
     let before = query.cursor.as_deref().map(job_id).transpose()?;
-    let filter = JobFilter { state: query.state, ticker: query.ticker.as_deref().map(ticker).transpose()?, before };
+    let ticker = query.ticker.as_deref().map(ticker).transpose()?;
+    let filter = JobFilter { state: query.state, ticker, before, ..JobFilter::default() };
     let jobs = api.app().store.jobs(&filter, page as u32 + 1).await?;
     let (jobs, next_cursor) = cut(jobs, page, |job| job.id.clone());
     Ok(Json(JobsBody { jobs: jobs.into_iter().map(JobBody::from).collect(), next_cursor }))

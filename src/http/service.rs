@@ -48,6 +48,9 @@ pub(super) struct LimitsBody {
     /// On training configs.
     #[schema(value_type = Object, example = json!({"hidden": 512, "layers": 4, "lookback": 512}))]
     training: Value,
+    /// On backtests.
+    #[schema(value_type = Object, example = json!({"folds": 50, "points": 100_000}))]
+    backtests: Value,
     /// On lists and queries.
     #[schema(value_type = Object, example = json!({"max_page": 1000}))]
     queries: Value,
@@ -64,6 +67,7 @@ pub(super) async fn get_limits(State(api): State<Api>) -> Result<Json<LimitsBody
     Ok(Json(LimitsBody {
         bars: json(serde_json::to_value(&limits.ingest))?,
         training: json(serde_json::to_value(&limits.train))?,
+        backtests: json(serde_json::to_value(&limits.backtest))?,
         queries: json(serde_json::to_value(&limits.query))?,
         max_horizon: Horizon::MAX,
     }))

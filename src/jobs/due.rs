@@ -27,7 +27,7 @@ pub struct TrainPayload {
 pub struct Standing {
     /// Whether, and why.
     pub retraining: Retraining,
-    /// The newest job.
+    /// The newest training.
     pub last_job: Option<JobRecord>,
 }
 
@@ -36,7 +36,7 @@ pub struct Standing {
 /// # Errors
 /// When the database fails.
 pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, StoreError> {
-    let filter = JobFilter { ticker: Some(record.ticker.clone()), ..JobFilter::default() };
+    let filter = JobFilter { kind: Some(TRAIN), ticker: Some(record.ticker.clone()), ..JobFilter::default() };
     let last_job = app.store.jobs(&filter, 1).await?.pop();
     let facts = PolicyFacts {
         bars_total: record.bars_total,

@@ -14,7 +14,7 @@ use crate::store::JobRecord;
 
 /// A kind of work, done on a thread of its own.
 pub trait JobKind: Send + Sync + 'static {
-    /// As stored: `train`, …
+    /// As stored: `train`, `backtest`.
     fn name(&self) -> &'static str;
 
     /// Does the work; may block. Looks at [`JobContext::is_canceled`] often enough to end within a second.

@@ -11,12 +11,14 @@
 //! the same model again.
 
 mod attempt;
+pub mod backtest;
 pub mod due;
 pub mod ingest;
 pub mod kind;
 pub mod runner;
 pub mod train;
 
+pub use backtest::{BacktestConfig, BacktestRefusal, Backtesting, enqueue_backtest};
 pub use due::enqueue_training;
 pub use kind::{JobContext, JobFailure, JobKind};
 pub use runner::Runner;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attempt::Attempt;
-use super::{JobKind, Training};
+use super::{Backtesting, JobKind, Training};
 use crate::app::App;
 use crate::config::WorkerSettings;
 use crate::store::StoreError;
@@ -32,7 +32,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 impl Runner {
     /// A runner of every kind of job there is.
     pub fn new(app: Arc<App>) -> Self {
-        Self::of_kinds(app, vec![Box::new(Training)])
+        Self::of_kinds(app, vec![Box::new(Training), Box::new(Backtesting)])
     }
 
     /// A runner of these kinds only.

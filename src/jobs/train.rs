@@ -62,7 +62,7 @@ fn train_and_publish(
 }
 
 /// A ticker with all its bars, both of one data version.
-async fn consistent_series(app: &App, ticker: &Ticker) -> Result<(TickerRecord, Series), JobFailure> {
+pub(super) async fn consistent_series(app: &App, ticker: &Ticker) -> Result<(TickerRecord, Series), JobFailure> {
     const TRIES: usize = 10;
     let gone = || JobFailure::lasting("unknown_ticker", format!("{ticker} was deleted"));
     let (first, last) = (BarTime::from_seconds(i64::MIN), BarTime::from_seconds(i64::MAX));
@@ -150,7 +150,7 @@ fn of_registry(error: RegistryError) -> JobFailure {
     }
 }
 
-fn of_store(error: StoreError) -> JobFailure {
+pub(super) fn of_store(error: StoreError) -> JobFailure {
     tracing::warn!(%error, "database");
     let (code, message) = ("database_failed", "the database did not do what was asked");
     match error.is_transient() {

@@ -63,7 +63,7 @@ impl std::str::FromStr for JobState {
 pub struct JobRecord {
     /// UUIDv7: ids ascend with time.
     pub id: String,
-    /// `train`, …
+    /// `train` or `backtest`.
     pub kind: String,
     /// Whose.
     pub ticker: Ticker,
@@ -125,6 +125,8 @@ pub enum Heartbeat {
 /// What of the jobs to list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobFilter {
+    /// Only of this kind.
+    pub kind: Option<&'static str>,
     /// Only in this state.
     pub state: Option<JobState>,
     /// Only of this ticker.
@@ -384,7 +386,8 @@ impl Store {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs JOIN tickers ON tickers.id = ticker_id
              WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND (CAST($2 AS TEXT) IS NULL OR tickers.name = $2)
-               AND (CAST($3 AS TEXT) IS NULL OR jobs.id < $3) ORDER BY jobs.id DESC LIMIT $4"
+               AND (CAST($3 AS TEXT) IS NULL OR jobs.id < $3) AND (CAST($4 AS TEXT) IS NULL OR kind = $4)
+             ORDER BY jobs.id DESC LIMIT $5"
         );
         self.db
             .run(async {
@@ -393,6 +396,7 @@ impl Store {
                         .bind(filter.state.map(JobState::as_str))
                         .bind(filter.ticker.as_ref().map(Ticker::as_str))
                         .bind(&filter.before)
+                        .bind(filter.kind)
                         .bind(i64::from(limit))
                         .fetch_all(pool)
                         .await?;

@@ -9,6 +9,7 @@
 //! against another process doing the same is here, in the WHERE of each statement.
 
 mod db;
+pub mod backtests;
 pub mod bars;
 pub mod error;
 pub mod jobs;
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod models;
 pub mod tickers;
 
+pub use backtests::{BacktestRecord, NewBacktest};
 pub use bars::{BarsOutcome, OnConflict, PutBarsError, SentBars};
 pub use error::StoreError;
 pub use jobs::{JobFilter, JobRecord, JobState, Lease};

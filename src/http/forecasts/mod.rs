@@ -19,6 +19,7 @@ use super::jobs::JobBody;
 use super::wire::{checked_limit, cut, out_of_range, ticker};
 use crate::domain::Ticker;
 use crate::forecast::{ForecastError, ForecastRequest};
+use crate::jobs::due::TRAIN;
 use crate::store::JobFilter;
 use body::{ForecastBody, ForecastsBody, MissingBody};
 pub(super) use cache::ForecastCache;
@@ -123,7 +124,7 @@ async fn one(api: &Api, ticker: &Ticker, request: &ForecastRequest) -> Result<Fo
     match api.0.forecaster.forecast(ticker, request).await {
         Ok(forecast) => Ok(forecast.into()),
         Err(error @ ForecastError::NoModelYet { .. }) => {
-            let filter = JobFilter { ticker: Some(ticker.clone()), ..JobFilter::default() };
+            let filter = JobFilter { kind: Some(TRAIN), ticker: Some(ticker.clone()), ..JobFilter::default() };
             let job = api.app().store.jobs(&filter, 1).await?.pop().map(JobBody::from);
             let job = serde_json::to_value(job).map_err(Problem::internal)?;
             Err(Problem::from(error).with("job", job))

@@ -1,0 +1,331 @@
+//! The `backtest` kind: stored bars to a walk-forward report of the network as it is served, beside baselines.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::train::{consistent_series, of_store};
+use super::{JobContext, JobFailure, JobKind};
+use crate::app::App;
+use crate::config::LimitSettings;
+use crate::domain::{Horizon, Series, Ticker};
+use crate::evaluate::backtest::{Plan, Watch, Window};
+use crate::evaluate::{Backtest, Baseline, EvaluateError, Method, Network, Online, backtest};
+use crate::store::{JobRecord, NewBacktest, StoreError};
+use crate::train::{ConfigError, Control, TrainConfig, min_bars};
+
+/// The kind of a backtest job.
+pub const BACKTEST: &str = "backtest";
+
+/// What to run, as clients ask for it; every field is optional in JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BacktestConfig {
+    /// As in [`Plan`].
+    pub folds: usize,
+    /// As in [`Plan`].
+    pub step_size: usize,
+    /// As in [`Plan`].
+    pub horizon: Horizon,
+    /// As in [`Plan`].
+    pub embargo: usize,
+    /// As in [`Plan`].
+    pub refit: bool,
+    /// As in [`Plan`].
+    pub window: Window,
+    /// As in [`Plan`].
+    pub fold_bars: Option<usize>,
+    /// Who is run beside the network, on the same points.
+    pub baselines: BTreeSet<Baseline>,
+    /// The network; online calibration runs on top of it, as when it is served.
+    pub config: TrainConfig,
+}
+
+impl Default for BacktestConfig {
+    fn default() -> Self {
+        let Plan { folds, step_size, horizon, embargo, refit, window, fold_bars } = Plan::default();
+        let baselines = Baseline::ALL.into_iter().collect();
+        let config = TrainConfig::default();
+        Self { folds, step_size, horizon, embargo, refit, window, fold_bars, baselines, config }
+    }
+}
+
+/// Why a backtest is not run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BacktestRefusal {
+    /// A number outside of what makes sense or is granted.
+    #[error("{field} {value} is outside {min} to {max}")]
+    OutOfRange {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        value: usize,
+        /// Lowest allowed.
+        min: usize,
+        /// Highest allowed.
+        max: usize,
+    },
+    /// Each number is granted, but not all of them together.
+    #[error("this run would make {asked} forecasts, {max} are allowed: fewer folds, fold_bars, horizon or baselines")]
+    TooManyForecasts {
+        /// Over all models, cutoffs and steps.
+        asked: usize,
+        /// The cap.
+        max: usize,
+    },
+    /// Nothing is left to fit on.
+    #[error("{have} bars: this backtest needs {needed}")]
+    TooFewBars {
+        /// How many would do.
+        needed: usize,
+        /// How many there are.
+        have: usize,
+    },
+    /// The network's config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl BacktestConfig {
+    /// Which bars are known and which are forecast.
+    pub fn plan(&self) -> Plan {
+        let Self { folds, step_size, horizon, embargo, refit, window, fold_bars, .. } = self.clone();
+        Plan { folds, step_size, horizon, embargo, refit, window, fold_bars }
+    }
+
+    /// Checks everything that can be known before a run on `n_bars` bars.
+    ///
+    /// # Errors
+    /// Names the first thing at fault.
+    pub fn check(&self, n_bars: usize, limits: &LimitSettings) -> Result<(), BacktestRefusal> {
+        self.config.check(&limits.train)?;
+        let caps = &limits.backtest;
+        for (field, value, min, max) in [
+            ("folds", self.folds, 1, caps.folds),
+            ("step_size", self.step_size, 1, caps.step_size),
+            ("embargo", self.embargo, 0, caps.embargo),
+            ("fold_bars", self.fold_bars.unwrap_or(1), 1, caps.fold_bars),
+        ] {
+            if !(min..=max).contains(&value) {
+                return Err(BacktestRefusal::OutOfRange { field, value, min, max });
+            }
+        }
+        let needed = self.min_bars();
+        if n_bars < needed {
+            return Err(BacktestRefusal::TooFewBars { needed, have: n_bars });
+        }
+        let cutoffs: usize = self.plan().lay(n_bars).iter().flatten().map(|fold| fold.cutoffs.len()).sum();
+        let asked = cutoffs * self.horizon.steps() * (1 + self.baselines.len());
+        match asked > caps.points {
+            true => Err(BacktestRefusal::TooManyForecasts { asked, max: caps.points }),
+            false => Ok(()),
+        }
+    }
+
+    /// The fewest bars whose first fold leaves the network enough to train on.
+    fn min_bars(&self) -> usize {
+        let needed = min_bars(&TrainConfig { horizon: self.horizon.max(self.config.horizon), ..self.config.clone() });
+        let plan = self.plan();
+        let mut n_bars = needed;
+        // Each round adds what is missing; folds that grow with the series take half of it at most.
+        for _ in 0..64 {
+            n_bars = match plan.lay(n_bars) {
+                Ok(folds) if folds[0].known.len() >= needed => return n_bars,
+                Ok(folds) => n_bars + needed - folds[0].known.len(),
+                Err(EvaluateError::TooFewBars { needed, .. }) => needed.max(n_bars + 1),
+                Err(_) => return n_bars,
+            };
+        }
+        n_bars
+    }
+}
+
+/// Queues a backtest, unless one of the ticker is active: then that one, with `false`. `None` when there is no such
+/// ticker. The config is checked by then.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enqueue_backtest(
+    app: &App,
+    ticker: &Ticker,
+    config: &BacktestConfig,
+) -> Result<Option<(JobRecord, bool)>, StoreError> {
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: "a config", reason: error.to_string() };
+    let payload = serde_json::to_value(config).map_err(corrupt)?;
+    let queued = app.store.enqueue(&Uuid::now_v7().to_string(), BACKTEST, ticker, &payload).await?;
+    app.job_queued.notify_one();
+    Ok(queued)
+}
+
+/// Runs a ticker's backtest and keeps its report.
+#[derive(Debug, Clone, Copy)]
+pub struct Backtesting;
+
+impl JobKind for Backtesting {
+    fn name(&self) -> &'static str {
+        BACKTEST
+    }
+
+    fn run(&self, app: &App, job: &JobRecord, context: &JobContext) -> Result<Value, JobFailure> {
+        let config: BacktestConfig =
+            serde_json::from_value(job.payload.clone()).map_err(|error| JobFailure::lasting("bad_payload", error))?;
+        // An earlier attempt may have kept its report before it was interrupted.
+        let kept = context.wait_for(app.store.backtest(&job.ticker, &job.id)).map_err(of_store)?;
+        if let Some((record, _)) = kept {
+            return Ok(result(job, &record.verdict));
+        }
+        let (ticker, series) = context.wait_for(consistent_series(app, &job.ticker))?;
+        config.check(series.len(), &app.settings.limits).map_err(of_refusal)?;
+        let Backtest { report, points_csv } = walk_forward(&series, &config, context)?;
+        let json = |value: Result<Value, _>| value.map_err(|error| JobFailure::lasting("bad_report", error));
+        let verdict = json(serde_json::to_value(report.verdict))?.as_str().unwrap_or_default().to_owned();
+        let kept = NewBacktest {
+            id: job.id.clone(),
+            data_version: ticker.data_version,
+            settings: job.payload.clone(),
+            verdict,
+            report: json(serde_json::to_value(&report))?,
+            points: pack_points(&points_csv).map_err(|error| JobFailure::lasting("bad_report", error))?,
+        };
+        let add = app.store.add_backtest(&kept, app.settings.limits.backtest.kept);
+        match context.wait_for(add).map_err(of_store)? {
+            true => Ok(result(job, &kept.verdict)),
+            false => Err(JobFailure::Canceled),
+        }
+    }
+}
+
+fn result(job: &JobRecord, verdict: &str) -> Value {
+    let url = format!("/v1/tickers/{}/backtests/{}", job.ticker, job.id);
+    json!({"backtest_id": job.id, "verdict": verdict, "url": url})
+}
+
+fn walk_forward(series: &Series, config: &BacktestConfig, context: &JobContext) -> Result<Backtest, JobFailure> {
+    let begun = Instant::now();
+    let progress = |fraction: f64| {
+        let rest = begun.elapsed().as_secs_f64() * (1.0 - fraction) / fraction;
+        let eta_ms = rest.is_finite().then_some((rest * 1000.0) as u64);
+        context.report(json!({"fraction": fraction, "eta_ms": eta_ms}));
+    };
+    // No deadline of its own: the runner raises the flag at the job's, and then knows why.
+    let control = Control { progress: &|_| (), cancel: context.cancel_flag(), deadline: None };
+    let network = Network { name: "network".to_owned(), config: config.config.clone(), control: &control };
+    let baselines: Vec<&dyn Method> = config.baselines.iter().map(|baseline| baseline as &dyn Method).collect();
+    let watch = Watch { progress: &progress, is_canceled: &|| context.is_canceled() };
+    backtest(series, &config.plan(), &Online { method: &network }, &baselines, &watch).map_err(of_evaluation)
+}
+
+/// The CSV of a run as it is kept: its rows repeat each other, a quarter of its bytes is left.
+fn pack_points(csv: &str) -> std::io::Result<Vec<u8>> {
+    zstd::encode_all(csv.as_bytes(), 3)
+}
+
+/// The CSV again.
+///
+/// # Errors
+/// When the bytes are not what was kept.
+pub fn unpack_points(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::decode_all(packed)
+}
+
+fn of_refusal(refusal: BacktestRefusal) -> JobFailure {
+    let code = match &refusal {
+        BacktestRefusal::OutOfRange { .. } | BacktestRefusal::TooManyForecasts { .. } => "out_of_range",
+        BacktestRefusal::TooFewBars { .. } => "too_few_bars",
+        BacktestRefusal::Config(_) => "bad_config",
+    };
+    JobFailure::lasting(code, refusal)
+}
+
+fn of_evaluation(error: EvaluateError) -> JobFailure {
+    let code = match &error {
+        EvaluateError::Canceled => return JobFailure::Canceled,
+        EvaluateError::TooFewBars { .. } => "too_few_bars",
+        EvaluateError::BadSetting { .. } => "out_of_range",
+        EvaluateError::NoVariation { .. } => "no_variation",
+        EvaluateError::NoSuchBar { .. } | EvaluateError::Method { .. } => "method_failed",
+    };
+    JobFailure::lasting(code, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut BacktestConfig), n_bars: usize) -> Option<BacktestRefusal> {
+        let mut config = BacktestConfig::default();
+        change(&mut config);
+        config.check(n_bars, &LimitSettings::default()).err()
+    }
+
+    #[test]
+    fn every_cap_holds_from_both_sides() {
+        let field = |change: &dyn Fn(&mut BacktestConfig)| match refusal(change, 100_000) {
+            Some(BacktestRefusal::OutOfRange { field, .. }) => Some(field),
+            Some(BacktestRefusal::Config(error)) => Some(error.field()),
+            Some(BacktestRefusal::TooManyForecasts { .. }) => Some("forecasts"),
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        };
+        assert_eq!(field(&|_| ()), None);
+        assert_eq!((field(&|c| c.folds = 50), field(&|c| c.folds = 51)), (None, Some("folds")));
+        assert_eq!(field(&|c| c.folds = 0), Some("folds"));
+        assert_eq!((field(&|c| c.step_size = 250), field(&|c| c.step_size = 251)), (None, Some("step_size")));
+        assert_eq!(field(&|c| c.step_size = 0), Some("step_size"));
+        assert_eq!((field(&|c| c.embargo = 250), field(&|c| c.embargo = 251)), (None, Some("embargo")));
+        assert_eq!(
+            (field(&|c| c.fold_bars = Some(1_000)), field(&|c| c.fold_bars = Some(1_001))),
+            (None, Some("fold_bars"))
+        );
+        assert_eq!(field(&|c| c.fold_bars = Some(0)), Some("fold_bars"));
+        assert_eq!(field(&|c| c.config.hidden = 513), Some("hidden"));
+        // 10 folds of 500 bars, 20 steps, the network alone: 100,000 forecasts.
+        let many = |c: &mut BacktestConfig| {
+            (c.folds, c.fold_bars, c.horizon) = (10, Some(500), Horizon::try_from(20).unwrap_or(Horizon::ONE));
+            c.baselines.clear();
+        };
+        assert_eq!(field(&many), None);
+        assert_eq!(
+            field(&|c| {
+                many(c);
+                c.fold_bars = Some(501);
+            }),
+            Some("forecasts")
+        );
+    }
+
+    #[test]
+    fn the_bars_that_a_refusal_asks_for_are_the_fewest_that_do() {
+        let asks = |folds: usize, fold_bars: Option<usize>| {
+            let change = move |c: &mut BacktestConfig| (c.folds, c.fold_bars) = (folds, fold_bars);
+            let Some(BacktestRefusal::TooFewBars { needed, have: 100 }) = refusal(change, 100) else {
+                panic!("100 bars do")
+            };
+            assert_eq!(refusal(change, needed), None, "{folds} folds of {fold_bars:?}");
+            assert!(refusal(change, needed - 1).is_some(), "{folds} folds of {fold_bars:?}");
+        };
+        asks(5, None);
+        asks(1, Some(10));
+        asks(50, Some(3));
+    }
+
+    #[test]
+    fn absent_fields_are_the_defaults_and_points_come_back_as_they_were() {
+        let read = |text: &str| serde_json::from_str::<BacktestConfig>(text);
+        assert_eq!(read("{}").ok(), Some(BacktestConfig::default()));
+        let some =
+            read(r#"{"folds": 2, "window": "rolling", "baselines": ["har", "har"], "config": {"preset": "fast"}}"#);
+        assert!(some.is_ok_and(|c| c.folds == 2
+            && c.window == Window::Rolling
+            && c.baselines.len() == 1
+            && c.config.hidden == 8));
+        assert!(read(r#"{"fold": 2}"#).is_err() && read(r#"{"baselines": ["best"]}"#).is_err());
+        let packed = pack_points("model,fold\nhar,1\n").expect("packs");
+        assert_eq!(unpack_points(&packed).ok().as_deref(), Some(b"model,fold\nhar,1\n".as_slice()));
+    }
+}
