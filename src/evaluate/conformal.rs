@@ -20,8 +20,6 @@
 
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
-
 use super::metrics::pinball;
 use super::scores::SCORE_LEVELS;
 use crate::domain::quantiles::{QuantilesError, normal_score};
@@ -47,14 +45,14 @@ const TRACKED: [f64; 7] = [0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99];
 /// Share of a coverage gap that is closed a bar: 0.002 forgets in about 500 bars.
 const COVERAGE_RATE: f64 = 0.002;
 
-/// The calibration of one ticker's forecasts: stored with it, updated by each new bar.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The calibration of one ticker's forecasts: begun in training, kept with the model, updated by each new bar.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     steps: Vec<StepState>,
 }
 
 /// The state of one step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct StepState {
     /// Truths seen.
     n_observed: u64,
@@ -125,10 +123,11 @@ impl Calibration {
     }
 
     /// Calibrates a run of past forecasts as it would have happened: each cutoff's forecast is moved by what had
-    /// come true by then, and by nothing after. Leaves the state as of the last cutoff.
+    /// come true by then, and by nothing after. Leaves the state as of the bar `known`.
     ///
     /// * `cutoffs` ascending positions of bars
     /// * `raw`     `[cutoff][step]`
+    /// * `known`   the last bar whose close is learned from; not before the last cutoff
     /// * `truth`   log return from a cutoff over a number of steps
     ///
     /// # Errors
@@ -137,23 +136,63 @@ impl Calibration {
         &mut self,
         cutoffs: &[usize],
         raw: &[Vec<Quantiles>],
+        known: usize,
         truth: &dyn Fn(usize, usize) -> f64,
     ) -> Result<Vec<Vec<Quantiles>>, QuantilesError> {
         // Of each step, the first forecast whose truth has not been learned yet.
         let mut pending = vec![0; self.steps.len()];
-        let mut calibrated = Vec::with_capacity(raw.len());
-        for (cutoff, forecasts) in cutoffs.iter().zip(raw) {
+        let mut learn = |calibration: &mut Self, now: usize| {
             for (step_idx, next) in pending.iter_mut().enumerate() {
-                while let Some(made) = cutoffs.get(*next).filter(|made| **made + step_idx < *cutoff) {
+                while let Some(made) = cutoffs.get(*next).filter(|made| **made + step_idx < now) {
                     if let Some(forecast) = raw[*next].get(step_idx) {
-                        self.observe(step_idx + 1, forecast, truth(*made, step_idx + 1));
+                        calibration.observe(step_idx + 1, forecast, truth(*made, step_idx + 1));
                     }
                     *next += 1;
                 }
             }
+        };
+        let mut calibrated = Vec::with_capacity(raw.len());
+        for (cutoff, forecasts) in cutoffs.iter().zip(raw) {
+            learn(self, *cutoff);
             calibrated.push(self.apply_all(forecasts)?);
         }
+        learn(self, known);
         Ok(calibrated)
+    }
+
+    /// The state as numbers, a row of [`ROW_LEN`](Self::ROW_LEN) a step; [`from_rows`](Self::from_rows) reads them.
+    pub fn to_rows(&self) -> Vec<f64> {
+        let row = |state: &StepState| {
+            std::iter::once(state.n_observed as f64)
+                .chain(state.scales_log)
+                .chain(state.losses)
+                .chain(state.shifts)
+                .collect::<Vec<_>>()
+        };
+        self.steps.iter().flat_map(row).collect()
+    }
+
+    /// Numbers of one step's state.
+    pub const ROW_LEN: usize = 1 + 2 * SCALE_RATES.len() + TRACKED.len();
+
+    /// The state that [`to_rows`](Self::to_rows) gave.
+    pub fn from_rows(rows: &[f64]) -> Self {
+        let state = |row: &[f64]| {
+            let mut numbers = row.iter().copied();
+            let mut next = || numbers.next().unwrap_or_default();
+            StepState {
+                n_observed: next() as u64,
+                scales_log: std::array::from_fn(|_| next()),
+                losses: std::array::from_fn(|_| next()),
+                shifts: std::array::from_fn(|_| next()),
+            }
+        };
+        Self { steps: rows.chunks_exact(Self::ROW_LEN).map(state).collect() }
+    }
+
+    /// Steps that it calibrates.
+    pub fn n_steps(&self) -> usize {
+        self.steps.len()
     }
 
     fn state(&self, step: usize) -> Option<&StepState> {
@@ -331,10 +370,7 @@ mod tests {
         for truth in truths(50, 1, |_| 0.02) {
             calibration.observe(1, &raw, truth);
         }
-        let stored = serde_json::to_string(&calibration).expect("serialises");
-        let read: Calibration = serde_json::from_str(&stored).expect("reads back");
-        let (kept, back) = (calibration.apply(1, &raw).expect("finite"), read.apply(1, &raw).expect("finite"));
-        assert!(kept.values().iter().zip(back.values()).all(|(a, b)| (a - b).abs() < 1e-12));
+        assert_eq!(Calibration::from_rows(&calibration.to_rows()), calibration);
         assert_eq!((calibration.n_observed(1), calibration.n_observed(2), calibration.n_observed(3)), (50, 0, 0));
     }
 
@@ -346,7 +382,8 @@ mod tests {
         let sum = |truths: &[f64], cutoff: usize, step: usize| truths[cutoff + 1..=cutoff + step].iter().sum::<f64>();
         let replay = |truths: &[f64]| {
             let mut calibration = Calibration::new(Horizon::try_from(5).expect("in range"));
-            calibration.replay(&cutoffs, &raw, &|cutoff, step| sum(truths, cutoff, step)).expect("finite")
+            let truth = |cutoff, step| sum(truths, cutoff, step);
+            calibration.replay(&cutoffs, &raw, 299, &truth).expect("finite")
         };
         let clean = replay(&truths);
         let mut poisoned = truths.clone();

@@ -1,5 +1,6 @@
 //! What can be scored: a fitted forecaster, and a method that fits one.
 
+use crate::domain::quantiles::QuantilesError;
 use crate::domain::{Horizon, Quantiles, Series};
 use crate::train;
 
@@ -51,6 +52,13 @@ pub enum EvaluateError {
         /// Its words.
         message: String,
     },
+}
+
+impl EvaluateError {
+    /// Calibration gave numbers that are no distribution.
+    pub(super) fn calibration(error: QuantilesError) -> Self {
+        Self::Method { method: "online calibration".to_owned(), message: error.to_string() }
+    }
 }
 
 /// A fitted forecaster of log returns from the last close, one distribution a step `1..=horizon`.

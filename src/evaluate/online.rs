@@ -40,11 +40,8 @@ impl Forecaster for FittedOnline {
         let raw = self.fitted.forecast_at(series, &all)?;
         let close = |bar_idx: usize| series.bars()[bar_idx].close();
         let truth = |cutoff: usize, step: usize| (close(cutoff + step) / close(cutoff)).ln();
-        let not_finite = |error: crate::domain::quantiles::QuantilesError| EvaluateError::Method {
-            method: "online calibration".to_owned(),
-            message: error.to_string(),
-        };
-        let calibrated = Calibration::new(self.horizon).replay(&all, &raw, &truth).map_err(not_finite)?;
+        let calibrated =
+            Calibration::new(self.horizon).replay(&all, &raw, *last, &truth).map_err(EvaluateError::calibration)?;
         Ok(cutoffs.iter().map(|cutoff| calibrated[cutoff - begin].clone()).collect())
     }
 

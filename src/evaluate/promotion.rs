@@ -84,10 +84,7 @@ fn missed_coverage(champion: &[Outcome], challenger: &[Outcome], level: Level, r
 }
 
 fn observed(outcomes: &[Outcome], level: Level) -> f64 {
-    let is_inside = |outcome: &&Outcome| {
-        (outcome.forecast.at(level.lower())..=outcome.forecast.at(level.upper())).contains(&outcome.truth)
-    };
-    outcomes.iter().filter(is_inside).count() as f64 / outcomes.len() as f64
+    outcomes.iter().filter(|outcome| outcome.is_inside(level)).count() as f64 / outcomes.len() as f64
 }
 
 #[cfg(test)]

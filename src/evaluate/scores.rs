@@ -25,6 +25,11 @@ impl Outcome {
         self.truth - self.point
     }
 
+    /// Whether the truth lies in the central interval of a level, ends included.
+    pub fn is_inside(&self, level: Level) -> bool {
+        (self.forecast.at(level.lower())..=self.forecast.at(level.upper())).contains(&self.truth)
+    }
+
     /// Mean pinball loss at [`SCORE_LEVELS`].
     pub fn pinball(&self) -> f64 {
         metrics::pinball_of(&self.forecast, &SCORE_LEVELS, self.truth)
@@ -117,7 +122,7 @@ pub fn pinball_ratio(ours: &[Outcome], rival: &[Outcome]) -> Option<f64> {
     ratio.is_finite().then_some(ratio)
 }
 
-fn interval_scores(outcomes: &[Outcome], truths: &[f64], level: Level) -> Option<IntervalScores> {
+pub(super) fn interval_scores(outcomes: &[Outcome], truths: &[f64], level: Level) -> Option<IntervalScores> {
     let ends = |outcome: &Outcome| (outcome.forecast.at(level.lower()), outcome.forecast.at(level.upper()));
     let intervals: Vec<(f64, f64)> = outcomes.iter().map(ends).collect();
     Some(IntervalScores {

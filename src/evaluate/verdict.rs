@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{self, diebold_mariano};
-use super::scores::{IntervalScores, Outcome, against_no_change, pinball_ratio, score};
+use super::scores::{IntervalScores, Outcome, against_no_change, interval_scores, pinball_ratio};
 use crate::domain::Level;
 
 /// Whether the point forecast is better than "no change".
@@ -50,6 +50,8 @@ pub fn verdict(folds: &[&[Outcome]], overlap: usize) -> Verdict {
 pub struct Skill {
     /// Forecasts scored.
     pub n: usize,
+    /// Of them, those that were served before their outcome was known; the others are of bars held back in training.
+    pub n_live: usize,
     /// RMSE over that of "no change"; below 1 is better.
     pub rmse_ratio_to_naive: Option<f64>,
     /// One-sided Diebold-Mariano p of that.
@@ -72,16 +74,18 @@ const RUN_PARTS: usize = 5;
 /// * `garch` GARCH's forecasts of the same points, where there are any
 /// * `overlap` see [`metrics::diebold_mariano`]
 pub fn skill(outcomes: &[Outcome], garch: Option<&[Outcome]>, levels: &[Level], overlap: usize) -> Skill {
-    let scores = score(outcomes, &[], levels, overlap);
+    let errors: Vec<f64> = outcomes.iter().map(Outcome::error).collect();
+    let truths: Vec<f64> = outcomes.iter().map(|outcome| outcome.truth).collect();
     let parts: Vec<&[Outcome]> = outcomes.chunks(outcomes.len().div_ceil(RUN_PARTS).max(1)).collect();
     Skill {
-        n: scores.n,
-        rmse_ratio_to_naive: scores.rmse_ratio_to_naive,
-        dm_p_value: scores.diebold_mariano.map(|test| test.p_value),
+        n: outcomes.len(),
+        n_live: 0,
+        rmse_ratio_to_naive: metrics::rmse_ratio_to_naive(&errors, &truths),
+        dm_p_value: diebold_mariano(&against_no_change(outcomes), overlap).map(|test| test.p_value),
         verdict: verdict(&parts, overlap),
         pinball_ratio_to_garch: garch.filter(|g| g.len() == outcomes.len()).and_then(|g| pinball_ratio(outcomes, g)),
-        pinball: scores.pinball,
-        coverage: scores.intervals,
+        pinball: metrics::mean(outcomes.iter().map(Outcome::pinball)),
+        coverage: levels.iter().filter_map(|level| interval_scores(outcomes, &truths, *level)).collect(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::due::{TRAIN, TrainPayload};
 use super::{JobContext, JobFailure, JobKind};
 use crate::app::App;
 use crate::domain::{BarTime, Series, Ticker};
+use crate::evaluate::HeldBackRecord;
 use crate::registry::RegistryError;
 use crate::store::{JobRecord, ModelRecord, StoreError, TickerRecord};
 use crate::train::{Control, Progress, TrainConfig, TrainError, TrainMetrics, Trained, train};
@@ -57,7 +58,9 @@ fn train_and_publish(
     if let Some(last) = *last.lock().unwrap_or_else(PoisonError::into_inner) {
         context.report(json!(Progress { fraction: 1.0, eta_ms: Some(0), ..last }));
     }
-    let published = app.registry.publish(&job.ticker, &trained, &series, ticker.data_version, Some(&job.id));
+    let record = HeldBackRecord::new(&trained.held_back, &series)
+        .map_err(|error| JobFailure::lasting("network_failed", error))?;
+    let published = app.registry.publish(&job.ticker, &trained, &record, &series, ticker.data_version, Some(&job.id));
     context.wait_for(published).map_err(of_registry)
 }
 
@@ -133,7 +136,7 @@ fn of_training(error: TrainError) -> JobFailure {
         TrainError::TooFewBars { .. } => "too_few_bars",
         TrainError::Diverged { .. } => "diverged",
         TrainError::DeadlineExceeded => "deadline_exceeded",
-        TrainError::Network(_) => "network_failed",
+        TrainError::Network(_) | TrainError::HeldBack(_) => "network_failed",
     };
     JobFailure::lasting(code, error)
 }

@@ -1,6 +1,6 @@
 //! Model versions: written so that no half file is ever seen, verified before they are ever served.
 //!
-//! A version is a safetensors file and its [`Manifest`], written under a temporary name, synced and renamed
+//! A version is a safetensors file (weights, and the record of the bars held back) and its [`Manifest`], written under a temporary name, synced and renamed
 //! (object_store does that), and only then known to the database. Whoever loads it checks length, SHA-256,
 //! tensor names, shapes, finiteness, and that it still makes the forecast that it made when it was trained.
 //!
@@ -16,6 +16,7 @@ use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Bar, BarTime, Series, Ticker};
+use crate::evaluate::HeldBackRecord;
 use crate::store::{ModelRecord, NewModel, Store, StoreError, TickerRecord};
 use crate::train::{Model, Trained};
 use files::Files;
@@ -37,6 +38,8 @@ pub struct Registry {
 pub struct LoadedModel {
     /// The network.
     pub model: Model,
+    /// The bars that it held back in training, and the calibration that they taught.
+    pub record: HeldBackRecord,
     /// What is known of it.
     pub manifest: Manifest,
 }
@@ -112,6 +115,7 @@ impl Registry {
 
     /// Keeps a freshly trained model as the ticker's next version. It serves nobody until promoted.
     ///
+    /// * `record` of the bars that it held back
     /// * `series` the bars it was trained on
     ///
     /// # Errors
@@ -120,12 +124,14 @@ impl Registry {
         &self,
         ticker: &Ticker,
         trained: &Trained,
+        record: &HeldBackRecord,
         series: &Series,
         data_version: u64,
         job_id: Option<&str>,
     ) -> Result<ModelRecord, RegistryError> {
         let refused = |version, reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
-        let tensors = trained.model.to_safetensors().map_err(|error| refused(0, error.to_string()))?;
+        let tensors =
+            trained.model.to_safetensors(&record.to_tables()).map_err(|error| refused(0, error.to_string()))?;
         let golden = manifest::Golden::record(&trained.model, series).map_err(|reason| refused(0, reason))?;
         let ends = series.bars().first().map(Bar::at).zip(series.last().map(Bar::at));
         let (first, last) = ends.unwrap_or((BarTime::from_seconds(0), BarTime::from_seconds(0)));
@@ -275,9 +281,12 @@ impl Registry {
         let tensors = self.tensors(ticker, &row).await?;
         // Reading and forecasting are work for a processor, not for a thread that answers requests.
         let checked = tokio::task::spawn_blocking(move || {
-            let model = Model::from_parts(manifest.spec.clone(), &tensors).map_err(|error| error.to_string())?;
+            let (model, tables) =
+                Model::from_parts(manifest.spec.clone(), &tensors).map_err(|error| error.to_string())?;
             manifest.golden.check(&model)?;
-            Ok::<_, String>(LoadedModel { model, manifest })
+            let horizon = model.config().horizon;
+            let record = HeldBackRecord::from_tables(&tables, horizon).map_err(|error| error.to_string())?;
+            Ok::<_, String>(LoadedModel { model, record, manifest })
         });
         checked.await.map_err(|error| refused(error.to_string()))?.map_err(refused)
     }

@@ -70,6 +70,21 @@ pub enum ArtifactError {
     Network(#[from] candle_core::Error),
 }
 
+/// Numbers kept in a model's file beside its own: what they mean is their owner's affair, that they come back bit
+/// by bit is this file's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Its name, one of its own in the file.
+    pub name: String,
+    /// As many numbers as its product.
+    pub shape: Vec<usize>,
+    /// Row after row; finite.
+    pub numbers: Vec<f64>,
+}
+
+/// What the names of tables begin with in the file.
+const TABLES: &str = "held_back.";
+
 /// A tensor to write.
 struct Named {
     name: String,
@@ -85,12 +100,15 @@ impl Named {
     }
 }
 
-pub(super) fn write(model: &Model) -> Result<Vec<u8>, ArtifactError> {
+pub(super) fn write(model: &Model, tables: &[Table]) -> Result<Vec<u8>, ArtifactError> {
     let n_steps = model.shrinkage.len();
     let mut tensors = vec![Named::doubles("shrinkage".into(), &[n_steps], model.shrinkage.iter().copied())];
     for (idx, member) in model.members.iter().enumerate() {
         push_base(&member.base, idx, &mut tensors);
         push_network(member, idx, &mut tensors)?;
+    }
+    for Table { name, shape, numbers } in tables {
+        tensors.push(Named::doubles(format!("{TABLES}{name}"), shape, numbers.iter().copied()));
     }
     let views = tensors.iter().map(|tensor| {
         TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).map(|view| (tensor.name.as_str(), view))
@@ -129,7 +147,7 @@ fn push_network(member: &Member, idx: usize, tensors: &mut Vec<Named>) -> Result
     Ok(())
 }
 
-pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<Model, ArtifactError> {
+pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<(Model, Vec<Table>), ArtifactError> {
     if spec.format != ModelSpec::FORMAT {
         return Err(ArtifactError::Format { found: spec.format });
     }
@@ -140,8 +158,9 @@ pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<Model, ArtifactError
     for idx in 0..spec.config.ensemble {
         members.push(read_member(&mut file, idx, &spec.config)?);
     }
+    let tables = file.tables()?;
     file.finish()?;
-    Ok(Model { spec, members, shrinkage })
+    Ok((Model { spec, members, shrinkage }, tables))
 }
 
 fn read_member(file: &mut Reader, idx: usize, config: &TrainConfig) -> Result<Member, ArtifactError> {
@@ -190,6 +209,19 @@ impl Reader<'_> {
 
     fn floats(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, ArtifactError> {
         self.numbers(name, shape, Dtype::F32, f32::from_le_bytes)
+    }
+
+    /// Every table, in the order of their names.
+    fn tables(&mut self) -> Result<Vec<Table>, ArtifactError> {
+        let mut names: Vec<String> =
+            self.file.names().into_iter().filter_map(|name| name.strip_prefix(TABLES)).map(str::to_owned).collect();
+        names.sort();
+        let table = |name: String| {
+            let full = format!("{TABLES}{name}");
+            let shape = self.file.tensor(&full)?.shape().to_vec();
+            Ok(Table { numbers: self.doubles(full, &shape)?, name, shape })
+        };
+        names.into_iter().map(table).collect()
     }
 
     fn numbers<T: Copy + Into<f64>, const N: usize>(

@@ -5,9 +5,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
+use super::held_back::HeldBack;
 use super::member::{Epoch, Material, Member, Validation};
 use super::model::{Model, ModelSpec};
-use super::{ConfigError, Control, Progress, TrainConfig, TrainLimits};
+use super::{ConfigError, Control, ForecastError, Progress, TrainConfig, TrainLimits};
 use crate::domain::Series;
 use crate::features::{Columns, FeatureMatrix, RegressorTable, VolatilityModel};
 
@@ -18,6 +19,8 @@ pub struct Trained {
     pub model: Model,
     /// What training says of it.
     pub metrics: TrainMetrics,
+    /// What its networks forecast of the bars they were not fitted on.
+    pub held_back: HeldBack,
 }
 
 /// What training says of a model, all of it on bars held back from the network that forecast them.
@@ -81,6 +84,9 @@ pub enum TrainError {
     /// The tensor library refused.
     #[error("network: {0}")]
     Network(#[from] candle_core::Error),
+    /// What the trained network says of the bars held back is no forecast.
+    #[error("held-back bars: {0}")]
+    HeldBack(#[from] ForecastError),
 }
 
 /// Bars below which a config cannot be trained: warm-up, window, horizon, and enough outcomes to learn from.
@@ -118,14 +124,15 @@ pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result
         members.push(member);
         validations.push(validation);
     }
-    let metrics = score(&columns, config, &validations, series.len(), material.cutoffs.len());
+    let held_back = HeldBack::new(&columns, config, &validations)?;
+    let metrics = score(&columns, config, &validations, &held_back, series.len(), material.cutoffs.len());
     let spec = ModelSpec {
         format: ModelSpec::FORMAT,
         config: config.clone(),
         trained_through: last.at(),
         n_bars: series.len(),
     };
-    Ok(Trained { model: Model { spec, members, shrinkage: metrics.shrinkage.clone() }, metrics })
+    Ok(Trained { model: Model { spec, members, shrinkage: metrics.shrinkage.clone() }, metrics, held_back })
 }
 
 fn gather<'a>(columns: &'a Columns, config: &TrainConfig) -> Material<'a> {
@@ -143,14 +150,14 @@ fn score(
     columns: &Columns,
     config: &TrainConfig,
     validations: &[Validation],
+    held_back: &HeldBack,
     n_bars: usize,
     n_windows: usize,
 ) -> TrainMetrics {
-    let n_held_back: usize = validations.iter().map(|validation| validation.cutoffs.len()).sum();
+    let n_held_back = held_back.cutoffs.len();
     let mean = |loss: fn(&Validation) -> f64| {
         validations.iter().map(|v| loss(v) * v.cutoffs.len() as f64).sum::<f64>() / n_held_back.max(1) as f64
     };
-    let coverage = [0.8, 0.95].map(|level| Coverage { level, observed: coverage(columns, config, validations, level) });
     TrainMetrics {
         n_bars,
         n_windows,
@@ -158,75 +165,7 @@ fn score(
         epochs_run: validations.iter().map(|validation| validation.epochs).sum(),
         validation_loss: mean(|validation| validation.losses.1),
         base_loss: mean(|validation| validation.losses.0),
-        coverage: coverage.to_vec(),
-        shrinkage: (0..config.horizon.steps()).map(|idx| shrinkage(columns, config, validations, idx)).collect(),
+        coverage: [0.8, 0.95].map(|level| Coverage { level, observed: held_back.coverage(columns, level) }).to_vec(),
+        shrinkage: (0..config.horizon.steps()).map(|idx| held_back.shrinkage(columns, idx)).collect(),
     }
-}
-
-/// Each held-back cutoff with the quantiles forecast for step `step_idx + 1` and what came.
-fn outcomes<'a>(
-    columns: &'a Columns,
-    config: &TrainConfig,
-    validations: &'a [Validation],
-    step_idx: usize,
-) -> impl Iterator<Item = (&'a [f64], f64)> {
-    let (n_steps, n_levels) = (config.horizon.steps(), config.levels.len());
-    validations.iter().flat_map(move |validation| {
-        let forecasts = validation.quantiles.chunks(n_steps * n_levels);
-        validation.cutoffs.iter().zip(forecasts).filter_map(move |(cutoff, flat)| {
-            let quantiles = &flat[step_idx * n_levels..(step_idx + 1) * n_levels];
-            Some((quantiles, columns.future_return(*cutoff, step_idx + 1)?))
-        })
-    })
-}
-
-fn coverage(columns: &Columns, config: &TrainConfig, validations: &[Validation], level: f64) -> f64 {
-    let (lower, upper) = ((1.0 - level) / 2.0, (1.0 + level) / 2.0);
-    let (mut inside, mut n) = (0.0, 0.0);
-    for (quantiles, outcome) in outcomes(columns, config, validations, 0) {
-        let at = |level| interpolate(&config.levels, quantiles, level);
-        inside += f64::from(u8::from(at(lower) <= outcome && outcome <= at(upper)));
-        n += 1.0;
-    }
-    inside / f64::max(n, 1.0)
-}
-
-/// The factor between 0 and 1 by which forecast means should be multiplied: the slope of outcomes on means
-/// through 0, times 1 − 4 / t² of that slope, so that a slope which chance explains (t up to 2) counts for nothing.
-///
-/// Source: positive-part shrinkage after James & Stein (1961), "Estimation with Quadratic Loss".
-fn shrinkage(columns: &Columns, config: &TrainConfig, validations: &[Validation], step_idx: usize) -> f64 {
-    let (mut cross, mut square, mut total, mut n) = (0.0, 0.0, 0.0, 0.0);
-    for (quantiles, outcome) in outcomes(columns, config, validations, step_idx) {
-        let mean = mean_of(&config.levels, quantiles);
-        cross += mean * outcome;
-        square += mean * mean;
-        total += outcome * outcome;
-        n += 1.0;
-    }
-    if square <= 0.0 || cross <= 0.0 || n < 3.0 {
-        return 0.0;
-    }
-    let slope = cross / square;
-    // Outcomes of several sessions overlap: as many are independent as fit one after the other.
-    let independent = (step_idx + 1) as f64;
-    let error = (total - slope * cross) / (n - 1.0) * independent;
-    let t_squared = cross * cross / (square * error.max(f64::MIN_POSITIVE));
-    slope.min(1.0) * (1.0 - 4.0 / t_squared).max(0.0)
-}
-
-/// Mean of a distribution known by quantiles: each stands for the levels nearest to it.
-fn mean_of(levels: &[f64], quantiles: &[f64]) -> f64 {
-    let edge = |idx: usize| match idx {
-        0 => 0.0,
-        idx if idx == levels.len() => 1.0,
-        idx => 0.5 * (levels[idx - 1] + levels[idx]),
-    };
-    quantiles.iter().enumerate().map(|(idx, value)| value * (edge(idx + 1) - edge(idx))).sum()
-}
-
-fn interpolate(levels: &[f64], quantiles: &[f64], level: f64) -> f64 {
-    let right = levels.partition_point(|known| *known < level - 1e-12).clamp(1, levels.len() - 1);
-    let share = (level - levels[right - 1]) / (levels[right] - levels[right - 1]);
-    quantiles[right - 1] + share * (quantiles[right] - quantiles[right - 1])
 }

@@ -12,15 +12,17 @@ mod base;
 pub mod config;
 pub mod control;
 pub mod fit;
+mod held_back;
 mod member;
 pub mod model;
 mod network;
 mod shape;
 
-pub use artifact::ArtifactError;
+pub use artifact::{ArtifactError, Table};
 pub use config::{ConfigError, Preset, Topology, TrainConfig, TrainLimits};
 pub use control::{Control, Progress};
 pub use fit::{Coverage, TrainError, TrainMetrics, Trained, min_bars, train};
+pub use held_back::HeldBack;
 pub use model::{ForecastError, Model, ModelSpec};
 
 pub use crate::nn::Cell;

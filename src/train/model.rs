@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
-use super::artifact::{self, ArtifactError};
+use super::artifact::{self, ArtifactError, Table};
 use super::base::Base;
 use super::member::{Member, unscale};
 use crate::domain::quantiles::QuantilesError;
@@ -25,7 +25,7 @@ pub struct ModelSpec {
 
 impl ModelSpec {
     /// The layout written by this version.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 }
 
 /// A fitted model; made by [`train`](super::train) or read by [`Model::from_parts`].
@@ -139,18 +139,20 @@ impl Model {
 
     /// Every fitted number as a safetensors file; with [`spec`](Self::spec) it is the whole model.
     ///
+    /// * `tables` numbers to keep beside it in the same file
+    ///
     /// # Errors
     /// When the tensors cannot be read or written.
-    pub fn to_safetensors(&self) -> Result<Vec<u8>, ArtifactError> {
-        artifact::write(self)
+    pub fn to_safetensors(&self, tables: &[Table]) -> Result<Vec<u8>, ArtifactError> {
+        artifact::write(self, tables)
     }
 
-    /// Reads a model back: the same forecasts, bit by bit.
+    /// Reads a model back, and the tables beside it: the same forecasts and numbers, bit by bit.
     ///
     /// # Errors
     /// When the layout is another version's, the config makes no sense, or a tensor is missing, unknown, of
     /// another shape or type, or not finite.
-    pub fn from_parts(spec: ModelSpec, safetensors: &[u8]) -> Result<Self, ArtifactError> {
+    pub fn from_parts(spec: ModelSpec, safetensors: &[u8]) -> Result<(Self, Vec<Table>), ArtifactError> {
         artifact::read(spec, safetensors)
     }
 
@@ -179,25 +181,24 @@ impl Model {
                 *sum += value / self.members.len() as f64;
             }
         }
-        mean.chunks(n_steps * n_levels).map(|flat| self.distributions(flat)).collect()
+        mean.chunks(n_steps * n_levels).map(|flat| distributions(config, flat)).collect()
     }
+}
 
-    /// `[step][level]` flat to one distribution a step.
-    fn distributions(&self, flat: &[f64]) -> Result<Vec<Quantiles>, ForecastError> {
-        let config = &self.spec.config;
-        let mut steps: Vec<Vec<f64>> = flat.chunks(config.levels.len()).map(<[f64]>::to_vec).collect();
-        widen_with_the_horizon(&mut steps, config.middle());
-        let distribution = |(idx, values)| {
-            Quantiles::new(config.levels.clone(), values)
-                .map_err(|source| ForecastError::NotADistribution { step: idx + 1, source })
-        };
-        steps.into_iter().enumerate().map(distribution).collect()
-    }
+/// `[step][level]` flat to one distribution a step, as a config's model forecasts them.
+pub(super) fn distributions(config: &TrainConfig, flat: &[f64]) -> Result<Vec<Quantiles>, ForecastError> {
+    let mut steps: Vec<Vec<f64>> = flat.chunks(config.levels.len()).map(<[f64]>::to_vec).collect();
+    widen_with_the_horizon(&mut steps, config.middle());
+    let distribution = |(idx, values)| {
+        Quantiles::new(config.levels.clone(), values)
+            .map_err(|source| ForecastError::NotADistribution { step: idx + 1, source })
+    };
+    steps.into_iter().enumerate().map(distribution).collect()
 }
 
 /// Makes each stretch between neighboring quantiles at least as long as one step before: more sessions
 /// ahead never look more certain, in any interval.
-pub(super) fn widen_with_the_horizon(steps: &mut [Vec<f64>], middle: usize) {
+fn widen_with_the_horizon(steps: &mut [Vec<f64>], middle: usize) {
     for idx in 1..steps.len() {
         let (before, after) = steps.split_at_mut(idx);
         let (before, after) = (&before[idx - 1], &mut after[0]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candlecast::app::App;
 use candlecast::domain::Series;
+use candlecast::evaluate::HeldBackRecord;
 use candlecast::forecast::{ForecastRequest, Forecaster, ModelUsed};
 use candlecast::registry::{Registry, RegistryError};
 use candlecast::train::{Control, Preset, TrainConfig, train};
@@ -94,7 +95,8 @@ async fn another_model_s_files_are_refused_and_the_old_version_keeps_serving() {
     let (app, _folder, series) = two_versions().await;
     let other = TrainConfig { seed: 9, levels: vec![0.1, 0.5, 0.9], ..TrainConfig::preset(Preset::Fast) };
     let trained = train(&series, &other, &Control::quiet()).unwrap();
-    app.registry.publish(&ticker("A"), &trained, &series, 1, None).await.unwrap();
+    let record = HeldBackRecord::new(&trained.held_back, &series).unwrap();
+    app.registry.publish(&ticker("A"), &trained, &record, &series, 1, None).await.unwrap();
 
     let forecaster = Forecaster::new(Arc::clone(&app));
     let before = forecaster.forecast(&ticker("A"), &ForecastRequest::default()).await.unwrap();
@@ -149,7 +151,8 @@ async fn a_model_of_a_deleted_ticker_never_reaches_its_successor() {
     assert!(!file(&app, "1.safetensors").exists());
     let other = market("B", 400);
     put(&app, &name, &other).await;
-    let published = app.registry.publish(&name, &trained, &series, 1, Some(&job)).await;
+    let record = HeldBackRecord::new(&trained.held_back, &series).unwrap();
+    let published = app.registry.publish(&name, &trained, &record, &series, 1, Some(&job)).await;
     assert!(matches!(published, Err(RegistryError::TickerGone { .. })), "{published:?}");
     assert!(!file(&app, "1.safetensors").exists(), "nothing is left behind");
     assert_eq!(app.store.models(&name).await.unwrap(), []);

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, BarTime, Interval, Series};
-use candlecast::train::{Control, Model, Preset, Topology, TrainConfig, TrainError, min_bars, train};
+use candlecast::train::{Control, Model, Preset, Table, Topology, TrainConfig, TrainError, min_bars, train};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -44,10 +44,13 @@ fn a_model_written_and_read_forecasts_the_same_bits() {
     let series = market(400, 1);
     let model = train(&series, &fast(), &Control::quiet()).expect("400 bars are enough").model;
     let spec = serde_json::to_string(model.spec()).expect("a spec is JSON");
-    let bytes = model.to_safetensors().expect("finite");
-    let again = Model::from_parts(serde_json::from_str(&spec).expect("its own spec"), &bytes).expect("its own file");
+    let table = Table { name: "notes".to_owned(), shape: vec![2, 1], numbers: vec![0.1 + 0.2, -1e300] };
+    let bytes = model.to_safetensors(std::slice::from_ref(&table)).expect("finite");
+    let (again, tables) =
+        Model::from_parts(serde_json::from_str(&spec).expect("its own spec"), &bytes).expect("its own file");
     assert_eq!(model.forecast(&series).expect("long enough"), again.forecast(&series).expect("long enough"));
-    assert_eq!(again.to_safetensors().expect("finite"), bytes);
+    assert_eq!(tables, [table]);
+    assert_eq!(again.to_safetensors(&tables).expect("finite"), bytes);
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     let bytes = |seed| {
         let config = TrainConfig { seed, ..fast() };
         let model = train(&series, &config, &Control::quiet()).expect("400 bars are enough").model;
-        model.to_safetensors().expect("finite")
+        model.to_safetensors(&[]).expect("finite")
     };
     assert_eq!(bytes(1), bytes(1));
     assert_ne!(bytes(1), bytes(2));
@@ -171,7 +174,7 @@ fn flat_and_halted_series_and_every_topology_are_ordinary_inputs() {
 fn a_file_with_another_shape_or_a_nan_is_refused() {
     let series = market(400, 9);
     let model = train(&series, &fast(), &Control::quiet()).expect("400 bars are enough").model;
-    let bytes = model.to_safetensors().expect("finite");
+    let bytes = model.to_safetensors(&[]).expect("finite");
     let mut wider = model.spec().clone();
     wider.config.hidden += 1;
     let refusal = Model::from_parts(wider, &bytes).expect_err("another shape").to_string();

@@ -174,6 +174,20 @@ impl FittedBaseline {
         self.baseline
     }
 
+    /// The parameters, where it is GARCH.
+    pub fn garch(&self) -> Option<Garch> {
+        match self.volatility {
+            Volatility::Garch(garch) => Some(garch),
+            Volatility::Constant | Volatility::Ewma | Volatility::Har(_) => None,
+        }
+    }
+
+    /// GARCH one session ahead, from parameters that were fitted before.
+    pub fn of_garch(garch: Garch) -> Self {
+        let shape = BASELINE_LEVELS.map(|level| garch::student_quantile(garch.freedom, level)).to_vec();
+        Self { baseline: Baseline::Garch, drift: garch.mu, volatility: Volatility::Garch(garch), shapes: vec![shape] }
+    }
+
     fn step_at(&self, columns: &Columns, cutoffs: &[usize], step: usize) -> Vec<Vec<f64>> {
         if self.baseline == Baseline::Historical {
             return cutoffs.iter().map(|cutoff| recent_quantiles(columns, *cutoff, step)).collect();

@@ -10,7 +10,7 @@ use candlecast::app::App;
 use candlecast::config::{DatabaseSettings, Settings};
 use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
-use candlecast::evaluate::synthetic;
+use candlecast::evaluate::{HeldBackRecord, synthetic};
 use candlecast::store::{OnConflict, PriceBasis, SentBars, Store};
 use candlecast::train::{self, Control, Preset, TrainConfig};
 
@@ -76,7 +76,9 @@ pub async fn publish(app: &App, ticker: &Ticker, series: &Series, promoted: bool
     let config = TrainConfig::preset(Preset::Fast);
     let trained = train::train(series, &config, &Control::quiet()).expect("trained");
     let record = app.store.ticker(ticker).await.expect("reads").expect("the ticker is stored");
-    let model = app.registry.publish(ticker, &trained, series, record.data_version, None).await.expect("published");
+    let held_back = HeldBackRecord::new(&trained.held_back, series).expect("finite");
+    let published = app.registry.publish(ticker, &trained, &held_back, series, record.data_version, None).await;
+    let model = published.expect("published");
     if promoted {
         app.registry.promote(ticker, model.version, record.champion).await.expect("promoted");
         app.refresh().await.expect("refreshed");
