@@ -5,7 +5,8 @@
 CREATE VIEW clock AS SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS ms;
 
 CREATE TABLE tickers (
-    id            INTEGER PRIMARY KEY,
+    -- AUTOINCREMENT: the id of a deleted ticker is never given again, so that who still holds it finds nothing.
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
     name          TEXT    NOT NULL UNIQUE,
     interval      TEXT    NOT NULL,
     calendar      TEXT    NOT NULL,

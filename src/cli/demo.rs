@@ -14,7 +14,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
-use super::{forecast, generate, ingest, logging, progress, serve, train};
+use super::{forecast, generate, ingest, logging, output, progress, serve, train};
 use crate::app::App;
 use crate::config::Settings;
 use crate::domain::{Calendar, Ticker};
@@ -107,7 +107,7 @@ async fn store(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyho
             Ok(report) => report,
             // One unreadable file of a folder does not cost the others.
             Err(error) => {
-                eprintln!("left out: {error:#}");
+                eprintln!("left out: {}", output::one_line(&error));
                 continue;
             }
         };

@@ -50,27 +50,14 @@ enum Command {
     Serve(serve::Arguments),
     /// Run background jobs against the same database as a server.
     Worker,
-    /// Store price files.
-    Ingest(ingest::Arguments),
+    #[command(flatten)]
+    Stored(StoredCommand),
     /// Tell how price files are understood, and what is wrong with them; stores nothing.
     Inspect(ingest::InspectArguments),
-    /// Train models here and now.
-    Train(train::Arguments),
-    /// Forecast from the newest stored bars.
-    Forecast(forecast::Arguments),
     /// Score every baseline and our network on price files: one table, the same points for all.
     Evaluate(evaluate::Arguments),
-    /// List the stored tickers.
-    Tickers(lists::TickersArguments),
-    /// List the jobs, newest first.
-    Jobs(lists::JobsArguments),
-    /// List the model versions of a ticker, or promote one.
-    Models(lists::ModelsArguments),
     /// Make an invented market as CSV.
     Generate(generate::Arguments),
-    /// Create, list and revoke API keys.
-    #[command(subcommand)]
-    Keys(keys::Command),
     /// Ask a running server whether it is ready; for health checks of containers.
     Healthcheck,
     /// Print the settings in force, and where to find what each means.
@@ -80,6 +67,26 @@ enum Command {
         /// bash, elvish, fish, powershell or zsh.
         shell: clap_complete::Shell,
     },
+}
+
+/// Commands that act on what is stored.
+#[derive(Debug, Subcommand)]
+enum StoredCommand {
+    /// Store price files.
+    Ingest(ingest::Arguments),
+    /// Train models here and now.
+    Train(train::Arguments),
+    /// Forecast from the newest stored bars.
+    Forecast(forecast::Arguments),
+    /// List the stored tickers.
+    Tickers(lists::TickersArguments),
+    /// List the jobs, newest first.
+    Jobs(lists::JobsArguments),
+    /// List the model versions of a ticker, or promote one.
+    Models(lists::ModelsArguments),
+    /// Create, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 /// Reads the command line; a wrong one ends the process with 2 and says why.
@@ -98,53 +105,46 @@ pub async fn run(cli: Cli) -> ExitCode {
 
 /// Says in one line why a command failed.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    let text = format!("{error:#}").replace('\n', " ");
-    eprintln!("error: {text}");
+    eprintln!("error: {}", output::one_line(error));
     ExitCode::FAILURE
 }
 
+/// Each command opens what it needs itself.
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let mut out = Output::new(cli.json);
+    let settings = || Settings::load(&cli.flags);
     match cli.command {
+        Command::Demo(arguments) => return demo::run(settings()?, &arguments, &mut out).await,
+        Command::Serve(arguments) => return serve::serve(settings()?, &arguments, &mut out).await,
+        Command::Worker => return serve::worker(settings()?, &mut out).await,
+        Command::Stored(command) => return with_app(command, settings()?, &mut out).await,
+        Command::Healthcheck => return serve::healthcheck(&settings()?).await,
+        Command::Inspect(arguments) => ingest::inspect(&settings()?, &arguments, &mut out)?,
+        Command::Evaluate(arguments) => evaluate::run(&settings()?, &arguments, &mut out)?,
         Command::Generate(arguments) => generate::run(&arguments, &mut out)?,
+        Command::Config => config(&settings()?, &mut out)?,
         Command::Completions { shell } => completions(shell, &mut out)?,
-        command => return with_settings(command, Settings::load(&cli.flags)?, &mut out).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Commands that need the settings, and open what they need themselves.
-async fn with_settings(command: Command, settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Config => config(&settings, out)?,
-        Command::Inspect(arguments) => ingest::inspect(&settings, &arguments, out)?,
-        Command::Evaluate(arguments) => evaluate::run(&settings, &arguments, out)?,
-        Command::Healthcheck => return serve::healthcheck(&settings).await,
-        Command::Serve(arguments) => return serve::serve(settings, &arguments, out).await,
-        Command::Worker => return serve::worker(settings, out).await,
-        Command::Demo(arguments) => return demo::run(settings, &arguments, out).await,
-        command => {
-            logging::quiet(&settings);
-            let app = Arc::new(App::open(settings).await?);
-            let done = with_app(command, &app, out).await;
-            app.store.close().await;
-            return done;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+async fn with_app(command: StoredCommand, settings: Settings, out: &mut Output) -> anyhow::Result<ExitCode> {
+    logging::quiet(&settings);
+    let app = Arc::new(App::open(settings).await?);
+    let done = act(command, &app, out).await;
+    app.store.close().await;
+    done
 }
 
-/// Commands that act on what is stored.
-async fn with_app(command: Command, app: &Arc<App>, out: &mut Output) -> anyhow::Result<ExitCode> {
+async fn act(command: StoredCommand, app: &Arc<App>, out: &mut Output) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Ingest(arguments) => ingest::run(app, &arguments, out).await?,
-        Command::Train(arguments) => return train::run(app, &arguments, out).await,
-        Command::Forecast(arguments) => forecast::run(app, &arguments, out).await?,
-        Command::Tickers(arguments) => lists::tickers(app, &arguments, out).await?,
-        Command::Jobs(arguments) => lists::jobs(app, &arguments, out).await?,
-        Command::Models(arguments) => lists::models(app, &arguments, out).await?,
-        Command::Keys(command) => keys::run(app, command, out).await?,
-        _ => unreachable!("handled before a store is opened"),
+        StoredCommand::Ingest(arguments) => ingest::run(app, &arguments, out).await?,
+        StoredCommand::Train(arguments) => return train::run(app, &arguments, out).await,
+        StoredCommand::Forecast(arguments) => forecast::run(app, &arguments, out).await?,
+        StoredCommand::Tickers(arguments) => lists::tickers(app, &arguments, out).await?,
+        StoredCommand::Jobs(arguments) => lists::jobs(app, &arguments, out).await?,
+        StoredCommand::Models(arguments) => lists::models(app, &arguments, out).await?,
+        StoredCommand::Keys(command) => keys::run(app, command, out).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

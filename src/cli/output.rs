@@ -60,6 +60,20 @@ pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// An error with its causes on one line; a cause that the text before it already tells is not told again.
+pub(super) fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().replace('\n', " ");
+        match line.is_empty() {
+            true => line = text,
+            false if line.contains(&text) => {}
+            false => line = format!("{line}: {text}"),
+        }
+    }
+    line
+}
+
 /// The leaves of a JSON value by their dotted paths.
 pub(super) fn flatten(value: &Value) -> Vec<(String, String)> {
     let mut leaves = Vec::new();
@@ -96,4 +110,17 @@ pub(super) fn price(value: f64) -> String {
 /// An absent value as people expect it in a table.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = || io::Error::other("address in use");
+        let bind = anyhow::Error::new(refused()).context("cannot listen on 127.0.0.1:80: address in use");
+        assert_eq!(one_line(&bind), "cannot listen on 127.0.0.1:80: address in use");
+        assert_eq!(one_line(&anyhow::Error::new(refused()).context("no\nserver")), "no server: address in use");
+    }
 }

@@ -26,7 +26,10 @@ pub enum Calendar {
 
 /// A name that is no calendar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("calendar {text:?} is unknown: use an exchange's MIC (XNYS, XKRX, XTKS, XLON, …), 24/7 or weekdays")]
+#[error(
+    "calendar {text:?} is unknown: use 24/7, weekdays, or an exchange's MIC, as {} or another one of ISO 10383",
+    Calendar::LARGEST.join(", ")
+)]
 pub struct CalendarError {
     /// What was given.
     pub text: String,
@@ -36,6 +39,12 @@ pub struct CalendarError {
 const MODELLED_YEARS: std::ops::RangeInclusive<i32> = 2000..=2027;
 
 impl Calendar {
+    /// The MICs of the largest exchanges; there are more.
+    pub const LARGEST: [&str; 22] = [
+        "XNYS", "XNAS", "XTSE", "BVMF", "XMEX", "XLON", "XFRA", "XPAR", "XAMS", "XMIL", "XMAD", "XSWX", "XSTO", "XTKS",
+        "XKRX", "XHKG", "XSHG", "XTAI", "XNSE", "XBOM", "XSES", "XASX",
+    ];
+
     /// The calendar that a ticker's suffix names (`.KS` and `.KQ` Korea, `.T` Tokyo, …), if it names one.
     pub fn of_ticker(ticker: &Ticker) -> Option<Self> {
         let mic = match ticker.suffix()? {
@@ -146,6 +155,9 @@ fn is_weekday(date: NaiveDate) -> bool {
     !matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
 }
 
+/// Codes for trades without a market; the library lets them follow New York.
+const NO_MARKET: [&str; 3] = ["XXXX", "PYPR", "SIMU"];
+
 /// The holidays of an exchange whose own rules are modelled; building one takes long enough to keep it.
 /// Only codes that exist are kept, so that made-up ones cannot fill the memory.
 fn exchange(mic: &str) -> Option<Arc<Holidays>> {
@@ -153,6 +165,9 @@ fn exchange(mic: &str) -> Option<Arc<Holidays>> {
     let kept = KNOWN.read().ok().and_then(|known| known.get(mic).cloned());
     if kept.is_some() {
         return kept;
+    }
+    if NO_MARKET.contains(&mic) {
+        return None;
     }
     let modelled = calendar_for_exchange(mic).filter(|c| matches!(c.source, CalendarSource::Modeled))?;
     let holidays = Arc::new(modelled);
@@ -197,6 +212,13 @@ mod tests {
     }
 
     #[test]
+    fn every_exchange_that_a_refusal_names_is_known() {
+        for mic in Calendar::LARGEST {
+            assert!(mic.parse::<Calendar>().is_ok(), "{mic}");
+        }
+    }
+
+    #[test]
     fn a_suffix_names_its_exchange_and_a_wrong_name_is_refused() {
         let of = |text: &str| text.parse::<Ticker>().ok().and_then(|t| Calendar::of_ticker(&t)).map(String::from);
         assert_eq!(of("005930.KS").as_deref(), Some("XKRX"));
@@ -205,7 +227,7 @@ mod tests {
         for suffix in ["US", "L", "NS", "BO", "HK", "SS", "SZ", "TW", "DE", "PA", "AS", "SW", "TO", "AX", "SA"] {
             assert!(of(&format!("X.{suffix}")).is_some(), "{suffix}");
         }
-        for text in ["", "ZZZZ", "NYSE!", "24/5", "FOREX"] {
+        for text in ["", "ZZZZ", "XXXX", "NYSE!", "24/5", "FOREX"] {
             assert!(text.parse::<Calendar>().is_err(), "{text:?}");
         }
     }

@@ -72,13 +72,7 @@ pub(super) async fn track_record(
     record: &TickerRecord,
     levels: &[Level],
 ) -> Result<Option<Skill>, StoreError> {
-    let filter = LedgerFilter {
-        from: BarTime::from_seconds(i64::MIN),
-        to: BarTime::from_seconds(i64::MAX),
-        live_only: true,
-        step: Some(1),
-        limit: SKILL_WINDOW * 4,
-    };
+    let filter = LedgerFilter { live_only: true, step: Some(1), limit: SKILL_WINDOW * 4, ..LedgerFilter::default() };
     let mut scored = scored(store, record, &filter).await?;
     scored.retain(|scored| scored.entry.model.parse::<u32>().is_ok());
     // Of several forecasts as of one bar (a model was promoted in between) the first one served counts.

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Path, Query};
-use super::wire::{cut, instant, page_size, ticker};
+use super::wire::{cut, instant, page_size, start, ticker};
 use crate::domain::Ticker;
 use crate::store::{JobFilter, JobRecord, JobState};
 
@@ -126,7 +126,7 @@ pub(super) async fn get_jobs(
     Query(query): Query<JobsQuery>,
 ) -> Result<Json<JobsBody>, Problem> {
     let page = page_size(query.limit, &api.settings().limits.query)?;
-    let before = query.cursor.as_deref().map(job_id).transpose()?;
+    let before = start(query.cursor.as_deref(), "jobs", job_id)?;
     let ticker = query.ticker.as_deref().map(ticker).transpose()?;
     let filter = JobFilter { state: query.state, ticker, before, ..JobFilter::default() };
     let jobs = api.app().store.jobs(&filter, page as u32 + 1).await?;
@@ -218,7 +218,7 @@ impl Follow {
 }
 
 async fn find(api: &Api, id: &str) -> Result<JobRecord, Problem> {
-    let id = job_id(id).map_err(|_| no_job(id))?;
+    let id = job_id(id).ok_or_else(|| no_job(id))?;
     api.app().store.job(&id).await?.ok_or_else(|| no_job(&id))
 }
 
@@ -227,7 +227,6 @@ fn no_job(id: &str) -> Problem {
     Problem::new("unknown_job", format!("There is no job {shown:?}."))
 }
 
-fn job_id(text: &str) -> Result<String, Problem> {
-    let parsed = uuid::Uuid::try_parse(text).map(|id| id.to_string());
-    parsed.map_err(|_| Problem::new("bad_cursor", "This cursor is not one that a list of jobs gave."))
+fn job_id(text: &str) -> Option<String> {
+    uuid::Uuid::try_parse(text).ok().map(|id| id.to_string())
 }

@@ -8,11 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Path, Query};
-use super::wire::{edge, instant, page_size, ticker};
-use crate::domain::{BarTime, Interval};
+use super::wire::{cut, edge, instant, out_of_range, page_size, start, ticker};
+use crate::domain::{BarTime, Horizon, Interval};
 use crate::evaluate::{SCORE_LEVELS, metrics};
 use crate::forecast::ScoredEntry;
-use crate::store::LedgerFilter;
+use crate::store::{LedgerFilter, LedgerPlace};
 
 /// Which forecasts to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -34,13 +34,15 @@ pub(super) struct LedgerQuery {
     /// Entries on a page.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// Where the page before ended.
+    cursor: Option<String>,
 }
 
 /// Forecasts served, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LedgerBody {
     ledger: Vec<LedgerEntryBody>,
-    /// Always null: go back in time with `to`.
+    /// Pass as `cursor` for what follows; null at the end.
     next_cursor: Option<String>,
 }
 
@@ -109,26 +111,46 @@ struct TruthBody {
     params(("ticker" = String, Path, example = "AAPL"), LedgerQuery), responses(
     (status = 200, description = "The forecasts", body = LedgerBody),
     (status = 404, description = "Nobody sent bars of it", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 422, description = "A limit outside of the caps", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 422, description = "A limit or step outside of the caps", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn get_ledger(
     State(api): State<Api>,
     Path(name): Path<String>,
     Query(query): Query<LedgerQuery>,
 ) -> Result<Json<LedgerBody>, Problem> {
-    let limit = page_size(query.limit, &api.settings().limits.query)?;
-    let from = query.from.as_deref().map(|text| edge("from", text, false)).transpose()?;
-    let to = query.to.as_deref().map(|text| edge("to", text, true)).transpose()?;
+    let page = page_size(query.limit, &api.settings().limits.query)?;
+    let all = LedgerFilter::default();
     let filter = LedgerFilter {
-        from: from.unwrap_or(BarTime::from_seconds(i64::MIN)),
-        to: to.unwrap_or(BarTime::from_seconds(i64::MAX)),
+        from: query.from.as_deref().map_or(Ok(all.from), |text| edge("from", text, false))?,
+        to: query.to.as_deref().map_or(Ok(all.to), |text| edge("to", text, true))?,
         live_only: query.live,
-        step: query.step,
-        limit: limit as u32,
+        step: query.step.map(step).transpose()?,
+        after: start(query.cursor.as_deref(), "forecasts", place)?,
+        limit: page as u32 + 1,
     };
     let (record, entries) = api.0.forecaster.ledger(&ticker(&name)?, &filter).await?;
+    let (entries, next_cursor) = cut(entries, page, |scored| cursor(&scored.entry.place()));
     let ledger = entries.into_iter().map(|entry| LedgerEntryBody::new(record.interval, entry)).collect();
-    Ok(Json(LedgerBody { ledger, next_cursor: None }))
+    Ok(Json(LedgerBody { ledger, next_cursor }))
+}
+
+fn step(asked: u32) -> Result<u32, Problem> {
+    let refuse = |_| out_of_range("step", asked as usize, Horizon::MAX as usize);
+    Horizon::try_from(asked).map(|_| asked).map_err(refuse)
+}
+
+/// A place as text: `1517961600.1.3.har`. The name comes last, because nothing says that it has no dot.
+fn cursor(place: &LedgerPlace) -> String {
+    format!("{}.{}.{}.{}", place.as_of.seconds(), place.step, place.data_version, place.model)
+}
+
+fn place(cursor: &str) -> Option<LedgerPlace> {
+    let mut parts = cursor.splitn(4, '.');
+    let as_of = BarTime::from_seconds(parts.next()?.parse().ok()?);
+    let step = parts.next()?.parse().ok()?;
+    let data_version = parts.next()?.parse::<i64>().ok()?.try_into().ok()?;
+    let model = parts.next().filter(|model| !model.contains('\0'))?.to_owned();
+    Some(LedgerPlace { as_of, step, model, data_version })
 }
 
 impl LedgerEntryBody {
@@ -160,6 +182,20 @@ impl LedgerEntryBody {
             quantiles: SCORE_LEVELS.iter().zip(&entry.quantiles).map(quantile).collect(),
             model: entry.model,
             truth,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_the_place_it_was_made_of_and_nothing_else() {
+        let there = LedgerPlace { as_of: BarTime::from_seconds(-5), step: 2, model: "a.b".into(), data_version: 7 };
+        assert_eq!(place(&cursor(&there)), Some(there));
+        for text in ["", "1", "1.1", "1.1.1", "x.1.1.har", "1.1.-1.har", "1.1.1.\0"] {
+            assert_eq!(place(text), None, "{text:?}");
         }
     }
 }

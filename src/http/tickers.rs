@@ -11,7 +11,7 @@ use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path, Query};
 use super::jobs::JobBody;
-use super::wire::{cut, page_size, ticker};
+use super::wire::{cut, page_size, start_of_tickers, ticker};
 use crate::app::App;
 use crate::domain::{Bar, BarTime, Calendar, Ticker};
 use crate::jobs::due;
@@ -140,10 +140,7 @@ pub(super) async fn get_tickers(
     Query(query): Query<TickersQuery>,
 ) -> Result<Json<TickersBody>, Problem> {
     let page = page_size(query.limit, &api.settings().limits.query)?;
-    let cursor = query.cursor.unwrap_or_default();
-    if !cursor.is_empty() && cursor.parse::<Ticker>().is_err() {
-        return Err(Problem::new("bad_cursor", "This cursor is not one that a list of tickers gave."));
-    }
+    let cursor = start_of_tickers(query.cursor.as_deref())?;
     let records = api.app().store.tickers(&query.query, &cursor, page as u32 + 1).await?;
     let (records, next_cursor) = cut(records, page, |record| record.ticker.to_string());
     let bodies = futures::stream::iter(records.into_iter().map(|record| describe(api.app(), record)));
@@ -221,7 +218,8 @@ pub(super) fn unknown(ticker: &Ticker) -> Problem {
 /// A calendar by its name.
 pub(super) fn calendar(text: &str) -> Result<Calendar, Problem> {
     text.parse().map_err(|error: crate::domain::calendar::CalendarError| {
-        Problem::new("unknown_calendar", format!("{error}.")).with("field", "calendar")
+        let known: Vec<&str> = ["24/7", "weekdays"].into_iter().chain(Calendar::LARGEST).collect();
+        Problem::new("unknown_calendar", format!("{error}.")).with("field", "calendar").with("known", known)
     })
 }
 

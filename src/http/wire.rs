@@ -51,6 +51,23 @@ pub(super) fn edge(name: &str, text: &str, whole_day: bool) -> Result<BarTime, P
     })
 }
 
+/// Where a page begins: a cursor as a list of `what` gave it, understood by `read`.
+pub(super) fn start<T>(
+    cursor: Option<&str>,
+    what: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let refuse = || Problem::new("bad_cursor", format!("This cursor is not one that a list of {what} gave."));
+    cursor.map(|text| read(text).ok_or_else(refuse)).transpose()
+}
+
+/// Where a page of tickers begins; the empty text is before all of them.
+pub(super) fn start_of_tickers(cursor: Option<&str>) -> Result<String, Problem> {
+    let given = cursor.filter(|cursor| !cursor.is_empty());
+    let after = start(given, "tickers", |cursor| cursor.parse::<Ticker>().ok())?;
+    Ok(after.map(|ticker| ticker.to_string()).unwrap_or_default())
+}
+
 /// Cuts a list that was asked for with one entry more than the page has; the cursor to go on with is the last
 /// entry's own.
 pub(super) fn cut<T>(mut entries: Vec<T>, page: usize, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Bar, BarTime, Series, Ticker};
 use crate::evaluate::HeldBackRecord;
-use crate::store::{ModelRecord, NewModel, Store, StoreError, TickerRecord};
+use crate::store::{ModelRecord, Store, StoreError, TickerRecord};
 use crate::train::{Model, Trained};
 use files::Files;
 pub use manifest::Manifest;
@@ -155,7 +155,7 @@ impl Registry {
             if !self.files.write(&manifest, tensors.clone()).await? {
                 continue;
             }
-            let row = NewModel {
+            let row = ModelRecord {
                 version: manifest.version,
                 job_id: job_id.map(str::to_owned),
                 data_version,
@@ -165,6 +165,7 @@ impl Registry {
                 sha256: manifest.sha256.clone(),
                 bytes: manifest.bytes,
                 manifest: without_golden(&manifest).map_err(|error| refused(manifest.version, error.to_string()))?,
+                created_at: 0,
             };
             if self.store.add_model(ticker, &row).await? {
                 let unknown = || RegistryError::Unknown { ticker: ticker.clone(), version: manifest.version };

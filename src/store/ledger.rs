@@ -30,8 +30,21 @@ pub struct LedgerEntry {
     pub served_at: i64,
 }
 
-/// Which entries to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where an entry stands in the order of reading: the newest forecasts first, of one bar the nearest step first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerPlace {
+    /// The last bar that the forecast saw.
+    pub as_of: BarTime,
+    /// Sessions ahead.
+    pub step: u32,
+    /// Who forecast.
+    pub model: String,
+    /// The state of the bars.
+    pub data_version: u64,
+}
+
+/// Which entries to read; by default all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerFilter {
     /// Forecasts made as of this bar or later.
     pub from: BarTime,
@@ -41,8 +54,31 @@ pub struct LedgerFilter {
     pub live_only: bool,
     /// Only this step.
     pub step: Option<u32>,
+    /// Only those that are read after this one.
+    pub after: Option<LedgerPlace>,
     /// The newest so many.
     pub limit: u32,
+}
+
+impl Default for LedgerFilter {
+    fn default() -> Self {
+        Self {
+            from: BarTime::from_seconds(i64::MIN),
+            to: BarTime::from_seconds(i64::MAX),
+            live_only: false,
+            step: None,
+            after: None,
+            limit: u32::MAX,
+        }
+    }
+}
+
+impl LedgerEntry {
+    /// Where it stands in the order of reading.
+    pub fn place(&self) -> LedgerPlace {
+        let Self { as_of, step, data_version, .. } = *self;
+        LedgerPlace { as_of, step, model: self.model.clone(), data_version }
+    }
 }
 
 impl Store {
@@ -88,7 +124,10 @@ impl Store {
         const SQL: &str = "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at
              FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
                AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0)
+               AND ($7 = 0 OR as_of_ts < $8 OR (as_of_ts = $8 AND (step > $9 OR (step = $9 AND
+                    (model > $10 OR (model = $10 AND data_version < $11))))))
              ORDER BY as_of_ts DESC, step, model, data_version DESC LIMIT $6";
+        let after = filter.after.as_ref();
         self.db
             .run(async {
                 on!(&self.db, pool => {
@@ -99,6 +138,11 @@ impl Store {
                         .bind(i64::from(filter.live_only))
                         .bind(i64::from(filter.step.unwrap_or(0)))
                         .bind(i64::from(filter.limit))
+                        .bind(i64::from(after.is_some()))
+                        .bind(after.map_or(0, |place| place.as_of.seconds()))
+                        .bind(after.map_or(0, |place| i64::from(place.step)))
+                        .bind(after.map_or("", |place| place.model.as_str()))
+                        .bind(after.map_or(0, |place| place.data_version as i64))
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter()

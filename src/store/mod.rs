@@ -23,8 +23,8 @@ pub use bars::{BarsOutcome, OnConflict, PutBarsError, SentBars};
 pub use error::StoreError;
 pub use jobs::{JobFilter, JobRecord, JobState, Lease};
 pub use keys::{KeyRecord, Scope};
-pub use ledger::{LedgerEntry, LedgerFilter};
-pub use models::{ModelRecord, NewModel};
+pub use ledger::{LedgerEntry, LedgerFilter, LedgerPlace};
+pub use models::ModelRecord;
 pub use tickers::{PriceBasis, TickerPatch, TickerRecord};
 
 use crate::config::DatabaseSettings;

@@ -28,31 +28,8 @@ pub struct ModelRecord {
     pub bytes: u64,
     /// All else that is known of it.
     pub manifest: serde_json::Value,
-    /// ms since 1970 UTC.
+    /// ms since 1970 UTC; given by the database.
     pub created_at: i64,
-}
-
-/// A model version to be kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewModel {
-    /// As in [`ModelRecord`].
-    pub version: u32,
-    /// As in [`ModelRecord`].
-    pub job_id: Option<String>,
-    /// As in [`ModelRecord`].
-    pub data_version: u64,
-    /// As in [`ModelRecord`].
-    pub bars: u64,
-    /// As in [`ModelRecord`].
-    pub first: BarTime,
-    /// As in [`ModelRecord`].
-    pub last: BarTime,
-    /// As in [`ModelRecord`].
-    pub sha256: String,
-    /// As in [`ModelRecord`].
-    pub bytes: u64,
-    /// As in [`ModelRecord`].
-    pub manifest: serde_json::Value,
 }
 
 const COLUMNS: &str =
@@ -84,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_model(&self, ticker: &Ticker, model: &NewModel) -> Result<bool, StoreError> {
+    pub async fn add_model(&self, ticker: &Ticker, model: &ModelRecord) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO models (ticker_id, version, job_id, data_version, bars, first_ts, last_ts,
                 sha256, bytes, manifest, created_at)
              SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock.ms FROM tickers, clock

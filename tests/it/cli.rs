@@ -139,6 +139,11 @@ fn a_failure_is_one_line_with_what_to_do() {
     assert_eq!((code, text.lines().count()), (Some(1), 1), "{text}");
     let (code, text) = desk.refused("tickers --set http.lisen=x");
     assert_eq!((code, text.contains("did you mean `http.listen`?")), (Some(1), true), "{text}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound");
+    let (code, text) = desk.refused(&format!("serve --listen {address} --log error"));
+    let told = (text.matches("in use").count(), text.contains(&address.to_string()));
+    assert_eq!((code, told), (Some(1), (1, true)), "{text}");
     assert_eq!(desk.refused("forecasts AAPL").0, Some(2));
     assert_eq!(desk.refused("forecast AAPL --horizon 21").0, Some(2));
 }

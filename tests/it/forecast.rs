@@ -1,6 +1,6 @@
 //! A forecast is the champion's, as of the bars stored, and says what it is worth.
 
-use candlecast::domain::{BarTime, Horizon, Series};
+use candlecast::domain::{Horizon, Series};
 use candlecast::evaluate::Baseline;
 use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice, ModelUsed, VersionUsed};
 use candlecast::store::{LedgerFilter, TickerPatch};
@@ -143,13 +143,7 @@ async fn what_was_served_stays_in_the_ledger_and_becomes_the_track_record() {
     let replay = ForecastRequest { as_of: Some(all.bars()[430].at()), ..request.clone() };
     forecaster.forecast(&name, &replay).await.unwrap();
 
-    let everything = LedgerFilter {
-        from: BarTime::from_seconds(i64::MIN),
-        to: BarTime::from_seconds(i64::MAX),
-        live_only: false,
-        step: None,
-        limit: 1000,
-    };
+    let everything = LedgerFilter::default();
     // A restart is a new forecaster over the same store.
     let forecaster = Forecaster::new(app.clone());
     let (_, entries) = forecaster.ledger(&name, &everything).await.unwrap();

@@ -3,7 +3,7 @@
 use candlecast::domain::{BarTime, Calendar, Series, Ticker};
 use candlecast::store::jobs::{Heartbeat, JobEnd};
 use candlecast::store::{
-    JobFilter, JobState, LedgerEntry, LedgerFilter, NewModel, OnConflict, PriceBasis, PutBarsError, Scope, SentBars,
+    JobFilter, JobState, LedgerEntry, LedgerFilter, ModelRecord, OnConflict, PriceBasis, PutBarsError, Scope, SentBars,
     Store, TickerPatch,
 };
 use serde_json::json;
@@ -232,7 +232,7 @@ fn promotion_is_one_compare_and_set() {
         put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
         let name = ticker("A");
         let at = BarTime::from_seconds(0);
-        let model = |version| NewModel {
+        let model = |version| ModelRecord {
             version,
             job_id: None,
             data_version: 1,
@@ -242,6 +242,7 @@ fn promotion_is_one_compare_and_set() {
             sha256: "00".into(),
             bytes: 1,
             manifest: json!({}),
+            created_at: 0,
         };
         assert!(store.add_model(&name, &model(1)).await.unwrap());
         assert!(!store.add_model(&name, &model(1)).await.unwrap(), "a number is given once");
@@ -256,6 +257,18 @@ fn promotion_is_one_compare_and_set() {
         assert_eq!(store.ticker(&name).await.unwrap().and_then(|t| t.champion), Some(1));
         let versions: Vec<_> = store.models(&name).await.unwrap().into_iter().map(|m| m.version).collect();
         assert_eq!(versions, [2, 1]);
+    });
+}
+
+#[test]
+fn the_id_of_a_deleted_ticker_is_not_given_again() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
+        let before = store.ticker(&ticker("A")).await.unwrap().expect("there").id;
+        assert!(store.delete_ticker(&ticker("A")).await.unwrap());
+        put(&store, "B", &daily(0..5, 100.0), OnConflict::Replace).await;
+        assert_ne!(store.ticker(&ticker("B")).await.unwrap().expect("there").id, before);
+        assert_eq!(store.bars(before, ALL.0, ALL.1, 10).await.unwrap(), []);
     });
 }
 
@@ -290,18 +303,30 @@ fn a_served_forecast_is_kept_once_and_read_newest_first() {
             quantiles: vec![-0.01, 0.0, 0.01],
             served_at: 0,
         };
-        let entries = [entry(1, 1, true), entry(1, 2, true), entry(2, 1, false)];
+        let named = |model: &str, data_version| LedgerEntry { model: model.into(), data_version, ..entry(0, 1, true) };
+        let entries = [
+            entry(1, 1, true),
+            entry(1, 2, true),
+            entry(2, 1, false),
+            named("har", 1),
+            named("har", 2),
+            named("naive", 1),
+        ];
         store.add_to_ledger(id, &entries).await.unwrap();
         store.add_to_ledger(id, &entries).await.unwrap();
-        let filter = LedgerFilter { from: ALL.0, to: ALL.1, live_only: false, step: None, limit: 10 };
+        let filter = LedgerFilter { limit: 10, ..LedgerFilter::default() };
         let read = store.ledger(id, &filter).await.unwrap();
         assert_eq!(
             read.iter().map(|e| (e.as_of.seconds() / 86_400, e.step)).collect::<Vec<_>>(),
-            [(2, 1), (1, 1), (1, 2)]
+            [(2, 1), (1, 1), (1, 2), (0, 1), (0, 1), (0, 1)]
         );
         assert_eq!((read[0].quantiles.as_slice(), read[0].last_close), ([-0.01, 0.0, 0.01].as_slice(), 100.5));
         assert!(read[0].served_at > 0, "the database's clock");
+        for n_seen in 1..=read.len() {
+            let rest = LedgerFilter { after: Some(read[n_seen - 1].place()), ..filter.clone() };
+            assert_eq!(store.ledger(id, &rest).await.unwrap(), read[n_seen..], "after entry {n_seen}");
+        }
         let live = LedgerFilter { live_only: true, step: Some(1), ..filter };
-        assert_eq!(store.ledger(id, &live).await.unwrap().len(), 1);
+        assert_eq!(store.ledger(id, &live).await.unwrap().len(), 4);
     });
 }

@@ -12,7 +12,7 @@ use crate::http::Api;
 use crate::http::error::{Problem, ProblemBody};
 use crate::http::extract::{Path, Query};
 use crate::http::tickers::find;
-use crate::http::wire::{checked_limit, cut, edge};
+use crate::http::wire::{checked_limit, cut, edge, start};
 use crate::ingest::{BodyFormat, write};
 
 /// Which bars, and as what.
@@ -93,7 +93,7 @@ pub(in crate::http) async fn get_bars(
     let page = checked_limit(query.limit, max, max)?;
     let from = query.from.as_deref().map(|text| edge("from", text, false)).transpose()?;
     let to = query.to.as_deref().map(|text| edge("to", text, true)).transpose()?;
-    let cursor = query.cursor.as_deref().map(after).transpose()?;
+    let cursor = start(query.cursor.as_deref(), "bars", after)?;
     let from = from.into_iter().chain(cursor).max().unwrap_or(BarTime::from_seconds(i64::MIN));
     let to = to.unwrap_or(BarTime::from_seconds(i64::MAX));
     let bars = api.app().store.bars(record.id, from, to, page as u64 + 1).await?;
@@ -139,8 +139,6 @@ impl BarBody {
 }
 
 /// The first time after a cursor.
-fn after(cursor: &str) -> Result<BarTime, Problem> {
-    let seconds = cursor.parse::<i64>().ok().and_then(|seconds| seconds.checked_add(1));
-    let refuse = || Problem::new("bad_cursor", "This cursor is not one that a list of bars gave.");
-    seconds.map(BarTime::from_seconds).ok_or_else(refuse)
+fn after(cursor: &str) -> Option<BarTime> {
+    cursor.parse::<i64>().ok()?.checked_add(1).map(BarTime::from_seconds)
 }

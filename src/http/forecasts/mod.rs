@@ -16,7 +16,7 @@ use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path, Query};
 use super::jobs::JobBody;
-use super::wire::{checked_limit, cut, out_of_range, ticker};
+use super::wire::{checked_limit, cut, out_of_range, start_of_tickers, ticker};
 use crate::domain::Ticker;
 use crate::forecast::{ForecastError, ForecastRequest};
 use crate::jobs::due::TRAIN;
@@ -72,7 +72,7 @@ pub(super) async fn get_forecasts(
         }
         Some(named) => (named, None),
         None => {
-            let cursor = query.cursor.clone().unwrap_or_default();
+            let cursor = start_of_tickers(query.cursor.as_deref())?;
             let records = api.app().store.tickers("", &cursor, page as u32 + 1).await?;
             cut(records.into_iter().map(|record| record.ticker).collect(), page, Ticker::to_string)
         }

@@ -321,7 +321,9 @@ async fn a_ticker_tells_where_it_stands_and_takes_another_policy() {
         json!({"automatic": true, "min_bars": 250, "retrain_after_bars": 5, "expire_after_bars": null})
     );
     assert_eq!(patch(r#"{"policy": {"min_bars": 0}}"#).await.json()["code"], "bad_policy");
-    assert_eq!(patch(r#"{"calendar": "moon"}"#).await.json()["code"], "unknown_calendar");
+    let refused = patch(r#"{"calendar": "XXXX"}"#).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (422, &json!("unknown_calendar")));
+    assert!(refused.json()["known"].as_array().unwrap().contains(&json!("XNYS")), "{}", refused.text());
     assert_eq!(patch(r#"{"currency": "dollars"}"#).await.json()["code"], "bad_field");
     assert_eq!(patch(r#"{"name": "OTHER"}"#).await.json()["code"], "bad_field");
     let list = app.get("/v1/tickers?query=es").await.json();
@@ -347,4 +349,15 @@ async fn the_ledger_has_what_was_served_and_what_came_true() {
     let live = app.get("/v1/tickers/TEST/ledger?live=true&from=2024-11-22").await.json();
     assert_eq!(live["ledger"].as_array().unwrap().len(), 1);
     assert_eq!(app.get("/v1/tickers/NONE/ledger").await.json()["code"], "unknown_ticker");
+
+    let page = app.get("/v1/tickers/TEST/ledger?limit=1").await.json();
+    let cursor = page["next_cursor"].as_str().expect("there is more");
+    let rest = app.get(&format!("/v1/tickers/TEST/ledger?limit=1&cursor={cursor}")).await.json();
+    assert_eq!((&page["ledger"][0], &rest["ledger"][0]), (&entries[0], &entries[1]));
+    assert_eq!(rest["next_cursor"], json!(null));
+    assert_eq!(app.get("/v1/tickers/TEST/ledger?cursor=1").await.json()["code"], "bad_cursor");
+    for (step, status) in [(0, 422), (1, 200), (20, 200), (21, 422)] {
+        let answer = app.get(&format!("/v1/tickers/TEST/ledger?step={step}")).await;
+        assert_eq!(answer.status.as_u16(), status, "step {step}: {}", answer.text());
+    }
 }

@@ -1,0 +1,90 @@
+//! Jobs as they are looked at.
+
+use sqlx::Row;
+
+use super::record::{COLUMNS, job};
+use super::{JobRecord, JobState};
+use crate::domain::Ticker;
+use crate::store::db::on;
+use crate::store::tickers::parsed;
+use crate::store::{Store, StoreError};
+
+/// What of the jobs to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobFilter {
+    /// Only of this kind.
+    pub kind: Option<&'static str>,
+    /// Only in this state.
+    pub state: Option<JobState>,
+    /// Only of this ticker.
+    pub ticker: Option<Ticker>,
+    /// Only older than this id.
+    pub before: Option<String>,
+}
+
+impl Store {
+    /// One job.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job(&self, id: &str) -> Result<Option<JobRecord>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM jobs JOIN tickers ON tickers.id = ticker_id WHERE jobs.id = $1");
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(pool).await?;
+                    row.map(|row| job!(row)).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Jobs, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn jobs(&self, filter: &JobFilter, limit: u32) -> Result<Vec<JobRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs JOIN tickers ON tickers.id = ticker_id
+             WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND (CAST($2 AS TEXT) IS NULL OR tickers.name = $2)
+               AND (CAST($3 AS TEXT) IS NULL OR jobs.id < $3) AND (CAST($4 AS TEXT) IS NULL OR kind = $4)
+             ORDER BY jobs.id DESC LIMIT $5"
+        );
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+                        .bind(filter.state.map(JobState::as_str))
+                        .bind(filter.ticker.as_ref().map(Ticker::as_str))
+                        .bind(&filter.before)
+                        .bind(filter.kind)
+                        .bind(i64::from(limit))
+                        .fetch_all(pool)
+                        .await?;
+                    rows.into_iter().map(|row| job!(row)).collect()
+                })
+            })
+            .await
+    }
+
+    /// How many jobs stand in each state.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_jobs(&self) -> Result<Vec<(JobState, u64)>, StoreError> {
+        const SQL: &str = "SELECT state, COUNT(*) FROM jobs GROUP BY state";
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(SQL).fetch_all(pool).await?;
+                    rows.into_iter()
+                        .map(|row| {
+                            let state = parsed("a job's state", &row.try_get::<String, _>(0)?)?;
+                            Ok((state, row.try_get::<i64, _>(1)? as u64))
+                        })
+                        .collect()
+                })
+            })
+            .await
+    }
+}
