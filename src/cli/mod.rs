@@ -17,6 +17,7 @@ mod lists;
 mod forecast;
 mod evaluate;
 mod keys;
+mod backup;
 mod serve;
 mod demo;
 
@@ -84,6 +85,8 @@ enum StoredCommand {
     Jobs(lists::JobsArguments),
     /// List the model versions of a ticker, or promote one.
     Models(lists::ModelsArguments),
+    /// Copy database and models to a new folder, also while a server runs.
+    Backup(backup::Arguments),
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -144,6 +147,7 @@ async fn act(command: StoredCommand, app: &Arc<App>, out: &mut Output) -> anyhow
         StoredCommand::Tickers(arguments) => lists::tickers(app, &arguments, out).await?,
         StoredCommand::Jobs(arguments) => lists::jobs(app, &arguments, out).await?,
         StoredCommand::Models(arguments) => lists::models(app, &arguments, out).await?,
+        StoredCommand::Backup(arguments) => return backup::run(app, &arguments, out).await,
         StoredCommand::Keys(command) => keys::run(app, command, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! Where bars, jobs and model versions are kept.
 
 use std::fmt;
+use std::path::Path;
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,13 @@ impl Default for DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// A SQLite file, all else at its default.
+    pub fn sqlite(file: &Path) -> Self {
+        // What has a meaning in a URL is written as bytes.
+        let path = file.to_string_lossy().replace('%', "%25").replace('?', "%3F");
+        Self { url: format!("sqlite://{path}"), ..Self::default() }
+    }
+
     /// The URL without its password, fit for logs and screens.
     pub fn shown_url(&self) -> String {
         let mut shown = url::Url::parse(&self.url).ok();

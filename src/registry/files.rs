@@ -39,8 +39,19 @@ impl Files {
     pub(super) async fn write(&self, manifest: &Manifest, tensors: Vec<u8>) -> Result<bool, RegistryError> {
         let json = serde_json::to_vec(manifest)
             .map_err(|error| RegistryError::Files { place: self.place.clone(), reason: error.to_string() })?;
-        for (ending, bytes) in [("safetensors", tensors), ("json", json)] {
-            let at = path(&manifest.ticker, manifest.version, ending);
+        self.put(&manifest.ticker, manifest.version, tensors, json).await
+    }
+
+    /// Writes both files as they are, the manifest last; `false` where a file of this number exists.
+    pub(super) async fn put(
+        &self,
+        ticker: &Ticker,
+        version: u32,
+        tensors: Vec<u8>,
+        manifest: Vec<u8>,
+    ) -> Result<bool, RegistryError> {
+        for (ending, bytes) in [("safetensors", tensors), ("json", manifest)] {
+            let at = path(ticker, version, ending);
             match self.objects.put_opts(&at, PutPayload::from(bytes), PutMode::Create.into()).await {
                 Ok(_) => {}
                 Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),

@@ -7,6 +7,7 @@
 //! Absent on purpose: which version deserves to be champion (`jobs`), forecasts (`forecast`).
 
 mod files;
+mod copy;
 pub mod manifest;
 pub mod policy;
 

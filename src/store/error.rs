@@ -21,6 +21,9 @@ pub enum StoreError {
     /// It refused or lost a statement.
     #[error("the database refused: {0}")]
     Database(#[source] Box<sqlx::Error>),
+    /// It is a server, and what was asked for is a copy of a file.
+    #[error("the database is a server, which its own tools copy")]
+    IsServer,
     /// What it holds cannot be read as what it should be.
     #[error("{what} in the database cannot be read: {reason}")]
     Corrupt {

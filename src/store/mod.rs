@@ -11,6 +11,7 @@
 mod db;
 pub mod backtests;
 pub mod bars;
+mod copy;
 pub mod error;
 pub mod jobs;
 pub mod keys;

@@ -21,4 +21,5 @@ mod train;
 mod jobs;
 mod registry;
 mod store;
+mod backup;
 mod support;
