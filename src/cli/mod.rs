@@ -16,6 +16,7 @@ mod train;
 mod lists;
 mod forecast;
 mod evaluate;
+mod backtest;
 mod keys;
 mod backup;
 mod serve;
@@ -77,6 +78,8 @@ enum StoredCommand {
     Ingest(ingest::Arguments),
     /// Train models here and now.
     Train(train::Arguments),
+    /// Walk through the past of a ticker: what would these forecasts have been worth?
+    Backtest(backtest::Arguments),
     /// Forecast from the newest stored bars.
     Forecast(forecast::Arguments),
     /// List the stored tickers.
@@ -143,6 +146,7 @@ async fn act(command: StoredCommand, app: &Arc<App>, out: &mut Output) -> anyhow
     match command {
         StoredCommand::Ingest(arguments) => ingest::run(app, &arguments, out).await?,
         StoredCommand::Train(arguments) => return train::run(app, &arguments, out).await,
+        StoredCommand::Backtest(arguments) => return backtest::run(app, &arguments, out).await,
         StoredCommand::Forecast(arguments) => forecast::run(app, &arguments, out).await?,
         StoredCommand::Tickers(arguments) => lists::tickers(app, &arguments, out).await?,
         StoredCommand::Jobs(arguments) => lists::jobs(app, &arguments, out).await?,

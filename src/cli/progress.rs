@@ -92,10 +92,12 @@ impl Bars {
 }
 
 fn message(progress: &serde_json::Value) -> String {
-    let epochs = format!("epoch {}/{}", progress["epoch"], progress["epochs"]);
+    let (Some(epoch), Some(epochs)) = (progress["epoch"].as_u64(), progress["epochs"].as_u64()) else {
+        return String::new();
+    };
     match progress["validation_loss"].as_f64() {
-        Some(loss) => format!("{epochs}  validation loss {loss:.4}"),
-        None => epochs,
+        Some(loss) => format!("epoch {epoch}/{epochs}  validation loss {loss:.4}"),
+        None => format!("epoch {epoch}/{epochs}"),
     }
 }
 

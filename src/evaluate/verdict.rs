@@ -18,6 +18,19 @@ pub enum Verdict {
     WorseThanNaive,
 }
 
+impl Verdict {
+    /// The verdict as a sentence, for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::BeatsNaive => "The point forecast beats \"no change\" by more than luck, in two thirds of the folds.",
+            Self::NoEvidence => {
+                "No evidence that the point forecast is better or worse than \"no change\": the ordinary answer for prices."
+            }
+            Self::WorseThanNaive => "The point forecast is worse than \"no change\" by more than luck: do not use it.",
+        }
+    }
+}
+
 /// A verdict needs a result that luck gives in fewer than one of twenty.
 const SIGNIFICANCE: f64 = 0.05;
 

@@ -29,6 +29,7 @@ use super::error::{CODES, ProblemBody};
         (name = "bars", description = "Price histories"),
         (name = "training", description = "Jobs and model versions"),
         (name = "forecasts", description = "What comes next"),
+        (name = "backtests", description = "What forecasts would have been worth"),
         (name = "service", description = "The service itself"),
     ),
 )]

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::forecast::ForecastError;
 use crate::ingest::{ReadError, ReadErrorKind, Refusal};
+use crate::jobs::BacktestRefusal;
 use crate::jobs::ingest::IngestError;
 use crate::registry::RegistryError;
 use crate::store::{PutBarsError, StoreError};
@@ -33,6 +34,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("not_found", 404, "There is nothing at this path."),
     ("unknown_ticker", 404, "Nobody sent bars of this ticker."),
     ("unknown_job", 404, "There is no such job."),
+    ("unknown_backtest", 404, "The ticker has no such backtest, or no longer: the newest few are kept."),
     ("unknown_version", 404, "The ticker has no such model version."),
     ("method_not_allowed", 405, "The path exists, the method does not; `Allow` names those that do."),
     ("body_timeout", 408, "The body came too slowly."),
@@ -41,6 +43,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("bar_conflict", 409, "A stored bar has other values, and `on_conflict=reject` was asked for."),
     ("interval_mismatch", 409, "The series holds bars of another interval."),
     ("price_basis_mismatch", 409, "The series holds raw prices and these are adjusted, or the other way round."),
+    ("backtest_not_done", 409, "The backtest is not done, was canceled or failed; `job` says which."),
     ("job_finished", 409, "The job has ended; nothing is left to cancel."),
     ("conflict", 409, "Somebody else changed it at the same moment; look again, then repeat."),
     ("body_too_large", 413, "The body is above the cap of `/v1/limits`."),
@@ -311,6 +314,24 @@ impl From<ConfigError> for Problem {
             ConfigError::Count { max, .. } => problem.with("max", max),
             ConfigError::Range { min, max, .. } => problem.with("min", min).with("max", max),
             ConfigError::Features | ConfigError::Levels => problem,
+        }
+    }
+}
+
+impl From<BacktestRefusal> for Problem {
+    fn from(refusal: BacktestRefusal) -> Self {
+        let text = format!("{refusal}.");
+        match refusal {
+            BacktestRefusal::OutOfRange { field, min, max, .. } => {
+                Self::new("out_of_range", text).with("name", field).with("min", min).with("max", max)
+            }
+            BacktestRefusal::TooManyPoints { asked, max } => {
+                Self::new("out_of_range", text).with("name", "points").with("asked", asked).with("max", max)
+            }
+            BacktestRefusal::TooFewBars { needed, have } => {
+                Self::new("too_few_bars", text).with("needed", needed).with("have", have)
+            }
+            BacktestRefusal::Config(error) => error.into(),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! Absent on purpose: work. Bars are read and stored by `jobs::ingest`, which the command line joins too.
 
 mod auth;
+mod backtests;
 mod bars;
 mod docs;
 mod error;

@@ -11,7 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::{Api, auth, bars, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers};
+use super::{
+    Api, auth, backtests, bars, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers,
+};
 
 /// What needs a key where keys exist.
 fn guarded() -> OpenApiRouter<Api> {
@@ -27,6 +29,8 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(models::get_model))
         .routes(routes!(models::get_weights))
         .routes(routes!(models::post_promotion))
+        .routes(routes!(backtests::post_backtest, backtests::get_backtests))
+        .routes(routes!(backtests::get_backtest))
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::get_forecasts, forecasts::post_forecast))
         .routes(routes!(ledger::get_ledger))

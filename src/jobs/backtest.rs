@@ -70,7 +70,7 @@ pub enum BacktestRefusal {
     },
     /// Each number is granted, but not all of them together.
     #[error("this run would make {asked} forecasts, {max} are allowed: fewer folds, fold_bars, horizon or baselines")]
-    TooManyForecasts {
+    TooManyPoints {
         /// Over all models, cutoffs and steps.
         asked: usize,
         /// The cap.
@@ -120,7 +120,7 @@ impl BacktestConfig {
         let cutoffs: usize = self.plan().lay(n_bars).iter().flatten().map(|fold| fold.cutoffs.len()).sum();
         let asked = cutoffs * self.horizon.steps() * (1 + self.baselines.len());
         match asked > caps.points {
-            true => Err(BacktestRefusal::TooManyForecasts { asked, max: caps.points }),
+            true => Err(BacktestRefusal::TooManyPoints { asked, max: caps.points }),
             false => Ok(()),
         }
     }
@@ -233,7 +233,7 @@ pub fn unpack_points(packed: &[u8]) -> std::io::Result<Vec<u8>> {
 
 fn of_refusal(refusal: BacktestRefusal) -> JobFailure {
     let code = match &refusal {
-        BacktestRefusal::OutOfRange { .. } | BacktestRefusal::TooManyForecasts { .. } => "out_of_range",
+        BacktestRefusal::OutOfRange { .. } | BacktestRefusal::TooManyPoints { .. } => "out_of_range",
         BacktestRefusal::TooFewBars { .. } => "too_few_bars",
         BacktestRefusal::Config(_) => "bad_config",
     };
@@ -266,7 +266,7 @@ mod tests {
         let field = |change: &dyn Fn(&mut BacktestConfig)| match refusal(change, 100_000) {
             Some(BacktestRefusal::OutOfRange { field, .. }) => Some(field),
             Some(BacktestRefusal::Config(error)) => Some(error.field()),
-            Some(BacktestRefusal::TooManyForecasts { .. }) => Some("forecasts"),
+            Some(BacktestRefusal::TooManyPoints { .. }) => Some("points"),
             other => {
                 assert_eq!(other, None);
                 None
@@ -295,7 +295,7 @@ mod tests {
                 many(c);
                 c.fold_bars = Some(501);
             }),
-            Some("forecasts")
+            Some("points")
         );
     }
 

@@ -127,6 +127,23 @@ fn a_folder_is_scored_as_one_table_and_a_bad_file_costs_itself_only() {
 }
 
 #[test]
+fn a_walk_through_the_past_is_a_table_and_a_verdict() {
+    let desk = Desk::new();
+    desk.ok("generate --tickers 1 --bars 420 --last 2026-03-06 --folder prices");
+    desk.ok("ingest prices --no-train");
+    let run = "backtest SYN0001 --folds 2 --fold-bars 10 --baselines naive,har --with preset=fast --with horizon=1";
+    let shown = desk.ok(&format!("{run} --csv points.csv"));
+    assert!(shown.contains("network+online") && shown.contains("No evidence that the point forecast"), "{shown}");
+    assert!(shown.contains("Nonsense put after a day changed no forecast"), "{shown}");
+    let csv = std::fs::read_to_string(desk.0.path().join("points.csv")).expect("written");
+    assert_eq!(csv.lines().count(), 1 + 3 * 2 * 10);
+    let report = desk.json(&format!("{run} --no-refit --rolling"));
+    assert_eq!((&report["settings"]["refit"], &report["settings"]["window"]), (&false.into(), &"rolling".into()));
+    let (code, text) = desk.refused("backtest SYN0001 --folds 51");
+    assert_eq!((code, text.as_str()), (Some(1), "error: folds 51 is outside 1 to 50"));
+}
+
+#[test]
 fn a_failure_is_one_line_with_what_to_do() {
     let desk = Desk::new();
     let (code, text) = desk.refused("train AAPL");

@@ -19,6 +19,7 @@ mod page;
 mod ingest;
 mod train;
 mod jobs;
+mod backtests;
 mod registry;
 mod store;
 mod backup;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candlecast::app::App;
 use candlecast::http::Server;
+use candlecast::jobs::{BacktestConfig, Runner, enqueue_backtest};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{TestApp, settings};
@@ -44,6 +45,17 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
     assert!(page.contains("class=\"main-svg\"") && page.contains("trace boxes"), "no candles were drawn");
     assert!(page.contains("js-fill"), "no fan was drawn");
 
+    let config = r#"{"folds": 2, "fold_bars": 10, "config": {"preset": "fast", "horizon": 1}}"#;
+    let config: BacktestConfig = serde_json::from_str(config).unwrap();
+    let (job, _) = enqueue_backtest(&app, &name, &config).await.unwrap().expect("queued");
+    assert!(Runner::new(Arc::clone(&app)).run_one().await.unwrap());
+    let url = format!("http://{address}/tickers/TEST/backtests/{}", job.id);
+    let report = tokio::task::spawn_blocking(move || rendered(&url)).await.unwrap();
+    assert!(report.contains("data-ready=\"true\"") && report.contains("network+online"), "{report}");
+    assert!(report.contains("Nonsense put after a day changed no forecast"), "{report}");
+    let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/TEST"))).await.unwrap();
+    assert!(page.contains(&format!("/tickers/TEST/backtests/{}", job.id)), "the ticker's page lists it: {page}");
+
     stop.cancel();
     tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
 }
@@ -51,7 +63,7 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
 #[tokio::test]
 async fn assets_are_packed_and_kept_and_nothing_comes_from_elsewhere() {
     let app = TestApp::new().await;
-    for path in ["/", "/tickers/AAPL"] {
+    for path in ["/", "/tickers/AAPL", "/tickers/AAPL/backtests/1"] {
         let page = app.get(path).await;
         assert!(page.header("content-security-policy").contains("script-src 'self'"), "{path}");
         let html = page.text();

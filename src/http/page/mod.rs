@@ -18,11 +18,12 @@ use super::Api;
 use super::error::Problem;
 use super::wire::ticker;
 
-/// `/`, `/tickers/{ticker}` and what they load.
+/// `/`, `/tickers/{ticker}`, a backtest's page and what they load.
 pub(super) fn router() -> Router<Api> {
     Router::new()
         .route("/", get(|| async { html(include_str!("home.html")) }))
         .route("/tickers/{ticker}", get(get_ticker_page))
+        .route("/tickers/{ticker}/backtests/{id}", get(get_backtest_page))
         .route("/assets/{name}", get(get_asset))
 }
 
@@ -46,6 +47,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         Asset::new("page", ".css", "text/css; charset=utf-8", include_str!("page.css").to_owned()),
         Asset::new("home", ".js", JS, script(include_str!("home.js"))),
         Asset::new("ticker", ".js", JS, script(include_str!("ticker.js"))),
+        Asset::new("backtest", ".js", JS, script(include_str!("backtest.js"))),
         Asset::new("icon", ".svg", "image/svg+xml", include_str!("icon.svg").to_owned()),
     ]
 });
@@ -88,6 +90,11 @@ fn html(page: &str) -> Response {
 async fn get_ticker_page(Path(name): Path<String>) -> Result<Response, Problem> {
     ticker(&name)?;
     Ok(html(include_str!("ticker.html")))
+}
+
+async fn get_backtest_page(Path((name, _)): Path<(String, String)>) -> Result<Response, Problem> {
+    ticker(&name)?;
+    Ok(html(include_str!("backtest.html")))
 }
 
 async fn get_asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {

@@ -96,10 +96,28 @@ async function begin() {
   if (forecast) showForecast(forecast);
   drawn = { bars: bars.slice(-SESSIONS_SHOWN), forecast, calendar: about.calendar };
   await draw(drawn);
+  await listBacktests();
   document.body.dataset.ready = "true";
   followJob(about.last_job).catch(complain);
 }
 
+async function listBacktests() {
+  const { backtests } = await getJson(`${base}/backtests?limit=5`);
+  $("backtests").replaceChildren(...backtests.map((backtest) => {
+    const link = element("a", `${backtest.created_at.slice(0, 10)}: ${backtest.verdict.replaceAll("_", " ")}`);
+    link.href = `/tickers/${encodeURIComponent(ticker)}/backtests/${backtest.id}`;
+    const entry = document.createElement("li");
+    entry.append(link);
+    return entry;
+  }));
+}
+
+$("backtest").addEventListener("click", async () => {
+  try {
+    const job = await (await call(`${base}/backtests`, { method: "POST" })).json();
+    location.href = `/tickers/${encodeURIComponent(ticker)}/backtests/${job.id}`;
+  } catch (error) { complain(error); }
+});
 $("train").addEventListener("click", async () => {
   try {
     const response = await call(`${base}/models`, { method: "POST" });
