@@ -110,6 +110,31 @@ impl Store {
             .await
     }
 
+    /// For each ticker the number of bars after the last one that its champion was trained on; `None` for a ticker
+    /// without one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn champion_ages(&self) -> Result<Vec<Option<u64>>, StoreError> {
+        const SQL: &str = "SELECT models.version,
+                (SELECT COUNT(*) FROM bars WHERE bars.ticker_id = tickers.id AND bars.ts > models.last_ts)
+             FROM tickers LEFT JOIN models ON models.ticker_id = tickers.id AND models.version = tickers.champion";
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(SQL).fetch_all(pool).await?;
+                    rows.into_iter()
+                        .map(|row| {
+                            let champion: Option<i64> = row.try_get(0)?;
+                            let age = row.try_get::<i64, _>(1)? as u64;
+                            Ok(champion.map(|_| age))
+                        })
+                        .collect()
+                })
+            })
+            .await
+    }
+
     /// One version of a ticker.
     ///
     /// # Errors

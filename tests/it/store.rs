@@ -261,6 +261,41 @@ fn promotion_is_one_compare_and_set() {
 }
 
 #[test]
+fn how_old_champions_are_and_how_long_jobs_wait_is_counted() {
+    on_both_stores(|store| async move {
+        assert_eq!((store.champion_ages().await.unwrap(), store.queue_age_ms().await.unwrap()), (vec![], None));
+        put(&store, "A", &daily(0..10, 100.0), OnConflict::Replace).await;
+        put(&store, "B", &daily(0..10, 100.0), OnConflict::Replace).await;
+        let model = ModelRecord {
+            version: 1,
+            job_id: None,
+            data_version: 1,
+            bars: 7,
+            first: BarTime::from_seconds(0),
+            last: BarTime::from_seconds(6 * 86_400),
+            sha256: "00".into(),
+            bytes: 1,
+            manifest: json!({}),
+            created_at: 0,
+        };
+        assert!(store.add_model(&ticker("A"), &model).await.unwrap());
+        assert_eq!(store.champion_ages().await.unwrap(), [None, None], "a challenger answers nobody");
+        assert!(store.promote(&ticker("A"), 1, None).await.unwrap());
+        let mut ages = store.champion_ages().await.unwrap();
+        ages.sort_unstable();
+        assert_eq!(ages, [None, Some(3)]);
+
+        store.enqueue("one", "train", &ticker("A"), &json!({})).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(store.queue_age_ms().await.unwrap().is_some_and(|age_ms| (20..60_000).contains(&age_ms)));
+        let (_, lease) = store.claim(&["train"], 10_000).await.unwrap().expect("there is one");
+        assert_eq!(store.queue_age_ms().await.unwrap(), None, "it is worked on");
+        store.requeue(&lease, Some(&json!({})), 60_000).await.unwrap();
+        assert_eq!(store.queue_age_ms().await.unwrap(), None, "its next try is not due yet");
+    });
+}
+
+#[test]
 fn the_id_of_a_deleted_ticker_is_not_given_again() {
     on_both_stores(|store| async move {
         put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;

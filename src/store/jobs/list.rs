@@ -67,6 +67,24 @@ impl Store {
             .await
     }
 
+    /// For how long the job that waits longest has been due, in ms; `None` when none waits for a worker. A job that
+    /// waits for its next try is not due before its time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn queue_age_ms(&self) -> Result<Option<u64>, StoreError> {
+        const SQL: &str = "SELECT MAX(clock.ms - run_after) FROM jobs, clock
+             WHERE state = 'enqueued' AND run_after <= clock.ms";
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let age: Option<i64> = sqlx::query_scalar(SQL).fetch_one(pool).await?;
+                    Ok(age.map(i64::unsigned_abs))
+                })
+            })
+            .await
+    }
+
     /// How many jobs stand in each state.
     ///
     /// # Errors
