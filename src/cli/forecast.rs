@@ -105,7 +105,7 @@ fn forecast_json(forecast: &Forecast) -> Value {
     json!({
         "ticker": forecast.ticker, "as_of": forecast.as_of, "last_close": forecast.last_close,
         "calendar": forecast.calendar, "data_version": forecast.data_version, "model": model,
-        "in_sample": forecast.in_sample,
+        "in_sample": forecast.in_sample, "skill": forecast.skill,
         "steps": forecast.steps.iter().map(step_json).collect::<Vec<_>>(),
         "warnings": forecast.warnings.iter()
             .map(|warning| json!({ "code": warning.code, "message": warning.message })).collect::<Vec<_>>(),

@@ -2,8 +2,8 @@
 
 use super::steps::StepReturns;
 use super::{Forecast, ModelUsed};
-use crate::domain::{Bar, BarTime, Level, Quantiles};
-use crate::evaluate::{Outcome, SCORE_LEVELS, Skill, skill};
+use crate::domain::{Bar, BarTime, Quantiles};
+use crate::evaluate::{Outcome, SCORE_LEVELS, SKILL_WINDOW, ScoredForecast};
 use crate::store::{LedgerEntry, LedgerFilter, Store, StoreError, TickerRecord};
 
 /// One step of a served forecast, and its bar where that has come.
@@ -11,24 +11,31 @@ use crate::store::{LedgerEntry, LedgerFilter, Store, StoreError, TickerRecord};
 pub struct ScoredEntry {
     /// As served.
     pub entry: LedgerEntry,
+    /// The bar that it was made at, as it is stored now.
+    pub origin: Option<Bar>,
     /// The bar that it was about.
     pub truth: Option<Bar>,
 }
 
 impl ScoredEntry {
+    /// The log return that came true; `None` while the bar has not come. Between bars as they are stored now: where
+    /// prices were adjusted since, both ends are.
+    pub fn truth_log(&self) -> Option<f64> {
+        let from = self.origin.map_or(self.entry.last_close, |bar| bar.close());
+        Some((self.truth?.close() / from).ln())
+    }
+
     /// The forecast beside what came true, in log returns; `None` while the bar has not come.
     pub fn outcome(&self) -> Option<Outcome> {
-        let truth = (self.truth?.close() / self.entry.last_close).ln();
+        let truth = self.truth_log()?;
         let forecast = Quantiles::new(SCORE_LEVELS.to_vec(), self.entry.quantiles.clone()).ok()?;
         Some(Outcome { forecast, point: self.entry.point, truth })
     }
 }
 
-/// Forecasts that a skill is made of: a year of sessions, as far as there are as many.
-const SKILL_WINDOW: u32 = 250;
-
-/// Scored forecasts below which a track record says nothing.
-const MIN_SCORED: usize = 30;
+/// Entries of a ledger read for a track record; of one bar there may be several (a model was promoted in between,
+/// baselines were asked too).
+const LIVE_ENTRIES: u32 = 4 * SKILL_WINDOW as u32;
 
 /// The entries of a served forecast.
 pub(super) fn entries(forecast: &Forecast, returns: &[StepReturns], as_of: BarTime, live: bool) -> Vec<LedgerEntry> {
@@ -59,26 +66,32 @@ pub(super) async fn scored(
     let entries = store.ledger(record.id, filter).await?;
     let Some(oldest) = entries.last().map(|entry| entry.as_of) else { return Ok(Vec::new()) };
     let bars = store.bars(record.id, oldest, BarTime::from_seconds(i64::MAX), u64::MAX).await?;
-    let truth = |entry: &LedgerEntry| {
+    let beside = |entry: LedgerEntry| {
         let after = bars.partition_point(|bar| bar.at() <= entry.as_of);
-        bars.get(after + entry.step as usize - 1).copied()
+        let origin = after.checked_sub(1).map(|idx| bars[idx]).filter(|bar| bar.at() == entry.as_of);
+        ScoredEntry { origin, truth: bars.get(after + entry.step as usize - 1).copied(), entry }
     };
-    Ok(entries.into_iter().map(|entry| ScoredEntry { truth: truth(&entry), entry }).collect())
+    Ok(entries.into_iter().map(beside).collect())
 }
 
-/// What the live forecasts of a ticker's networks were worth, one step ahead; `None` while too few have come true.
-pub(super) async fn track_record(
-    store: &Store,
-    record: &TickerRecord,
-    levels: &[Level],
-) -> Result<Option<Skill>, StoreError> {
-    let filter = LedgerFilter { live_only: true, step: Some(1), limit: SKILL_WINDOW * 4, ..LedgerFilter::default() };
-    let mut scored = scored(store, record, &filter).await?;
-    scored.retain(|scored| scored.entry.model.parse::<u32>().is_ok());
-    // Of several forecasts as of one bar (a model was promoted in between) the first one served counts.
-    scored.sort_by_key(|scored| (scored.entry.as_of, scored.entry.served_at));
-    scored.dedup_by_key(|scored| scored.entry.as_of);
-    let outcomes: Vec<Outcome> = scored.iter().filter_map(ScoredEntry::outcome).collect();
-    let newest = &outcomes[outcomes.len().saturating_sub(SKILL_WINDOW as usize)..];
-    Ok((newest.len() >= MIN_SCORED).then(|| skill(newest, None, levels, 1)))
+/// What a ticker's networks forecast live, one session ahead, as far as it came true: each with its version, in order
+/// of time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn live_forecasts(store: &Store, record: &TickerRecord) -> Result<Vec<(u32, ScoredForecast)>, StoreError> {
+    let filter = LedgerFilter { live_only: true, step: Some(1), limit: LIVE_ENTRIES, ..LedgerFilter::default() };
+    let mut entries: Vec<(u32, ScoredEntry)> = scored(store, record, &filter)
+        .await?
+        .into_iter()
+        .filter_map(|scored| Some((scored.entry.model.parse().ok()?, scored)))
+        .collect();
+    // Of several forecasts as of one bar the first one served counts.
+    entries.sort_by_key(|(_, scored)| (scored.entry.as_of, scored.entry.served_at));
+    entries.dedup_by_key(|(_, scored)| scored.entry.as_of);
+    let forecast = |(version, scored): (u32, ScoredEntry)| {
+        let Outcome { forecast, point, truth } = scored.outcome()?;
+        Some((version, ScoredForecast::new(scored.entry.as_of, &forecast, point, truth)))
+    };
+    Ok(entries.into_iter().filter_map(forecast).collect())
 }

@@ -6,10 +6,12 @@
 //! Absent on purpose: the wire format and its cache (`http`), training (`jobs`).
 
 mod answer;
+mod chosen;
 mod distributions;
 mod error;
 mod ledger;
 mod request;
+mod serving;
 mod snapshot;
 pub mod steps;
 
@@ -17,15 +19,16 @@ use std::sync::Arc;
 
 pub use answer::{Forecast, ForecastWarning, ModelUsed, VersionUsed};
 pub use error::ForecastError;
-pub use ledger::ScoredEntry;
+pub use ledger::{ScoredEntry, live_forecasts};
 pub use request::{ForecastRequest, ModelChoice};
 pub use steps::{ForecastStep, PriceInterval, PriceQuantile};
 
 use crate::app::App;
-use crate::domain::{Bar, BarTime, Calendar, Series, Ticker};
-use crate::evaluate::Baseline;
-use crate::registry::{LoadedModel, Policy, RegistryError};
+use crate::domain::{Bar, BarTime, Calendar, Horizon, Level, Series, Ticker};
+use crate::evaluate::{Skill, TrackRecord};
+use crate::registry::{LoadedModel, Policy};
 use crate::store::{LedgerFilter, TickerRecord};
+use chosen::Chosen;
 use snapshot::{Snapshot, Snapshots, newest_bars};
 use steps::{Origin, Shown, StepReturns};
 
@@ -49,31 +52,34 @@ impl Forecaster {
     pub async fn forecast(&self, ticker: &Ticker, request: &ForecastRequest) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let record = &snapshot.record;
-        let chosen = self.choose(&snapshot, request).await?;
-        let series = match (&chosen, request.as_of, request.model) {
-            (_, None, ModelChoice::Champion) => Arc::clone(&snapshot.newest),
-            (chosen, as_of, _) => {
-                Arc::new(newest_bars(&self.app.store, record, as_of, chosen.memory(BASELINE_BARS)).await?)
+        let chosen = Chosen::find(&self.app, &snapshot, request, None).await?;
+        let age_bars = self.age_bars(&snapshot, &chosen, request.as_of).await?;
+        let (series, returns) = match at_hand(&snapshot, request) {
+            Some(returns) => (Arc::clone(&snapshot.newest), returns),
+            None => {
+                let bars = newest_bars(&self.app.store, record, request.as_of, chosen.memory(age_bars)).await?;
+                let series = Arc::new(bars);
+                if series.is_empty() {
+                    let as_of = request.as_of.map(|at| record.interval.label(at)).unwrap_or_default();
+                    return Err(ForecastError::NothingBefore { ticker: ticker.clone(), as_of });
+                }
+                let returns = compute(&chosen, &series, request.horizon).await?;
+                (series, returns)
             }
         };
-        let last = *series.last().ok_or_else(|| ForecastError::NothingBefore {
-            ticker: ticker.clone(),
-            as_of: request.as_of.map(|at| record.interval.label(at)).unwrap_or_default(),
-        })?;
-        let (mut forecast, returns) = answer(&chosen, series, request, &record.calendar).await?;
+        let mut forecast = describe(&chosen, &series, &returns, request, &record.calendar)?;
         forecast.ticker = Some(ticker.clone());
         forecast.warnings.extend(snapshot.refusal_warning(request.model));
+        forecast.warnings.extend(chosen.fallback_warning(&snapshot, request.model));
         forecast.data_version = Some(record.data_version);
-        if let ModelUsed::Version(version) = &mut forecast.model {
-            version.age_bars = match (request.as_of, &request.model) {
-                (None, ModelChoice::Champion) => snapshot.champion_age_bars,
-                _ => self.age_bars(record, &chosen, last.at()).await?,
-            };
-            forecast.warnings.extend(age_warning(&policy_of(record), version.age_bars));
-            forecast.skill = ledger::track_record(&self.app.store, record, &request.levels).await?;
+        if let (ModelUsed::Version(version), Chosen::Version(loaded)) = (&mut forecast.model, &chosen) {
+            version.age_bars = age_bars;
+            forecast.warnings.extend(age_warning(&policy_of(record), age_bars));
+            forecast.skill = skill(&snapshot, loaded, &request.levels);
         }
         // Kept before it is answered: a track record that misses what was said is none.
-        let entries = ledger::entries(&forecast, &returns, last.at(), request.as_of.is_none());
+        let as_of = series.last().map_or(BarTime::from_seconds(0), Bar::at);
+        let entries = ledger::entries(&forecast, &returns, as_of, request.as_of.is_none());
         self.app.store.add_to_ledger(record.id, &entries).await?;
         Ok(forecast)
     }
@@ -104,119 +110,89 @@ impl Forecaster {
         request: &ForecastRequest,
     ) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
-        let chosen = self.choose(&snapshot, request).await?;
-        Ok(answer(&chosen, Arc::new(series), request, &snapshot.record.calendar).await?.0)
+        let chosen = Chosen::find(&self.app, &snapshot, request, Some(&series)).await?;
+        let series = Arc::new(series);
+        let returns = compute(&chosen, &series, request.horizon).await?;
+        let mut forecast = describe(&chosen, &series, &returns, request, &snapshot.record.calendar)?;
+        forecast.warnings.extend(chosen.fallback_warning(&snapshot, request.model));
+        Ok(forecast)
     }
 
-    async fn choose(&self, snapshot: &Snapshot, request: &ForecastRequest) -> Result<Chosen, ForecastError> {
-        let record = &snapshot.record;
-        let loaded = match request.model {
-            ModelChoice::Baseline(baseline) => return Ok(Chosen::Baseline(baseline)),
-            ModelChoice::Version(version) => match self.app.registry.load(&record.ticker, version).await {
-                Err(RegistryError::Unknown { ticker, version }) => {
-                    return Err(ForecastError::UnknownVersion { ticker, version });
-                }
-                loaded => loaded?,
-            },
-            ModelChoice::Champion => champion(snapshot, request)?,
-        };
-        let (asked, trained) = (request.horizon.steps(), loaded.model.config().horizon.steps());
-        match asked > trained {
-            true => Err(ForecastError::HorizonBeyondModel { asked, trained }),
-            false => Ok(Chosen::Version(loaded)),
-        }
-    }
-
-    async fn age_bars(&self, record: &TickerRecord, chosen: &Chosen, at: BarTime) -> Result<u64, ForecastError> {
-        match chosen {
-            Chosen::Baseline(_) => Ok(0),
-            Chosen::Version(loaded) => {
-                Ok(self.app.store.count_bars_between(record.id, loaded.manifest.last, at).await?)
+    /// Bars after the last one that the chosen model was trained on, up to the cutoff.
+    async fn age_bars(
+        &self,
+        snapshot: &Snapshot,
+        chosen: &Chosen,
+        as_of: Option<BarTime>,
+    ) -> Result<u64, ForecastError> {
+        let Chosen::Version(loaded) = chosen else { return Ok(0) };
+        match (&snapshot.serving, as_of) {
+            (Some(serving), None) if Arc::ptr_eq(&serving.loaded, loaded) => Ok(serving.age_bars),
+            _ => {
+                let to = as_of.unwrap_or(BarTime::from_seconds(i64::MAX));
+                Ok(self.app.store.count_bars_between(snapshot.record.id, loaded.manifest.last, to).await?)
             }
         }
     }
 }
 
-/// Bars that a baseline is fitted on at most: twenty years of sessions, so that a request stays a request.
-const BASELINE_BARS: u64 = 5_000;
-
-/// Who forecasts, at hand.
-#[derive(Debug, Clone)]
-enum Chosen {
-    Version(Arc<LoadedModel>),
-    Baseline(Baseline),
+/// The champion's newest forecast, where that is what was asked for and it could be made.
+fn at_hand(snapshot: &Snapshot, request: &ForecastRequest) -> Option<Vec<StepReturns>> {
+    let serving = snapshot.serving.as_ref().filter(|_| request.as_of.is_none())?;
+    let returns = serving.returns.as_ref().filter(|_| request.model == ModelChoice::Champion)?;
+    Some(returns[..request.horizon.steps()].to_vec())
 }
 
-impl Chosen {
-    /// How many bars it reads; `fit` where it is fitted on the spot.
-    fn memory(&self, fit: u64) -> u64 {
-        match self {
-            Self::Version(loaded) => loaded.model.memory() as u64,
-            Self::Baseline(_) => fit,
-        }
-    }
-
-    fn used(&self, series: &Series, horizon: usize) -> ModelUsed {
-        match self {
-            Self::Baseline(baseline) => ModelUsed::Baseline(*baseline),
-            Self::Version(loaded) => ModelUsed::Version(VersionUsed {
-                version: loaded.manifest.version,
-                cell: loaded.model.config().cell,
-                sha256: loaded.manifest.sha256.clone(),
-                trained_through: series.interval().label(loaded.manifest.last),
-                age_bars: 0,
-                shrinkage: (1..=horizon).map(|step| loaded.model.shrinkage(step)).collect(),
-            }),
-        }
-    }
-
-    fn has_seen_beyond(&self, last: &Bar) -> bool {
-        matches!(self, Self::Version(loaded) if last.at() < loaded.manifest.last)
+/// The track record behind a version: live forecasts are the ticker's, held-back ones the version's own.
+fn skill(snapshot: &Snapshot, loaded: &Arc<LoadedModel>, levels: &[Level]) -> Option<Skill> {
+    match &snapshot.serving {
+        Some(serving) if Arc::ptr_eq(&serving.loaded, loaded) => serving.skill(levels),
+        _ => TrackRecord::new(&loaded.record.scored, &snapshot.live).skill(levels),
     }
 }
 
-fn champion(snapshot: &Snapshot, request: &ForecastRequest) -> Result<Arc<LoadedModel>, ForecastError> {
-    let record = &snapshot.record;
-    let none = || ForecastError::NoModelYet { ticker: record.ticker.clone() };
-    let champion = snapshot.champion.clone().ok_or_else(none)?;
-    let (policy, age_bars) = (policy_of(record), snapshot.champion_age_bars);
-    if request.as_of.is_none() && !request.allow_stale && policy.is_expired(age_bars) {
-        let limit = policy.expire_after_bars.unwrap_or_default();
-        return Err(ForecastError::ModelExpired { ticker: record.ticker.clone(), age_bars, limit });
-    }
-    Ok(champion)
+async fn compute(chosen: &Chosen, series: &Arc<Series>, horizon: Horizon) -> Result<Vec<StepReturns>, ForecastError> {
+    let as_of = series.last().map_or_else(|| "the end".to_owned(), |bar| series.interval().label(bar.at()));
+    let (who, bars) = (chosen.clone(), Arc::clone(series));
+    // A forward pass, or a fit, is work for a processor, not for a thread that answers requests.
+    let computing = tokio::task::spawn_blocking(move || distributions::distributions(&who, &bars, horizon, &as_of));
+    computing.await.map_err(|error| ForecastError::Model { reason: error.to_string() })?
 }
 
-async fn answer(
+fn describe(
     chosen: &Chosen,
-    series: Arc<Series>,
+    series: &Series,
+    returns: &[StepReturns],
     request: &ForecastRequest,
     calendar: &Calendar,
-) -> Result<(Forecast, Vec<StepReturns>), ForecastError> {
+) -> Result<Forecast, ForecastError> {
     let interval = series.interval();
     let nothing = || ForecastError::TooFewBars { needed: 1, have: 0, as_of: "the end".to_owned() };
     let last = *series.last().ok_or_else(nothing)?;
-    let (as_of, horizon) = (interval.label(last.at()), request.horizon);
-    // A forward pass, or a fit, is work for a processor, not for a thread that answers requests.
-    let (who, bars, label) = (chosen.clone(), Arc::clone(&series), as_of.clone());
-    let computing = tokio::task::spawn_blocking(move || distributions::distributions(&who, &bars, horizon, &label));
-    let returns: Vec<StepReturns> =
-        computing.await.map_err(|error| ForecastError::Model { reason: error.to_string() })??;
     let origin = Origin { at: last.at(), last_close: last.close(), interval, calendar };
     let shown = Shown { levels: &request.levels, quantiles: &request.quantiles };
-    let forecast = Forecast {
+    let in_sample = chosen.has_seen_beyond(&last);
+    Ok(Forecast {
         ticker: None,
-        as_of,
+        as_of: interval.label(last.at()),
         last_close: last.close(),
         calendar: calendar.clone(),
         data_version: None,
-        model: chosen.used(&series, horizon.steps()),
-        in_sample: chosen.has_seen_beyond(&last),
-        steps: steps::steps(&returns, &origin, &shown),
+        model: chosen.used(series, request.horizon.steps()),
+        in_sample,
+        steps: steps::steps(returns, &origin, &shown),
         skill: None,
-        warnings: Vec::new(),
-    };
-    Ok((forecast, returns))
+        warnings: in_sample.then(uncalibrated_warning).into_iter().collect(),
+    })
+}
+
+fn uncalibrated_warning() -> ForecastWarning {
+    ForecastWarning {
+        code: "in_sample",
+        message: "the model was trained on bars after this one: this is no test of it, and its intervals are not \
+                  calibrated, because the calibration knows what came true"
+            .to_owned(),
+    }
 }
 
 fn policy_of(record: &TickerRecord) -> Policy {

@@ -2,27 +2,31 @@
 
 use std::sync::Arc;
 
+use moka::Entry;
 use moka::future::Cache;
+use moka::ops::compute::Op;
 
 use crate::app::App;
 use crate::domain::{BarTime, Series, Ticker};
-use crate::registry::LoadedModel;
+use crate::evaluate::ScoredForecast;
 use crate::store::{Store, StoreError, TickerRecord};
 
-use super::{ForecastError, ForecastWarning, ModelChoice};
+use super::serving::Serving;
+use super::{ForecastError, ForecastWarning, ModelChoice, ledger};
 
 /// A ticker as of one revision.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     revision: i64,
     pub(super) record: TickerRecord,
-    /// The newest bars, as many as the champion reads.
+    /// The newest bars: as many as the champion reads, and all that came since it was trained.
     pub(super) newest: Arc<Series>,
-    pub(super) champion: Option<Arc<LoadedModel>>,
-    /// Why `champion` is an older version than the one promoted, if it is.
-    pub(super) champion_refused: Option<String>,
-    /// Bars after the last one that the champion was trained on.
-    pub(super) champion_age_bars: u64,
+    /// Who answers; `None` without a champion.
+    pub(super) serving: Option<Serving>,
+    /// Why that is an older version than the one promoted, if it is.
+    champion_refused: Option<String>,
+    /// What networks forecast live, one session ahead, as far as it came true; in order of time.
+    pub(super) live: Vec<ScoredForecast>,
 }
 
 impl Snapshot {
@@ -40,6 +44,9 @@ pub(super) struct Snapshots {
     kept: Cache<Ticker, Arc<Snapshot>>,
 }
 
+/// What a track record and a state take, in bars.
+const TRACK_WEIGHT: u32 = 1_500;
+
 /// Bars kept for all tickers together; a bar is 56 bytes.
 const KEPT_BARS: u64 = 4_000_000;
 
@@ -48,33 +55,59 @@ const BARS_WITHOUT_CHAMPION: u64 = 300;
 
 impl Snapshots {
     pub(super) fn new() -> Self {
-        let weigh = |_: &Ticker, snapshot: &Arc<Snapshot>| snapshot.newest.len() as u32 + 100;
+        let weigh = |_: &Ticker, snapshot: &Arc<Snapshot>| snapshot.newest.len() as u32 + TRACK_WEIGHT;
         Self { kept: Cache::builder().max_capacity(KEPT_BARS).weigher(weigh).build() }
     }
 
-    /// The ticker as it is now: from memory where its revision has not moved.
+    /// The ticker as it is now: from memory where its revision has not moved. Who asks while another request is at
+    /// it waits for that one's.
     pub(super) async fn get(&self, app: &App, ticker: &Ticker) -> Result<Arc<Snapshot>, ForecastError> {
-        // The revision is read first: what is read after it is at least as new as its tag says.
         let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
         let revision = app.revision(ticker).ok_or_else(unknown)?;
         if let Some(kept) = self.kept.get(ticker).await.filter(|kept| kept.revision == revision) {
             return Ok(kept);
         }
-        let record = app.store.ticker(ticker).await?.ok_or_else(unknown)?;
-        let (champion, refusal) = app.registry.serving(&record).await?.unzip();
-        let champion_refused = refusal.flatten().map(|refusal| refusal.to_string());
-        let reads = champion.as_ref().map_or(BARS_WITHOUT_CHAMPION, |loaded| loaded.model.memory() as u64);
-        let newest = newest_bars(&app.store, &record, None, reads).await?;
-        let champion_age_bars = match &champion {
-            Some(loaded) => app.store.count_bars_after(record.id, loaded.manifest.last).await?,
-            None => 0,
-        };
-        let newest = Arc::new(newest);
-        let snapshot = Snapshot { revision, record, newest, champion, champion_refused, champion_age_bars };
-        let snapshot = Arc::new(snapshot);
-        self.kept.insert(ticker.clone(), Arc::clone(&snapshot)).await;
-        Ok(snapshot)
+        let refreshed = self.kept.entry_by_ref(ticker).and_try_compute_with(|kept| async {
+            let before = kept.map(Entry::into_value);
+            // Read before everything else: what is read after it is at least as new as its tag says.
+            let revision = app.revision(ticker).ok_or_else(unknown)?;
+            match before {
+                Some(kept) if kept.revision == revision => Ok(Op::Nop),
+                before => Ok::<_, ForecastError>(Op::Put(Arc::new(refresh(app, ticker, revision, before).await?))),
+            }
+        });
+        refreshed.await?.into_entry().map(Entry::into_value).ok_or_else(unknown)
     }
+}
+
+async fn refresh(
+    app: &App,
+    ticker: &Ticker,
+    revision: i64,
+    before: Option<Arc<Snapshot>>,
+) -> Result<Snapshot, ForecastError> {
+    let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
+    let record = app.store.ticker(ticker).await?.ok_or_else(unknown)?;
+    let (champion, refusal) = app.registry.serving(&record).await?.unzip();
+    let champion_refused = refusal.flatten().map(|refusal| refusal.to_string());
+    let Some(loaded) = champion else {
+        let newest = Arc::new(newest_bars(&app.store, &record, None, BARS_WITHOUT_CHAMPION).await?);
+        return Ok(Snapshot { revision, record, newest, serving: None, champion_refused, live: Vec::new() });
+    };
+    let age_bars = app.store.count_bars_after(record.id, loaded.manifest.last).await?;
+    let newest = newest_bars(&app.store, &record, None, loaded.model.memory() as u64 + age_bars).await?;
+    let live = ledger::live_forecasts(&app.store, &record).await?;
+    let mut live: Vec<ScoredForecast> = live.into_iter().map(|(_, scored)| scored).collect();
+    let newest = Arc::new(newest);
+    let seen = Arc::clone(&newest);
+    // Forward passes are work for a processor, not for a thread that answers requests.
+    let catching_up = tokio::task::spawn_blocking(move || {
+        let before = before.as_ref().and_then(|kept| Some((kept.serving.as_ref()?, kept.newest.as_ref())));
+        let serving = Serving::catch_up(loaded, age_bars, &seen, &mut live, before);
+        (serving, live)
+    });
+    let (serving, live) = catching_up.await.map_err(|error| ForecastError::Model { reason: error.to_string() })?;
+    Ok(Snapshot { revision, record, newest, serving: Some(serving), champion_refused, live })
 }
 
 /// The newest `count` bars up to `as_of`.

@@ -97,7 +97,7 @@ struct TruthBody {
     /// Its close.
     #[schema(example = 155.15)]
     close: f64,
-    /// Log return from `last_close`.
+    /// Log return from the close of `as_of` as it is stored now.
     #[schema(example = -0.0279)]
     return_log: f64,
     /// The point forecast's error in log return: truth less forecast.
@@ -155,18 +155,15 @@ fn place(cursor: &str) -> Option<LedgerPlace> {
 
 impl LedgerEntryBody {
     fn new(interval: Interval, scored: ScoredEntry) -> Self {
-        let outcome = scored.outcome();
-        let ScoredEntry { entry, truth } = scored;
+        let (outcome, truth_log) = (scored.outcome(), scored.truth_log());
+        let ScoredEntry { entry, truth, .. } = scored;
         let price = |return_log: f64| entry.last_close * return_log.exp();
-        let truth = truth.map(|bar| {
-            let return_log = (bar.close() / entry.last_close).ln();
-            TruthBody {
-                session: interval.label(bar.at()),
-                close: bar.close(),
-                return_log,
-                error_log: return_log - entry.point,
-                pinball: outcome.map(|outcome| metrics::pinball_of(&outcome.forecast, &SCORE_LEVELS, outcome.truth)),
-            }
+        let truth = truth.zip(truth_log).map(|(bar, return_log)| TruthBody {
+            session: interval.label(bar.at()),
+            close: bar.close(),
+            return_log,
+            error_log: return_log - entry.point,
+            pinball: outcome.map(|outcome| metrics::pinball_of(&outcome.forecast, &SCORE_LEVELS, outcome.truth)),
         });
         let quantile =
             |(quantile, value): (&f64, &f64)| LedgerQuantileBody { quantile: *quantile, close: price(*value) };

@@ -1,6 +1,10 @@
 //! A forecast is the champion's, as of the bars stored, and says what it is worth.
 
-use candlecast::domain::{Horizon, Series};
+use std::sync::Arc;
+
+use candlecast::app::App;
+use candlecast::domain::bar::RawBar;
+use candlecast::domain::{Bar, Horizon, Series};
 use candlecast::evaluate::Baseline;
 use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice, ModelUsed, VersionUsed};
 use candlecast::store::{LedgerFilter, TickerPatch};
@@ -132,7 +136,9 @@ async fn what_was_served_stays_in_the_ledger_and_becomes_the_track_record() {
     put(&app, &name, &up_to(first)).await;
     publish(&app, &name, &up_to(first), true).await;
     let request = ForecastRequest::default();
-    assert_eq!(forecaster.forecast(&name, &request).await.unwrap().skill, None, "nothing has come true yet");
+    let young = forecaster.forecast(&name, &request).await.unwrap().skill.expect("from day one");
+    assert_eq!((young.n, young.n_live), (77, 0), "of the bars held back in training");
+    assert!(young.pinball_ratio_to_garch.is_some_and(|ratio| (0.8..1.2).contains(&ratio)), "{young:?}");
 
     // A year's habit in short: a forecast each session, asked for twice, then the bar comes.
     for n_bars in first + 1..=all.len() {
@@ -144,8 +150,9 @@ async fn what_was_served_stays_in_the_ledger_and_becomes_the_track_record() {
     forecaster.forecast(&name, &replay).await.unwrap();
 
     let everything = LedgerFilter::default();
-    // A restart is a new forecaster over the same store.
-    let forecaster = Forecaster::new(app.clone());
+    let before = forecaster.forecast(&name, &request).await.unwrap();
+    // A restart is another process over the same files.
+    let forecaster = Forecaster::new(Arc::new(App::open(app.settings.clone()).await.unwrap()));
     let (_, entries) = forecaster.ledger(&name, &everything).await.unwrap();
     assert_eq!(entries.len(), 1 + 40 + 1, "each served forecast once, and the replay");
     assert_eq!(entries.iter().filter(|scored| scored.entry.live).count(), 41);
@@ -154,8 +161,80 @@ async fn what_was_served_stays_in_the_ledger_and_becomes_the_track_record() {
     let scored = &entries[1];
     assert_eq!(scored.truth, all.last().copied(), "the bar after its own");
 
-    let skill = forecaster.forecast(&name, &request).await.unwrap().skill.expect("40 forecasts came true");
-    assert_eq!(skill.n, 40);
+    let again = forecaster.forecast(&name, &request).await.unwrap();
+    assert_eq!(again, before, "calibration and track record come out of the bars and the ledger");
+    let skill = again.skill.expect("40 forecasts came true");
+    assert_eq!((skill.n, skill.n_live), (117, 40));
     assert_eq!(skill.coverage.len(), 2);
     assert!(skill.rmse_ratio_to_naive.is_some_and(f64::is_finite));
+    assert!(skill.pinball_ratio_to_garch.is_some_and(|ratio| (0.8..1.2).contains(&ratio)), "{skill:?}");
+}
+
+/// `series` with every bar after position `cutoff` of another size.
+fn wild_after(series: &Series, cutoff: usize) -> Series {
+    let wild = |(idx, bar): (usize, &Bar)| match idx > cutoff {
+        false => *bar,
+        true => {
+            let (at, open, high, low) = (bar.at(), bar.open() * 3.0, bar.high() * 7.0, bar.low() * 0.2);
+            Bar::new(RawBar { at, open, high, low, close: bar.close() * 0.5, volume: Some(1.0) }).unwrap()
+        }
+    };
+    Series::new(series.interval(), series.bars().iter().enumerate().map(wild).collect()).unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_as_of_a_past_bar_is_bit_for_bit_blind_to_what_followed() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 460));
+    put(&app, &name, &all.slice(0..420)).await;
+    publish(&app, &name, &all.slice(0..420), true).await;
+    put(&app, &name, &all).await;
+    let horizon = Horizon::try_from(5).unwrap();
+    let as_of = |idx: usize| ForecastRequest { as_of: Some(all.bars()[idx].at()), horizon, ..Default::default() };
+    let out_of_sample = forecaster.forecast(&name, &as_of(440)).await.unwrap();
+    let in_sample = forecaster.forecast(&name, &as_of(300)).await.unwrap();
+    let now = ForecastRequest { horizon, ..ForecastRequest::default() };
+    let newest = forecaster.forecast(&name, &now).await.unwrap();
+
+    // The same as it was answered when that bar was the newest.
+    put(&app, &name, &wild_after(&all, 440)).await;
+    let again = forecaster.forecast(&name, &as_of(440)).await.unwrap();
+    assert_eq!((again.steps, again.in_sample), (out_of_sample.steps.clone(), false));
+    let other = forecaster.forecast(&name, &now).await.unwrap();
+    assert_ne!(other.steps, newest.steps, "corrected bars correct the state");
+    let fresh = Forecaster::new(app.clone()).forecast(&name, &now).await.unwrap();
+    assert_eq!(fresh.steps, other.steps, "and who begins anew says the same");
+
+    put(&app, &name, &wild_after(&all, 300)).await;
+    let again = forecaster.forecast(&name, &as_of(300)).await.unwrap();
+    assert_eq!((again.steps, again.in_sample), (in_sample.steps, true));
+    assert_eq!(again.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["in_sample"]);
+
+    for pair in out_of_sample.steps.windows(2) {
+        for (near, far) in pair[0].intervals.iter().zip(&pair[1].intervals) {
+            assert!(far.upper / far.lower >= near.upper / near.lower * (1.0 - 1e-12), "wider with the horizon");
+        }
+        assert!(pair[0].quantiles.is_sorted_by_key(|quantile| quantile.close));
+    }
+}
+
+#[tokio::test]
+async fn a_ticker_too_young_for_a_network_is_answered_by_the_best_baseline_and_says_so() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let request = ForecastRequest::default();
+    for (n_bars, baseline) in [(249, Baseline::Har), (70, Baseline::Ewma), (35, Baseline::Naive)] {
+        let name = ticker(&format!("T{n_bars}"));
+        put(&app, &name, &market("TEST", n_bars)).await;
+        let forecast = forecaster.forecast(&name, &request).await.unwrap();
+        assert_eq!(forecast.model, ModelUsed::Baseline(baseline), "{n_bars} bars");
+        assert_eq!(forecast.warnings[0].code, "baseline_used");
+    }
+    put(&app, &ticker("TINY"), &market("TEST", 20)).await;
+    let refused = forecaster.forecast(&ticker("TINY"), &request).await;
+    assert!(matches!(refused, Err(ForecastError::TooFewBars { needed: 31, have: 20, .. })), "{refused:?}");
+    put(&app, &ticker("OLD"), &market("TEST", 250)).await;
+    let waits = forecaster.forecast(&ticker("OLD"), &request).await;
+    assert!(matches!(waits, Err(ForecastError::NoModelYet { .. })), "enough bars for a network: {waits:?}");
 }

@@ -42,6 +42,7 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
     let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/TEST"))).await.unwrap();
     assert!(page.contains("data-ready=\"true\""), "the scripts did not end: {page}");
     assert!(page.contains("Model version 1 (lstm)"), "{page}");
+    assert!(page.contains("Track record of 77 forecasts (of sessions held back in training)"), "{page}");
     assert!(page.contains("class=\"main-svg\"") && page.contains("trace boxes"), "no candles were drawn");
     assert!(page.contains("js-fill"), "no fan was drawn");
 

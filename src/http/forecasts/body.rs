@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::Ticker;
+use crate::evaluate::{IntervalScores, Skill, Verdict};
 use crate::forecast::{Forecast, ForecastStep, ModelUsed};
 use crate::http::error::Problem;
 
@@ -26,15 +27,50 @@ pub(in crate::http) struct ForecastBody {
     data_version: Option<u64>,
     /// Who forecast.
     model: ModelUsedBody,
-    /// Whether the model was trained on bars after `as_of`: then this is no test of it.
+    /// Whether the model was trained on bars after `as_of`: then this is no test of it, and not calibrated.
     in_sample: bool,
     /// One entry a session ahead.
     steps: Vec<StepBody>,
-    /// How the forecasts served of this ticker did; null until enough of them came true.
-    #[schema(value_type = Option<Object>, example = json!({"n": 250, "rmse_ratio_to_naive": 0.999, "dm_p_value": 0.41, "verdict": "no_evidence", "pinball_ratio_to_garch": 0.992, "coverage": [{"level": 0.8, "observed": 0.794}]}))]
-    skill: Option<serde_json::Value>,
+    /// How this ticker's forecasts did, one session ahead; null for a baseline, and below 30 forecasts.
+    skill: Option<SkillBody>,
     /// What to know before believing it.
     warnings: Vec<WarningBody>,
+}
+
+/// The track record: forecasts served live, filled up to 250 by those of sessions that were held back in training.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"n": 250, "n_live": 40, "rmse_ratio_to_naive": 0.999, "dm_p_value": 0.41, "verdict": "no_evidence", "pinball_ratio_to_garch": 0.992, "pinball": 0.0042, "coverage": [{"level": 0.8, "observed": 0.796, "width": 0.031, "winkler": 0.047}]}))]
+pub(in crate::http) struct SkillBody {
+    /// Forecasts scored.
+    n: usize,
+    /// Of them, those that were served before their session came.
+    n_live: usize,
+    /// RMSE of the point forecast over that of "no change"; below 1 is better.
+    rmse_ratio_to_naive: Option<f64>,
+    /// How easily luck gives a ratio that small: one-sided Diebold-Mariano test.
+    dm_p_value: Option<f64>,
+    /// `beats_naive`, `no_evidence` or `worse_than_naive`.
+    #[schema(value_type = String)]
+    verdict: Verdict,
+    /// Pinball loss over that of GARCH(1,1) on the same sessions; below 1 is better. Null with too few bars for GARCH.
+    pinball_ratio_to_garch: Option<f64>,
+    /// Mean pinball loss at 13 levels, in log return.
+    pinball: Option<f64>,
+    /// One entry a level asked for.
+    coverage: Vec<CoverageBody>,
+}
+
+/// How the intervals of one level did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct CoverageBody {
+    /// The share that should fall inside.
+    level: f64,
+    /// The share that did.
+    observed: f64,
+    /// Mean width, in log return.
+    width: f64,
+    /// Mean Winkler score, in log return: width, and what misses cost; lower is better.
+    winkler: f64,
 }
 
 /// Who made a forecast: a model version, or a baseline.
@@ -155,12 +191,33 @@ impl From<Forecast> for ForecastBody {
             model: forecast.model.into(),
             in_sample: forecast.in_sample,
             steps: forecast.steps.into_iter().map(StepBody::from).collect(),
-            skill: forecast.skill.and_then(|skill| serde_json::to_value(skill).ok()),
+            skill: forecast.skill.map(SkillBody::from),
             warnings: forecast
                 .warnings
                 .into_iter()
                 .map(|warning| WarningBody { code: warning.code, message: warning.message })
                 .collect(),
+        }
+    }
+}
+
+impl From<Skill> for SkillBody {
+    fn from(skill: Skill) -> Self {
+        let coverage = |scores: IntervalScores| CoverageBody {
+            level: scores.level,
+            observed: scores.observed,
+            width: scores.width,
+            winkler: scores.winkler,
+        };
+        Self {
+            n: skill.n,
+            n_live: skill.n_live,
+            rmse_ratio_to_naive: skill.rmse_ratio_to_naive,
+            dm_p_value: skill.dm_p_value,
+            verdict: skill.verdict,
+            pinball_ratio_to_garch: skill.pinball_ratio_to_garch,
+            pinball: skill.pinball,
+            coverage: skill.coverage.into_iter().map(coverage).collect(),
         }
     }
 }

@@ -26,7 +26,8 @@ pub(super) use cache::ForecastCache;
 use query::{ForecastQuery, ForecastsQuery};
 use window::WindowBody;
 
-/// The forecast from the newest window of stored bars.
+/// The forecast from the newest window of stored bars. A ticker that has too few bars for a network is answered by
+/// the best baseline that they suffice for, with the warning `baseline_used`.
 #[utoipa::path(get, path = "/v1/tickers/{ticker}/forecast", tag = "forecasts",
     params(("ticker" = String, Path, example = "AAPL"), ForecastQuery), responses(
     (status = 200, description = "The forecast", body = ForecastBody),

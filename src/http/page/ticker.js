@@ -49,15 +49,32 @@ function showForecast(forecast, missing) {
   });
   $("steps").tBodies[0].replaceChildren(...rows);
   $("steps").hidden = rows.length === 0;
+  $("skill").textContent = describeSkill(forecast?.skill);
   const model = forecast?.model;
   $("model").textContent = !forecast ? missing
     : model.baseline ? `No model yet; this is the baseline ${model.baseline}, as of ${forecast.as_of}.`
     : `Model version ${model.version} (${model.cell}), trained through ${model.trained_through}, as of ${forecast.as_of}.`;
 }
 
+/** What the forecasts before this one were worth, in a sentence. */
+function describeSkill(skill) {
+  if (!skill) return "";
+  const origin = skill.n_live === skill.n ? "served live"
+    : skill.n_live ? `${skill.n_live} served live, the others of sessions held back in training` : "of sessions held back in training";
+  const held = skill.coverage.map((entry) => `${percent(entry.level)} intervals held ${percent(entry.observed)}`).join(", ");
+  const verdict = { beats_naive: "better than “no change”", worse_than_naive: "worse than “no change”", no_evidence: "no evidence against “no change”" }[skill.verdict];
+  return `Track record of ${skill.n} forecasts (${origin}): ${held}; the point forecast: ${verdict}.`;
+}
+
 /** The champion's forecast as far as it reaches; without a champion the best baseline's. */
 async function getForecast(champion) {
-  if (champion === null) return getJson(`${base}/forecast?horizon=5&model=har`);
+  if (champion === null) {
+    // A ticker too young for a network is answered by what its bars suffice for; one whose training is under way by HAR.
+    return getJson(`${base}/forecast?horizon=5`).catch((error) => {
+      if (error.problem?.code !== "no_model_yet") throw error;
+      return getJson(`${base}/forecast?horizon=5&model=har`);
+    });
+  }
   const { config } = await getJson(`${base}/models/${champion}`);
   return getJson(`${base}/forecast?horizon=${Math.min(config?.horizon ?? 1, 10)}&allow_stale=true`);
 }
