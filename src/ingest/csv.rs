@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use polars::prelude::{CsvParseOptions, CsvReadOptions, DataType, Field, Schema, SerReader};
 
-use super::layout::{self, Header, Layout};
+use super::header::{self, Header};
+use super::layout::Layout;
 use super::records::{self, Quotes, Record};
 use super::sheet::{Note, Rejected, Sheet, Source};
 use super::{IngestLimits, ReadError, ReadOptions, columns, dates, numbers};
@@ -29,23 +30,23 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
         None => detect(text),
     };
     let records = records::scan(text, delimiter);
-    let mut header = layout::find(text, &records, delimiter, options)?;
-    let data = &records[header.data_from.min(records.len())..];
+    let mut found = header::find(text, &records, delimiter, options)?;
+    let data = &records[found.data_from.min(records.len())..];
     if data.len() > limits.max_rows {
         return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
     }
-    let width = fit_width(&mut header.layout, layout::modal_width(data));
+    let width = fit_width(&mut found.layout, header::modal_width(data));
     if width > limits.max_columns {
         return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
     }
-    let sorted = sort_out(text, &records, &header, delimiter, width);
+    let sorted = sort_out(text, &records, &found, delimiter, width);
     if sorted.rows.is_empty() && sorted.rejected.is_empty() {
         return Err(ReadError::unusable("no_rows", "the body has a header and no rows below it"));
     }
-    let sheet = split(text, &sorted.rows, delimiter, width, &header.layout)?;
+    let sheet = split(text, &sorted.rows, delimiter, width, &found.layout)?;
     Ok(Source {
         has_commas: delimiter != b',' || text.contains('"'),
-        layout: header.layout,
+        layout: found.layout,
         sheet,
         rejected: sorted.rejected,
         notes: sorted.notes,
@@ -84,8 +85,8 @@ fn detect(text: &str) -> u8 {
     let mut best = (b',', 0, 0);
     for delimiter in DELIMITERS.into_iter().filter(|delimiter| head.as_bytes().contains(delimiter)) {
         let records = records::scan(head, delimiter);
-        let score = layout::best_line(head, &records, delimiter).map_or(0, |(_, score)| score);
-        let width = layout::modal_width(&records);
+        let score = header::best_line(head, &records, delimiter).map_or(0, |(_, score)| score);
+        let width = header::modal_width(&records);
         if (score, width) > (best.1, best.2) {
             best = (delimiter, score, width);
         }

@@ -1,6 +1,6 @@
 //! A file without a header: refused, with a guess at its columns that can be sent back.
 
-use super::layout::modal_width;
+use super::header::modal_width;
 use super::numbers::NumberFormat;
 use super::records::{self, Record};
 use super::{ReadError, dates};

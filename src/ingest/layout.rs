@@ -1,10 +1,7 @@
-//! Which column is which: from header lines, or from what the caller says.
-
-use std::collections::BTreeMap;
+//! Which column is which: by header names, or by what the caller says.
 
 use super::columns::{self, Named, Role};
-use super::records::{self, Record};
-use super::{ReadError, ReadOptions, dates};
+use super::{ReadError, ReadOptions, date_column};
 
 /// The columns of a table by their meaning; positions count from 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +11,8 @@ pub(super) struct Layout {
     pub date: usize,
     pub time: Option<usize>,
     pub ticker: Option<usize>,
+    /// Whether the ticker column is one of names (`Apple`, `삼성전자`), not of codes.
+    pub ticker_is_name: bool,
     /// One for each ticker that has columns of its own; a long or a single-ticker file has one.
     pub groups: Vec<Group>,
 }
@@ -36,137 +35,22 @@ pub(super) struct Group {
     pub adj_volume: Option<usize>,
 }
 
-/// A header found in a file.
-#[derive(Debug)]
-pub(super) struct Header {
-    /// The first record that may be a bar.
-    pub data_from: usize,
-    /// The record of the names; `None` where the caller gave them.
-    pub record: Option<usize>,
-    pub layout: Layout,
-}
-
-/// How many records may stand before a header: legal notices are long.
-const MAX_PREAMBLE: usize = 60;
-
-/// The line that names most columns, and how many it names; `None` where no line looks like a header: three
-/// names, or fewer where nothing in the line is a value.
-pub(super) fn best_line(text: &str, records: &[Record], delimiter: u8) -> Option<(usize, usize)> {
-    let score = |record: &Record| {
-        let cells = records::fields(record.text(text), delimiter);
-        let mut roles: Vec<(Role, Option<String>)> =
-            cells.iter().filter_map(|cell| columns::named(cell)).map(|named| (named.role, named.ticker)).collect();
-        roles.sort();
-        roles.dedup();
-        let is_value = |cell: &String| cell.parse::<f64>().is_ok() || dates::looks_like_date(cell);
-        let begins_with_date =
-            cells.first().and_then(|cell| columns::named(cell)).is_some_and(|n| n.role == Role::Date);
-        match roles.len() {
-            score @ 3.. => score,
-            2 if cells.len() >= 3 && !cells.iter().any(is_value) => 2,
-            1 if cells.len() >= 3 && begins_with_date && !cells.iter().any(is_value) => 1,
-            _ => 0,
-        }
-    };
-    let scored = records.iter().take(MAX_PREAMBLE).enumerate().filter(|(_, record)| record.fields >= 2);
-    let best = scored.map(|(idx, record)| (idx, score(record))).rev().max_by_key(|(_, score)| *score);
-    best.filter(|(_, score)| *score > 0)
-}
-
-/// Finds and reads the header of a file.
+/// The layout of a table whose names are known (Parquet).
 ///
 /// # Errors
-/// `missing_header` with a guess, `missing_column`, `duplicate_column`, …
-pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &ReadOptions) -> Result<Header, ReadError> {
-    let best = best_line(text, records, delimiter);
-    if let Some(columns) = &options.columns
-        && !columns.contains(':')
-    {
-        let data_from = best.map_or(0, |(idx, _)| idx + 1);
-        return Ok(Header { data_from, record: None, layout: by_position(columns)? });
-    }
-    let Some((idx, _)) = best else { return Err(super::guess::no_header(text, records, delimiter)) };
-    let cells = |idx: usize| records.get(idx).map(|record| records::fields(record.text(text), delimiter));
-    let mut names = cells(idx).unwrap_or_default();
-    let mut tickers: Option<Vec<String>> = None;
-    let mut data_from = idx + 1;
-    let mut date_name = None;
-    // yfinance writes up to three lines: names, tickers, and the name of the index.
-    while let Some(next) = cells(data_from).filter(|next| data_from <= idx + 2 && is_header_line(next, &names)) {
-        match is_index_line(&next) {
-            true => date_name = next.first().cloned(),
-            false => tickers = Some(next),
-        }
-        data_from += 1;
-    }
-    if let Some(above) = idx.checked_sub(1).and_then(cells).filter(|above| is_ticker_line(above, &names)) {
-        tickers = Some(above);
-    }
-    // A row that is one field wider than the header has an index without a name (R writes such files).
-    let modal = modal_width(&records[data_from..]);
-    let has_trailing_sign = names.last().is_some_and(String::is_empty);
-    if modal == names.len() + 1 && !has_trailing_sign && !trails_empty(text, &records[data_from..], delimiter) {
-        names.insert(0, String::new());
-        if let Some(tickers) = &mut tickers {
-            tickers.insert(0, String::new());
-        }
-    }
-    if let Some(date_name) = date_name {
-        names[0] = date_name;
-    }
-    let first_row = cells(data_from).unwrap_or_default();
-    let layout = resolve(names, tickers.as_deref(), &first_row, options)
-        .map_err(|error| error.on_line(u64::from(records[idx].line)))?;
-    Ok(Header { data_from, record: Some(idx), layout })
-}
-
-/// The layout of a table whose names are known (JSON, Parquet).
-pub(super) fn of_names(names: Vec<String>, first_row: &[String], options: &ReadOptions) -> Result<Layout, ReadError> {
+/// As [`resolve`].
+pub(super) fn of_names(names: Vec<String>, sample: &[Vec<String>], options: &ReadOptions) -> Result<Layout, ReadError> {
     match &options.columns {
         Some(columns) if !columns.contains(':') => by_position(columns),
-        _ => resolve(names, None, first_row, options),
+        _ => resolve(names, None, sample, options),
     }
-}
-
-/// A line below the header that holds no values: `Ticker,AAPL,AAPL` or `Date,,,`.
-fn is_header_line(cells: &[String], names: &[String]) -> bool {
-    is_index_line(cells) || is_ticker_line(cells, names)
-}
-
-fn is_index_line(cells: &[String]) -> bool {
-    let is_date = |cell: &String| columns::named(cell).is_some_and(|named| named.role == Role::Date);
-    cells.len() > 1 && cells.first().is_some_and(is_date) && cells[1..].iter().all(String::is_empty)
-}
-
-fn is_ticker_line(cells: &[String], names: &[String]) -> bool {
-    let first = cells.first().map(|cell| columns::key(cell)).unwrap_or_default();
-    let is_ticker = |cell: &String| {
-        cell.parse::<crate::domain::Ticker>().is_ok()
-            && !cell.starts_with(|c: char| c.is_ascii_digit() && !cell.contains('.') && cell.len() < 4)
-            && dates::Stamp::of(cell, dates::Order::Ymd).is_none()
-            && columns::named(cell).is_none()
-    };
-    cells.len() == names.len()
-        && matches!(first.as_str(), "ticker" | "tickers" | "symbol" | "symbols" | "")
-        && cells.len() > 1
-        && cells[1..].iter().all(|cell| is_ticker(cell) && cell.parse::<f64>().is_err())
-}
-
-/// The width that most records have.
-pub(super) fn modal_width(records: &[Record]) -> usize {
-    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
-    for record in records {
-        *counts.entry(record.fields).or_default() += 1;
-    }
-    counts.into_iter().max_by_key(|(_, count)| *count).map_or(0, |(width, _)| usize::from(width))
-}
-
-fn trails_empty(text: &str, records: &[Record], delimiter: u8) -> bool {
-    records.iter().take(20).all(|record| record.text(text).trim_end().as_bytes().last() == Some(&delimiter))
 }
 
 /// `date,open,high,low,close,volume`: one name a column, `-` for one that is not read.
-fn by_position(columns: &str) -> Result<Layout, ReadError> {
+///
+/// # Errors
+/// A word that is no column's name.
+pub(super) fn by_position(columns: &str) -> Result<Layout, ReadError> {
     let bad = |message: String| ReadError::BadOption { option: "columns", message };
     let mut found = Vec::new();
     let names: Vec<String> = columns.split(',').map(|name| name.trim().to_owned()).collect();
@@ -186,10 +70,13 @@ fn by_position(columns: &str) -> Result<Layout, ReadError> {
 }
 
 /// The roles of named columns, the caller's choices first.
-fn resolve(
+///
+/// # Errors
+/// `missing_column`, `duplicate_column`, or a choice of the caller that names no column.
+pub(super) fn resolve(
     names: Vec<String>,
     tickers: Option<&[String]>,
-    first_row: &[String],
+    sample: &[Vec<String>],
     options: &ReadOptions,
 ) -> Result<Layout, ReadError> {
     let mut found: Vec<(usize, Named)> =
@@ -208,9 +95,7 @@ fn resolve(
         found.retain(|(idx, named)| *idx > 0 || !named.role.is_per_ticker());
     }
     only_whole_groups_have_tickers(&mut found);
-    if !found.iter().any(|(_, named)| matches!(named.role, Role::Date)) {
-        find_date(&names, first_row, &mut found);
-    }
+    date_column::decide(&names, sample, &mut found);
     assemble(names, found, tickers)
 }
 
@@ -246,22 +131,6 @@ fn only_whole_groups_have_tickers(found: &mut [(usize, Named)]) {
                 named.ticker = None;
             }
         }
-    }
-}
-
-/// Without a column called date: `time` or `index` where it holds dates, else the first column that does.
-fn find_date(names: &[String], first_row: &[String], found: &mut Vec<(usize, Named)>) {
-    if let Some((_, named)) = found.iter_mut().find(|(_, named)| named.role == Role::Time) {
-        named.role = Role::Date;
-        return;
-    }
-    let is_free = |idx: usize| !found.iter().any(|(taken, _)| *taken == idx);
-    let is_nameless =
-        |name: &str| matches!(columns::key(name).as_str(), "" | "index" | "unnamed0" | "idx" | "symbolname" | "key");
-    let holds_date = |idx: usize| first_row.get(idx).is_some_and(|cell| dates::looks_like_date(cell));
-    let at = (0..names.len()).find(|idx| is_free(*idx) && is_nameless(&names[*idx]) && holds_date(*idx));
-    if let Some(at) = at.or_else(|| Some(0).filter(|idx| is_free(*idx) && holds_date(*idx))) {
-        found.push((at, Named { role: Role::Date, tier: 9, ticker: None }));
     }
 }
 
@@ -314,7 +183,8 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
     let time = pick(Role::Time, None)?;
     let ticker = pick(Role::Ticker, None)?;
     let Some(date) = date else { return Err(missing(&names, [None; 4], None, tickers)) };
-    Ok(Layout { date, time, ticker, groups, names })
+    let ticker_is_name = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier > 0);
+    Ok(Layout { date, time, ticker, ticker_is_name, groups, names })
 }
 
 /// The surest column of a role.

@@ -34,11 +34,12 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
     let text = DataFrame::new(frame.height(), kept).map_err(|error| invalid(&error.to_string()))?;
     let lines: Vec<u32> = (1..=frame.height() as u32).collect();
     let sheet = Sheet::new(&text, &whole, lines)?;
-    let first_row: Vec<String> = (0..names.len()).map(|idx| sheet.cell(idx, 0).to_owned()).collect();
+    let row = |row: usize| (0..names.len()).map(|idx| sheet.cell(idx, row).to_owned()).collect();
+    let sample: Vec<Vec<String>> = (0..frame.height().min(200)).map(row).collect();
     if frame.height() == 0 {
         return Err(ReadError::unusable("no_rows", "the file has no rows"));
     }
-    let layout = layout::of_names(names, &first_row, options)?;
+    let layout = layout::of_names(names, &sample, options)?;
     Ok(Source {
         layout,
         sheet,

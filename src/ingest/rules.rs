@@ -60,12 +60,14 @@ fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool) -> Vec<supe
         .collect()
 }
 
-/// One name all through that is no ticker is a title; tickers differ or are valid.
+/// One name all through that is no ticker is a title; tickers differ or are valid. A column of names holds a ticker
+/// only where it looks like one (`AAPL`; not `Apple`, not a vendor's number).
 fn names_tickers(source: &Source) -> bool {
     let Some(column) = source.layout.ticker else { return false };
     let first = source.sheet.cell(column, 0);
     let is_one = (0..source.sheet.n_rows()).all(|row| source.sheet.cell(column, row) == first);
-    !is_one || bars::ticker_of(first).is_some()
+    let is_code = !first.chars().any(char::is_lowercase) && first.chars().any(char::is_alphabetic);
+    !is_one || (bars::ticker_of(first).is_some() && (is_code || !source.layout.ticker_is_name))
 }
 
 /// The decimal sign, by the evidence of all prices, then of volumes.

@@ -6,7 +6,7 @@ use calamine::{Data, Range, Reader, Xlsx};
 use zip::ZipArchive;
 
 use super::inflate::counted;
-use super::{IngestLimits, ReadError, json, layout, records};
+use super::{IngestLimits, ReadError, header, json, records};
 
 /// What a zip holds.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ fn sheet(bytes: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
             return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
         }
         let text = text(&range);
-        let score = layout::best_line(&text, &records::scan(&text, b','), b',').map_or(0, |(_, score)| score);
+        let score = header::best_line(&text, &records::scan(&text, b','), b',').map_or(0, |(_, score)| score);
         if best.as_ref().is_none_or(|(most, _)| score > *most) {
             best = Some((score, text));
         }

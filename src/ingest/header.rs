@@ -1,0 +1,145 @@
+//! The line of a file that names its columns, and what else of its head is no row.
+
+use std::collections::BTreeMap;
+
+use super::columns::{self, Role};
+use super::layout::{self, Layout};
+use super::records::{self, Record};
+use super::{ReadError, ReadOptions, dates, guess};
+
+/// A header found in a file.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// The first record that may be a bar.
+    pub data_from: usize,
+    /// The record of the names; `None` where the caller gave them.
+    pub record: Option<usize>,
+    pub layout: Layout,
+}
+
+/// How many records may stand before a header: legal notices are long.
+const MAX_PREAMBLE: usize = 60;
+
+/// The line that names most columns, and how many it names; `None` where no line looks like a header: three
+/// names, or fewer where nothing in the line is a value.
+pub(super) fn best_line(text: &str, records: &[Record], delimiter: u8) -> Option<(usize, usize)> {
+    let score = |record: &Record| {
+        let cells = records::fields(record.text(text), delimiter);
+        let mut roles: Vec<(Role, Option<String>)> =
+            cells.iter().filter_map(|cell| columns::named(cell)).map(|named| (named.role, named.ticker)).collect();
+        roles.sort();
+        roles.dedup();
+        let is_value = |cell: &String| cell.parse::<f64>().is_ok() || dates::looks_like_date(cell);
+        let begins_with_date =
+            cells.first().and_then(|cell| columns::named(cell)).is_some_and(|n| n.role == Role::Date);
+        match roles.len() {
+            score @ 3.. => score,
+            2 if cells.len() >= 3 && !cells.iter().any(is_value) => 2,
+            1 if cells.len() >= 3 && begins_with_date && !cells.iter().any(is_value) => 1,
+            _ => 0,
+        }
+    };
+    let scored = records.iter().take(MAX_PREAMBLE).enumerate().filter(|(_, record)| record.fields >= 2);
+    let best = scored.map(|(idx, record)| (idx, score(record))).rev().max_by_key(|(_, score)| *score);
+    best.filter(|(_, score)| *score > 0)
+}
+
+/// How many lines above the names may say whose columns they are.
+const TICKERS_ABOVE: usize = 8;
+/// How many rows are looked at to tell which column is which.
+const SAMPLE: usize = 200;
+
+/// Finds and reads the header of a file.
+///
+/// # Errors
+/// `missing_header` with a guess, `missing_column`, `duplicate_column`, …
+pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &ReadOptions) -> Result<Header, ReadError> {
+    let best = best_line(text, records, delimiter);
+    if let Some(columns) = &options.columns
+        && !columns.contains(':')
+    {
+        let data_from = best.map_or(0, |(idx, _)| idx + 1);
+        return Ok(Header { data_from, record: None, layout: layout::by_position(columns)? });
+    }
+    let Some((idx, _)) = best else { return Err(guess::no_header(text, records, delimiter)) };
+    let cells = |idx: usize| records.get(idx).map(|record| records::fields(record.text(text), delimiter));
+    let mut names = cells(idx).unwrap_or_default();
+    let mut tickers: Option<Vec<String>> = None;
+    let mut data_from = idx + 1;
+    let mut date_name = None;
+    // yfinance writes up to three lines: names, tickers, and the name of the index; others a line of units.
+    while let Some(next) = cells(data_from).filter(|_| data_from <= idx + 2) {
+        if is_index_line(&next) {
+            date_name = next.first().cloned();
+        } else if is_ticker_line(&next, &names) {
+            tickers = Some(next);
+        } else if !is_unit_line(&next) || cells(data_from + 1).is_none_or(|row| !has_value(&row)) {
+            break;
+        }
+        data_from += 1;
+    }
+    let above = (idx.saturating_sub(TICKERS_ABOVE)..idx).rev().filter_map(|above| Some((above, cells(above)?)));
+    let above = above.filter(|(at, above)| is_ticker_line(above, &names) && (at + 1 == idx || !above[0].is_empty()));
+    if let Some((_, above)) = above.into_iter().next() {
+        tickers = Some(above);
+    }
+    // A row that is one field wider than the header has an index without a name (R writes such files).
+    let modal = modal_width(&records[data_from..]);
+    let has_trailing_sign = names.last().is_some_and(String::is_empty);
+    if modal == names.len() + 1 && !has_trailing_sign && !trails_empty(text, &records[data_from..], delimiter) {
+        names.insert(0, String::new());
+        if let Some(tickers) = &mut tickers {
+            tickers.insert(0, String::new());
+        }
+    }
+    if let Some(date_name) = date_name {
+        names[0] = date_name;
+    }
+    let sample: Vec<Vec<String>> = (data_from..records.len()).take(SAMPLE).filter_map(cells).collect();
+    let layout = layout::resolve(names, tickers.as_deref(), &sample, options)
+        .map_err(|error| error.on_line(u64::from(records[idx].line)))?;
+    Ok(Header { data_from, record: Some(idx), layout })
+}
+
+/// `Date,,,`: the name of the index below the others.
+fn is_index_line(cells: &[String]) -> bool {
+    let is_date = |cell: &String| columns::named(cell).is_some_and(|named| named.role == Role::Date);
+    cells.len() > 1 && cells.first().is_some_and(is_date) && cells[1..].iter().all(String::is_empty)
+}
+
+/// `,(KRW),(KRW),(shares)` or `Frequency,DAILY,DAILY`: words below the names, and no value.
+fn is_unit_line(cells: &[String]) -> bool {
+    !has_value(cells) && cells.iter().filter(|cell| cell.chars().any(char::is_alphabetic)).count() >= 2
+}
+
+/// Whether some cell begins like a number or reads as a date.
+fn has_value(cells: &[String]) -> bool {
+    cells.iter().any(|cell| cell.chars().any(|c| c.is_numeric()) || dates::looks_like_date(cell))
+}
+
+fn is_ticker_line(cells: &[String], names: &[String]) -> bool {
+    let first = cells.first().map(|cell| columns::key(cell)).unwrap_or_default();
+    let is_ticker = |cell: &String| {
+        cell.parse::<crate::domain::Ticker>().is_ok()
+            && !cell.starts_with(|c: char| c.is_ascii_digit() && !cell.contains('.') && cell.len() < 4)
+            && dates::Stamp::of(cell, dates::Order::Ymd).is_none()
+            && columns::named(cell).is_none()
+    };
+    cells.len() == names.len()
+        && matches!(first.as_str(), "ticker" | "tickers" | "symbol" | "symbols" | "")
+        && cells.len() > 1
+        && cells[1..].iter().all(|cell| is_ticker(cell) && cell.parse::<f64>().is_err())
+}
+
+/// The width that most records have.
+pub(super) fn modal_width(records: &[Record]) -> usize {
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    for record in records {
+        *counts.entry(record.fields).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map_or(0, |(width, _)| usize::from(width))
+}
+
+fn trails_empty(text: &str, records: &[Record], delimiter: u8) -> bool {
+    records.iter().take(20).all(|record| record.text(text).trim_end().as_bytes().last() == Some(&delimiter))
+}
