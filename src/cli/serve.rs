@@ -16,9 +16,13 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::http::Server;
 use crate::jobs::Runner;
+use crate::registry::Swept;
 
 /// How long a server may take to say that it is ready.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// No publisher needs that long between its first file and its last.
+const UNFINISHED_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
 /// How the server is run.
 #[derive(Debug, clap::Args)]
@@ -38,6 +42,24 @@ pub(super) async fn serve(mut settings: Settings, arguments: &Arguments, out: &m
     Ok(ExitCode::SUCCESS)
 }
 
+/// Removes what trainings that were killed left among the artifacts.
+async fn sweep(app: &App) {
+    match app.registry.sweep(UNFINISHED_AFTER).await {
+        Ok(Swept { removed, unnamed }) => {
+            if !removed.is_empty() {
+                tracing::info!(files = removed.join(", "), "removed artifacts that were never finished");
+            }
+            if !unnamed.is_empty() {
+                tracing::info!(
+                    versions = unnamed.join(", "),
+                    "artifacts that this database does not name are left as they are; another one may name them"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot look for unfinished artifacts"),
+    }
+}
+
 /// Binds, tells where in the words of `told`, and answers and works until `stop`.
 pub(super) async fn answer(
     app: Arc<App>,
@@ -51,6 +73,10 @@ pub(super) async fn answer(
         async move { app.follow(stop).await }
     });
     out.raw(told(server.address()).as_bytes())?;
+    let sweeping = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move { sweep(&app).await }
+    });
     let working = async {
         if app.settings.worker.in_serve {
             work(&app, &stop).await;
@@ -58,6 +84,7 @@ pub(super) async fn answer(
     };
     tokio::join!(server.run(), working);
     following.await?;
+    sweeping.abort();
     app.store.close().await;
     Ok(())
 }
@@ -68,6 +95,7 @@ pub(super) async fn worker(settings: Settings, out: &mut Output) -> anyhow::Resu
     let stop = stop_on_signal()?;
     let app = Arc::new(App::open(settings).await?);
     out.raw(format!("candlecast works on the jobs of {}\n", app.settings.database.shown_url()).as_bytes())?;
+    sweep(&app).await;
     work(&app, &stop).await;
     app.store.close().await;
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,10 @@
 //! Artifacts as objects: a folder by default, a bucket with the feature `s3`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::Utc;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -80,6 +83,31 @@ impl Files {
         Ok(files.iter().filter_map(number).max().unwrap_or(0))
     }
 
+    /// The versions whose tensors were written longer than `min_age` ago, and whether a manifest lies beside.
+    pub(super) async fn older_than(&self, min_age: Duration) -> Result<Vec<(Ticker, u32, bool)>, RegistryError> {
+        let files: Vec<_> = self.objects.list(None).try_collect().await.map_err(|error| self.failed(&error))?;
+        let there: HashSet<&Path> = files.iter().map(|file| &file.location).collect();
+        let old = files.iter().filter(|file| (Utc::now() - file.last_modified).to_std().is_ok_and(|age| age > min_age));
+        let version = |file: &object_store::ObjectMeta| {
+            let (folder, name) = file.location.as_ref().split_once('/')?;
+            let number = name.strip_suffix(".safetensors")?.parse().ok()?;
+            let ticker: Ticker = folder.parse().ok()?;
+            let has_manifest = there.contains(&path(&ticker, number, "json"));
+            Some((ticker, number, has_manifest))
+        };
+        Ok(old.filter_map(version).collect())
+    }
+
+    /// Removes what writers that died before the file had its name left longer than `min_age` ago, and gives the
+    /// paths. A bucket shows no such parts.
+    pub(super) fn remove_staged(&self, min_age: Duration) -> Result<Vec<String>, RegistryError> {
+        if self.place.starts_with("s3://") {
+            return Ok(Vec::new());
+        }
+        remove_staged(std::path::Path::new(&self.place), min_age)
+            .map_err(|error| RegistryError::Files { place: self.place.clone(), reason: error.to_string() })
+    }
+
     pub(super) async fn delete(&self, ticker: &Ticker, version: u32) -> Result<(), RegistryError> {
         for ending in ["json", "safetensors"] {
             match self.objects.delete(&path(ticker, version, ending)).await {
@@ -121,4 +149,24 @@ fn open_bucket(_: &str) -> Result<Arc<dyn ObjectStore>, String> {
 
 fn path(ticker: &Ticker, version: u32, ending: &str) -> Path {
     Path::from_iter([ticker.as_str(), &format!("{version}.{ending}")])
+}
+
+/// The library writes to `NAME#NUMBER` and renames.
+fn remove_staged(place: &std::path::Path, min_age: Duration) -> std::io::Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for folder in std::fs::read_dir(place)?.flatten().filter(|entry| entry.path().is_dir()) {
+        for file in std::fs::read_dir(folder.path())? {
+            let file = file?;
+            let name = file.file_name().to_string_lossy().into_owned();
+            let is_staged = name.rsplit_once('#').is_some_and(|(stem, number)| {
+                (stem.ends_with(".safetensors") || stem.ends_with(".json")) && number.parse::<u64>().is_ok()
+            });
+            let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
+            if is_staged && age > min_age {
+                std::fs::remove_file(file.path())?;
+                removed.push(format!("{}/{name}", folder.file_name().to_string_lossy()));
+            }
+        }
+    }
+    Ok(removed)
 }

@@ -8,6 +8,7 @@
 
 mod files;
 mod copy;
+mod sweep;
 pub mod manifest;
 pub mod policy;
 
@@ -23,6 +24,7 @@ use crate::train::{Model, Trained};
 use files::Files;
 pub use manifest::Manifest;
 pub use policy::Policy;
+pub use sweep::Swept;
 
 /// The model versions of a database and a folder of artifacts.
 #[derive(Debug, Clone)]

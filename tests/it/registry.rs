@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use candlecast::app::App;
 use candlecast::domain::Series;
 use candlecast::evaluate::HeldBackRecord;
 use candlecast::forecast::{ForecastRequest, Forecaster, ModelUsed};
-use candlecast::registry::{Registry, RegistryError};
+use candlecast::registry::{Registry, RegistryError, Swept};
 use candlecast::train::{Control, Preset, TrainConfig, train};
 
 use crate::support::{app, market, publish, put, ticker};
@@ -160,4 +161,33 @@ async fn a_model_of_a_deleted_ticker_never_reaches_its_successor() {
     let version = publish(&app, &name, &other, true).await;
     let loaded = app.registry.load(&name, version).await.unwrap();
     assert_eq!(loaded.manifest.data_hash, candlecast::registry::manifest::data_hash(&other));
+}
+
+#[tokio::test]
+async fn what_a_publisher_that_died_left_is_swept_and_nothing_else() {
+    let (app, folder) = app().await;
+    let (name, series) = (ticker("TEST"), market("TEST", 420));
+    put(&app, &name, &series).await;
+    publish(&app, &name, &series, true).await;
+    let models = folder.path().join("models/TEST");
+    let write = |file: &str| std::fs::write(models.join(file), b"half").expect("written");
+    // Died before the manifest; while writing; between manifest and row; and somebody's notes.
+    write("2.safetensors");
+    write("3.safetensors#1");
+    for ending in ["safetensors", "json"] {
+        std::fs::copy(models.join(format!("1.{ending}")), models.join(format!("4.{ending}"))).expect("copied");
+    }
+    write("notes.txt");
+    let young = app.registry.sweep(Duration::from_secs(3600)).await.expect("swept");
+    assert_eq!(young, Swept::default(), "a publisher may be at work");
+
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut swept = app.registry.sweep(Duration::ZERO).await.expect("swept");
+    swept.removed.sort();
+    assert_eq!(swept.removed, ["TEST/2.safetensors", "TEST/3.safetensors#1"]);
+    assert_eq!(swept.unnamed, ["TEST/4"]);
+    let mut left: Vec<_> = std::fs::read_dir(&models).expect("reads").flatten().map(|file| file.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["1.json", "1.safetensors", "4.json", "4.safetensors", "notes.txt"]);
+    assert!(app.registry.load(&name, 1).await.is_ok());
 }
