@@ -1,6 +1,7 @@
 //! The API's own description: `/openapi.json`, `/docs` (Swagger UI, all of it in the binary) and the codes of
 //! problems.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, RefOr, ResponseBuilde
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::Api;
+use super::codes::{SECTIONS, Section};
 use super::error::{CODES, ProblemBody};
 
 /// What is said once for all routes.
@@ -95,20 +97,41 @@ async fn only_from_here(mut response: Response) -> Response {
 }
 
 async fn get_problems() -> Response {
+    let mut named = HashSet::new();
     let mut rows = String::new();
+    // Writing into a String cannot fail.
     for (code, status, meaning) in CODES {
-        let meaning = meaning.replace('&', "&amp;").replace('<', "&lt;");
-        // Writing into a String cannot fail.
         let _ =
-            writeln!(rows, "<tr id=\"{code}\"><td><code>{code}</code></td><td>{status}</td><td>{meaning}</td></tr>");
+            writeln!(rows, "<tr{}><td><code>{code}</code><td>{status}<td>{}", anchor(&mut named, code), html(meaning));
+    }
+    let mut sections = String::new();
+    for Section { id, title, about, codes } in SECTIONS {
+        let _ =
+            writeln!(sections, "<h2 id=\"{id}\">{title}</h2><p>{}</p><table><tr><th>code<th>what to do", html(about));
+        for (code, meaning) in *codes {
+            let _ = writeln!(sections, "<tr{}><td><code>{code}</code><td>{}", anchor(&mut named, code), html(meaning));
+        }
+        sections.push_str("</table>\n");
     }
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Problems · candlecast</title><style>{STYLE}</style><h1>Problems</h1>\
          <p>Every refusal and failure is <code>application/problem+json</code> (RFC 9457). Act on <code>code</code>: \
-         it does not change.</p><table><tr><th>code</th><th>status</th><th>meaning</th></tr>{rows}</table></html>"
+         it does not change.</p><table><tr><th>code<th>status<th>meaning\n{rows}</table>\n{sections}</html>"
     ))
     .into_response()
+}
+
+/// What a problem's `type` points at: the first place that explains a code.
+fn anchor(named: &mut HashSet<&'static str>, code: &'static str) -> String {
+    if named.insert(code) { format!(" id=\"{code}\"") } else { String::new() }
+}
+
+/// Text of ours as HTML, with `code` between backquotes.
+fn html(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+    let parts = escaped.split('`').enumerate();
+    parts.map(|(idx, part)| if idx % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;\

@@ -10,6 +10,7 @@
 mod auth;
 mod backtests;
 mod bars;
+mod codes;
 mod docs;
 mod error;
 mod extract;

@@ -296,5 +296,8 @@ async fn the_description_is_complete_and_works_offline() {
     assert_eq!(docs.status, StatusCode::OK);
     assert!(!docs.text().contains("https://"), "something comes from elsewhere: {}", docs.text());
     let problems = app.get("/docs/problems").await.text();
-    assert!(problems.contains("id=\"rate_limited\""), "{problems}");
+    for code in ["rate_limited", "high_below_low", "ambiguous_date", "split_suspected", "diverged", "model_aging"] {
+        assert_eq!(problems.matches(&format!("id=\"{code}\"")).count(), 1, "{code}: {problems}");
+    }
+    assert_eq!(problems.matches("id=\"bad_ticker\"").count(), 1, "of a path and of a row: one anchor");
 }
