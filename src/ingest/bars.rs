@@ -316,6 +316,7 @@ fn bad_date(source: &Source, rules: &Rules, row: usize) -> Fault {
         Order::Dmy => " with the day first, as the other rows have it",
         Order::Mdy => " with the month first, as the other rows have it",
         Order::Roc => " of the Republic of China, as the other rows have it",
+        Order::Buddhist => " of the Buddhist era, as the other rows have it",
         Order::Excel => " counted in days, as the other rows have it",
     };
     Fault { column: "date", text, code: "not_a_timestamp", message: format!("{shown:?} is not a date{how}") }

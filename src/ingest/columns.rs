@@ -127,6 +127,9 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 
 /// What a header names, if anything that is read.
 pub(super) fn named(header: &str) -> Option<Named> {
+    if !header.chars().any(char::is_alphabetic) {
+        return None;
+    }
     let whole = key(header);
     match KNOWN.get(&whole) {
         Some(known) => known.map(|(role, tier)| Named { role, tier, ticker: None }),
@@ -157,6 +160,11 @@ fn qualified(header: &str) -> Option<Named> {
     let is_volume = matches!(role, Role::Volume | Role::AdjVolume);
     let is_worth = is_volume && words.iter().any(|word| word == "price" || MONEY.contains(word.as_str()));
     (role.is_per_ticker() && !is_worth).then_some(Named { role, tier: tier + 2, ticker: None })
+}
+
+/// A word in lower case without accents.
+pub(super) fn unaccented(word: &str) -> String {
+    folded(word).collect()
 }
 
 /// A header's words in lower case, parted by signs and by capitals within (`openPrice`).

@@ -1,5 +1,6 @@
 //! The order of dates by the vote of all rows: never guessed where the rows leave it open.
 
+use super::date_pattern::{order_of, pattern};
 use super::dates::{self, Order, Shape, Stamp, Triple};
 use super::{ReadError, ReadOptions};
 
@@ -24,6 +25,8 @@ struct Votes {
     n_serial: usize,
     n_zoned: usize,
     n_naive: usize,
+    /// Cells with a year that only the Buddhist era has.
+    n_buddhist: usize,
     sample: Option<(String, u64)>,
     has_three_digit_year: bool,
     tallies: [Tally; 3],
@@ -41,6 +44,8 @@ struct Tally {
     n_down: usize,
     /// Sum of the steps between neighbours, in days.
     steps: u64,
+    /// Saturdays and Sundays.
+    n_weekend: usize,
 }
 
 const ORDERS: [Order; 3] = [Order::Dmy, Order::Mdy, Order::Ymd];
@@ -58,8 +63,9 @@ pub(super) fn decide<'a>(
     let mut first = None;
     for (line, text) in cells {
         votes.n_cells += 1;
-        if dates::iso_day(text).is_some() {
+        if let Some(day) = dates::iso_day(text) {
             votes.n_shown += 1;
+            votes.n_buddhist += usize::from(day >= dates::FIRST_BUDDHIST_DAY);
             first.get_or_insert(text);
             continue;
         }
@@ -83,7 +89,8 @@ impl Votes {
         match shape {
             Shape::Compact(stamp) => {
                 self.n_shown += 1;
-                self.n_naive += usize::from(stamp.second.is_some());
+                self.n_zoned += usize::from(stamp.offset.is_some());
+                self.n_naive += usize::from(stamp.second.is_some() && stamp.offset.is_none());
             }
             Shape::Epoch(_) => {
                 self.n_shown += 1;
@@ -91,7 +98,7 @@ impl Votes {
             }
             Shape::Serial(_) => self.n_serial += 1,
             Shape::Triple(triple, clock) => {
-                match (clock.second, clock.offset) {
+                match (clock.second, clock.zone) {
                     (_, Some(_)) => self.n_zoned += 1,
                     (Some(_), None) => self.n_naive += 1,
                     (None, None) => {}
@@ -103,6 +110,7 @@ impl Votes {
 
     fn count_triple(&mut self, line: u64, text: &str, triple: &Triple) {
         self.has_three_digit_year |= triple.digits[0] == 3;
+        self.n_buddhist += usize::from(triple.is_buddhist());
         let shown = triple.shown_year();
         if shown == Some(0) || (triple.named_month().is_some() && shown.is_some()) {
             self.n_shown += 1;
@@ -128,6 +136,7 @@ impl Votes {
         for (tally, day) in self.tallies.iter_mut().zip(days) {
             let Some(day) = day else { continue };
             tally.n_valid += 1;
+            tally.n_weekend += usize::from(dates::is_weekend(day));
             if n_valid == 1 {
                 tally.n_exclusive += 1;
                 if tally.n_exclusive == 1 {
@@ -149,6 +158,9 @@ impl Votes {
         }
         if self.has_three_digit_year || (is_taiwanese && self.n_open > 0) {
             return Ok(Order::Roc);
+        }
+        if self.n_buddhist * 2 > self.n_cells {
+            return Ok(Order::Buddhist);
         }
         let most = self.tallies.iter().map(|tally| tally.n_valid).max().unwrap_or(0);
         if most == 0 {
@@ -178,6 +190,7 @@ impl Votes {
             several => self
                 .by_sequence(several)
                 .or_else(|| self.by_sessions(several))
+                .or_else(|| self.by_weekdays(several))
                 .ok_or_else(|| self.ambiguous(several))?,
         };
         self.refuse_roc_or_not(order)
@@ -203,6 +216,23 @@ impl Votes {
             .filter(|idx| **idx != near)
             .all(|idx| self.tallies[*idx].steps >= self.tallies[near].steps.saturating_mul(5));
         (has_times && is_dense && others_far).then_some(ORDERS[near])
+    }
+
+    /// In one reading the rows are sessions, Monday to Friday a few days apart; in the others weeks lie between them,
+    /// and many are of weekends.
+    fn by_weekdays(&self, candidates: &[usize]) -> Option<Order> {
+        let step = |tally: &Tally| tally.steps as f64 / (tally.n_up + tally.n_down).max(1) as f64;
+        let are_sessions = |idx: &usize| {
+            let tally = &self.tallies[*idx];
+            tally.n_valid >= 8 && tally.n_weekend == 0 && tally.n_up.min(tally.n_down) == 0 && step(tally) <= 7.0
+        };
+        let cannot_be = |idx: &usize| {
+            let tally = &self.tallies[*idx];
+            tally.n_weekend >= 2 && tally.n_weekend * 10 >= tally.n_valid && step(tally) >= 15.0
+        };
+        let is_decided =
+            |idx: &&usize| are_sessions(idx) && candidates.iter().all(|other| other == *idx || cannot_be(other));
+        candidates.iter().find(is_decided).map(|idx| ORDERS[*idx])
     }
 
     fn ambiguous(&self, candidates: &[usize]) -> ReadError {
@@ -252,93 +282,9 @@ fn name(order: Order) -> &'static str {
         Order::Mdy => "month first (%m/%d/%Y)",
         Order::Ymd => "year first (%y/%m/%d)",
         Order::Roc => "a year of the Republic of China",
+        Order::Buddhist => "a year of the Buddhist era",
         Order::Excel => "a spreadsheet's day number",
     }
-}
-
-/// The order that a pattern of the caller names.
-fn order_of(format: &str) -> Result<Order, ReadError> {
-    let lower = format.trim().to_ascii_lowercase();
-    match lower.as_str() {
-        "roc" => return Ok(Order::Roc),
-        "excel" => return Ok(Order::Excel),
-        "dmy" => return Ok(Order::Dmy),
-        "mdy" => return Ok(Order::Mdy),
-        "ymd" | "iso" | "epoch" | "epoch_s" | "epoch_ms" | "epoch_us" | "epoch_ns" => return Ok(Order::Ymd),
-        _ => {}
-    }
-    // `%d/%m/%Y` and `DD/MM/YYYY` alike, by the order of their first letters.
-    if format.contains("%F") || lower.starts_with("%s") {
-        return Ok(Order::Ymd);
-    }
-    if format.contains("%D") {
-        return Ok(Order::Mdy);
-    }
-    let percent = |letters: &[&str]| letters.iter().filter_map(|letter| format.find(letter)).min();
-    let places = match format.contains('%') {
-        true => (percent(&["%Y", "%y"]), percent(&["%m", "%b", "%B", "%-m"]), percent(&["%d", "%e", "%-d"])),
-        false => (lower.find('y'), lower.find('m'), lower.find('d')),
-    };
-    match places {
-        (Some(y), Some(m), Some(d)) if y < m && m < d => Ok(Order::Ymd),
-        (Some(y), Some(m), Some(d)) if d < m && m < y => Ok(Order::Dmy),
-        (Some(y), Some(m), Some(d)) if m < d && d < y => Ok(Order::Mdy),
-        _ => Err(ReadError::BadOption {
-            option: "date_format",
-            message: format!(
-                "{format:?} is no order of %Y, %m and %d; use %Y-%m-%d, %d/%m/%Y, %m/%d/%Y, roc, excel or epoch"
-            ),
-        }),
-    }
-}
-
-/// A cell as a pattern: `28.03.2024` read day first is `%d.%m.%Y`.
-fn pattern(text: &str, order: Order) -> String {
-    let text = text.trim();
-    match dates::shape(text) {
-        Some(Shape::Epoch(_)) => "epoch".to_owned(),
-        Some(Shape::Serial(_)) => "excel".to_owned(),
-        Some(Shape::Compact(stamp)) => if stamp.second.is_some() { "%Y%m%d%H%M%S" } else { "%Y%m%d" }.to_owned(),
-        _ if order == Order::Roc => "roc".to_owned(),
-        Some(Shape::Triple(triple, _)) => {
-            let letters = letters(&triple, order);
-            rewritten(text, &letters)
-        }
-        None => "%Y-%m-%d".to_owned(),
-    }
-}
-
-fn letters(triple: &Triple, order: Order) -> [&'static str; 3] {
-    let (year, month, day) = triple.places(order).unwrap_or((0, 1, 2));
-    let mut letters = [""; 3];
-    letters[year] = if triple.digits[year] == 4 { "%Y" } else { "%y" };
-    letters[month] = if triple.named_month().is_some() { "%b" } else { "%m" };
-    letters[day] = "%d";
-    letters
-}
-
-fn rewritten(text: &str, letters: &[&'static str; 3]) -> String {
-    const CLOCK: [&str; 4] = ["%H", "%M", "%S", "%f"];
-    let mut out = String::new();
-    let (mut n_parts, mut is_in_part) = (0, false);
-    for c in text.chars() {
-        let is_part =
-            c.is_ascii_digit() || (n_parts < 3 + usize::from(is_in_part) && c.is_ascii_alphabetic() && c != 'T');
-        if is_part && !is_in_part {
-            // A zone's digits follow its sign.
-            if n_parts >= 5 && out.ends_with(['+', '-']) {
-                out.pop();
-                out.push_str("%z");
-                return out;
-            }
-            out.push_str(letters.get(n_parts).copied().or_else(|| CLOCK.get(n_parts - 3).copied()).unwrap_or_default());
-            n_parts += 1;
-        } else if !is_part {
-            out.push(c);
-        }
-        is_in_part = is_part;
-    }
-    out
 }
 
 #[cfg(test)]
@@ -373,6 +319,34 @@ mod tests {
     fn the_sequence_of_rows_can_decide_too() {
         let rows = ["08/01/2024", "10/01/2024", "12/01/2024", "02/02/2024", "06/02/2024", "09/02/2024", "01/03/2024"];
         assert_eq!(decided(&rows), "%d/%m/%Y");
+    }
+
+    #[test]
+    fn sessions_stand_on_weekdays() {
+        let rows = [
+            "02/01/2024",
+            "03/01/2024",
+            "04/01/2024",
+            "05/01/2024",
+            "08/01/2024",
+            "09/01/2024",
+            "10/01/2024",
+            "11/01/2024",
+            "12/01/2024",
+        ];
+        assert_eq!(decided(&rows), "%d/%m/%Y");
+        assert_eq!(decided(&["28/03/2567", "29/03/2567", "01/04/2567"]), "buddhist");
+        // Days of a market that never closes have weekends in either reading.
+        let told = decided(&[
+            "06/01/2024",
+            "07/01/2024",
+            "08/01/2024",
+            "09/01/2024",
+            "10/01/2024",
+            "11/01/2024",
+            "12/01/2024",
+        ]);
+        assert!(told.starts_with("ambiguous_date"), "{told}");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use super::clock::{Clock, clock, compact_time};
+use super::date_words::{era, is_filler, month};
+
 /// When a row stands, before its zone is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -21,6 +24,8 @@ pub(super) enum Order {
     Mdy,
     /// Years of the Republic of China, 1911 before ours.
     Roc,
+    /// Day first, years of the Buddhist era, 543 ahead of ours.
+    Buddhist,
     /// Days since 1899-12-30, as spreadsheets count.
     Excel,
 }
@@ -48,19 +53,16 @@ pub(super) enum Shape {
     Serial(f64),
 }
 
-/// A time of day and its zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Clock {
-    pub second: Option<u32>,
-    pub offset: Option<i32>,
-}
-
 const DAY: i64 = 86_400;
+/// How far the Buddhist era's years are ahead; 2443 to 2643 are ours from 1900 on.
+const BUDDHIST_ERA: i32 = 543;
+/// The first of January of the year 2443.
+pub(super) const FIRST_BUDDHIST_DAY: i32 = 172_760;
 
 impl Stamp {
     /// A cell read with an order; `None` where it is no date.
     pub(super) fn of(text: &str, order: Order) -> Option<Self> {
-        if let Some(day) = iso_day(text) {
+        if let Some(day) = iso_day(text).filter(|_| order != Order::Buddhist) {
             return Some(Self { day, second: None, offset: None });
         }
         match shape(text)? {
@@ -68,10 +70,13 @@ impl Stamp {
             Shape::Epoch(seconds) => Some(Self::of_epoch(seconds)),
             Shape::Serial(days) if order == Order::Excel => Some(Self::of_serial(days)),
             Shape::Serial(_) => None,
-            Shape::Triple(triple, clock) => {
-                triple.day(order).map(|day| Self { day, second: clock.second, offset: clock.offset })
-            }
+            Shape::Triple(triple, clock) => triple.day(order).map(|day| Self::at(day, clock)),
         }
+    }
+
+    fn at(day: i32, clock: Clock) -> Self {
+        let second = clock.second;
+        Self { day, second, offset: clock.zone.map(|zone| zone.offset_at(day, second.unwrap_or(0))) }
     }
 
     fn of_epoch(seconds: i64) -> Self {
@@ -121,6 +126,11 @@ pub(super) fn day_of(year: i32, month: u32, day: u32) -> Option<i32> {
     Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
 }
 
+/// Whether a year can only be one of the Buddhist era.
+pub(super) fn is_buddhist(year: i32) -> bool {
+    (1900 + BUDDHIST_ERA..=2100 + BUDDHIST_ERA).contains(&year)
+}
+
 /// The calendar date of a day number.
 pub(super) fn date_of(day: i32) -> NaiveDate {
     NaiveDate::from_num_days_from_ce_opt(day.saturating_add(719_163)).unwrap_or(NaiveDate::MIN)
@@ -129,6 +139,8 @@ pub(super) fn date_of(day: i32) -> NaiveDate {
 /// Whether a cell reads as a date in any order; short numbers do not.
 pub(super) fn looks_like_date(text: &str) -> bool {
     match shape(text) {
+        // Six digits are a number more often than a date.
+        Some(Shape::Triple(triple, _)) if triple.is_run_together(text) => false,
         Some(Shape::Triple(triple, _)) => {
             [Order::Ymd, Order::Dmy, Order::Mdy].iter().any(|order| triple.day(*order).is_some())
         }
@@ -138,6 +150,15 @@ pub(super) fn looks_like_date(text: &str) -> bool {
 }
 
 impl Triple {
+    fn is_run_together(&self, text: &str) -> bool {
+        self.digits == [2, 2, 2] && text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    }
+
+    /// Whether the year that shows is one of the Buddhist era.
+    pub(super) fn is_buddhist(&self) -> bool {
+        self.shown_year().is_some_and(|at| self.era == 0 && is_buddhist(self.parts[at] as i32))
+    }
+
     /// Which part is the year when it shows by itself: four digits, or a written era.
     pub(super) fn shown_year(&self) -> Option<usize> {
         self.digits.iter().position(|digits| *digits == 4).or((self.era != 0).then_some(0))
@@ -154,6 +175,7 @@ impl Triple {
         let [year, month, day] = [self.parts[y], self.parts[m], self.parts[d]];
         let year = match (self.digits[y], order) {
             _ if self.era != 0 => year as i32 + self.era,
+            (4, Order::Buddhist) => year as i32 - BUDDHIST_ERA,
             (4, _) => year as i32,
             (1..=3, Order::Roc) => year as i32 + 1911,
             // POSIX: 69 to 99 are of the last century.
@@ -174,11 +196,11 @@ impl Triple {
             (Some(_), None) => return None,
             (None, Some(0)) => (0, 1, 2),
             (None, Some(2)) if order == Order::Mdy => (2, 0, 1),
-            (None, Some(2)) if order == Order::Dmy => (2, 1, 0),
+            (None, Some(2)) if matches!(order, Order::Dmy | Order::Buddhist) => (2, 1, 0),
             (None, Some(_)) => return None,
             (None, None) => match order {
                 Order::Ymd | Order::Roc => (0, 1, 2),
-                Order::Dmy => (2, 1, 0),
+                Order::Dmy | Order::Buddhist => (2, 1, 0),
                 Order::Mdy => (2, 0, 1),
                 Order::Excel => return None,
             },
@@ -192,6 +214,9 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
     if text.is_empty() || text.len() > 80 {
         return None;
     }
+    if let Some(compact) = compact_with_time(text) {
+        return Some(compact);
+    }
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.matches('.').count() <= 1 {
         return number(text);
     }
@@ -199,19 +224,37 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
     clock(rest).map(|clock| Shape::Triple(triple, clock))
 }
 
+/// `20240102 093000`, `20240102  09:30:00 US/Eastern`, `20240102T0930`.
+fn compact_with_time(text: &str) -> Option<Shape> {
+    let (date, time) = text.split_at_checked(8)?;
+    let day = compact_day(date)?;
+    let is_apart = time.starts_with([' ', 'T', 't', '-', '_', ';', ',']) && time.len() > 1;
+    is_apart.then(|| Some(Shape::Compact(Stamp::at(day, clock(time.trim_start_matches(['-', ';']))?))))?
+}
+
+/// `20240102`.
+fn compact_day(digits: &str) -> Option<i32> {
+    let number = |range: std::ops::Range<usize>| digits.get(range).and_then(|digits| digits.parse::<u32>().ok());
+    let year = number(0..4)? as i32;
+    (1800..=2200).contains(&year).then_some(())?;
+    day_of(year, number(4..6)?, number(6..8)?)
+}
+
 fn number(text: &str) -> Option<Shape> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let value: i64 = whole.parse().ok()?;
     let compact =
         |day: Option<i32>, second: Option<u32>| Some(Shape::Compact(Stamp { day: day?, second, offset: None }));
-    let date = || {
-        let number = |range: std::ops::Range<usize>| whole.get(range).and_then(|digits| digits.parse::<u32>().ok());
-        let year = number(0..4)? as i32;
-        (1800..=2200).contains(&year).then_some(())?;
-        day_of(year, number(4..6)?, number(6..8)?)
+    let date = || compact_day(whole);
+    // Two digits a part, the last with two or four: the rows decide which is which.
+    let parted = || {
+        let part = |range: std::ops::Range<usize>| whole.get(range).and_then(|digits| digits.parse::<u32>().ok());
+        let parts = [part(0..2)?, part(2..4)?, part(4..whole.len())?];
+        Some(Shape::Triple(Triple { parts, digits: [2, 2, whole.len() as u8 - 4], era: 0 }, Clock::default()))
     };
     match whole.len() {
-        8 if fraction.bytes().all(|byte| byte == b'0') => compact(date(), None),
+        6 if fraction.bytes().all(|byte| byte == b'0') => parted(),
+        8 if fraction.bytes().all(|byte| byte == b'0') => compact(date(), None).or_else(parted),
         12 if date().is_some() => compact(date(), compact_time(&whole[8..])),
         14 if date().is_some() => compact(date(), compact_time(&whole[8..])),
         9..=11 => Some(Shape::Epoch(value)),
@@ -221,20 +264,6 @@ fn number(text: &str) -> Option<Shape> {
         4..=5 => text.parse().ok().filter(|days| (1_000.0..80_000.0).contains(days)).map(Shape::Serial),
         _ => None,
     }
-}
-
-/// `93000`, `0930`, `153000` as seconds of the day.
-pub(super) fn compact_time(digits: &str) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let value: u32 = digits.parse().ok()?;
-    let value = if digits.len() <= 4 { value * 100 } else { value };
-    seconds(value / 10_000, value / 100 % 100, value % 100)
-}
-
-fn seconds(hour: u32, minute: u32, second: u32) -> Option<u32> {
-    (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
 /// Reads three parts and gives what follows them.
@@ -282,187 +311,6 @@ fn triple(text: &str) -> Option<(Triple, &str)> {
     }
     let names = triple.digits.iter().filter(|digits| **digits == 0).count();
     (names <= 1).then_some((triple, rest))
-}
-
-/// Weekdays and ordinal endings say nothing new.
-fn is_filler(word: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "mon",
-        "tue",
-        "wed",
-        "thu",
-        "fri",
-        "sat",
-        "sun",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "tues",
-        "thur",
-        "thurs",
-        "st",
-        "nd",
-        "rd",
-        "th",
-        "de",
-        "of",
-        "서기",
-    ];
-    WORDS.contains(&word)
-}
-
-fn era(word: &str) -> Option<i32> {
-    match word {
-        "r" | "令和" => Some(2018),
-        "h" | "平成" => Some(1988),
-        "s" | "昭和" => Some(1925),
-        "民國" | "民国" => Some(1911),
-        _ => None,
-    }
-}
-
-fn month(word: &str) -> Option<u32> {
-    const STARTS: [&[&str]; 12] = [
-        &["jan", "ene", "sty", "gen", "oca", "янв"],
-        &["feb", "fev", "fév", "lut", "şub", "sub", "фев"],
-        &["mar", "mär", "mrz", "maa", "мар"],
-        &["apr", "abr", "avr", "kwi", "nis", "апр"],
-        &["may", "mai", "mag", "maj", "mei", "май", "мая"],
-        &["jun", "juin", "giu", "cze", "haz", "июн"],
-        &["jul", "juil", "lug", "lip", "tem", "июл"],
-        &["aug", "ago", "aoû", "aou", "sie", "ağu", "agu", "авг"],
-        &["sep", "set", "wrz", "eyl", "сен"],
-        &["oct", "out", "okt", "ott", "paź", "paz", "eki", "окт"],
-        &["nov", "lis", "kas", "ноя"],
-        &["dec", "dez", "dic", "déc", "gru", "ara", "дек"],
-    ];
-    // `mar` also begins `martes`: names of months have no more letters than these.
-    if word.chars().count() < 3 || word.chars().count() > 11 || matches!(word, "martes" | "mardi" | "marted") {
-        return None;
-    }
-    STARTS.iter().position(|starts| starts.iter().any(|start| word.starts_with(start))).map(|idx| idx as u32 + 1)
-}
-
-/// What follows a date: nothing, or a time with an optional zone.
-pub(super) fn clock(text: &str) -> Option<Clock> {
-    let mut rest = text.trim_start_matches(['일', '日', '.', ',', 'T', 't', ' ', '_', ';', '\u{a0}']);
-    // `(화)`, `(火)`: a weekday.
-    if rest.starts_with('(') {
-        rest = rest.split_once(')').filter(|(inside, _)| inside.chars().count() <= 4)?.1.trim_start();
-    }
-    if rest.is_empty() || rest.eq_ignore_ascii_case("z") && text.starts_with([' ', 'z', 'Z']) {
-        return Some(Clock::default());
-    }
-    if let Some(offset) = zone(rest) {
-        return Some(Clock { second: None, offset: Some(offset) });
-    }
-    let (is_afternoon, after) = half(rest);
-    rest = after;
-    let hour = digits(&mut rest)?;
-    let mut second = 0;
-    let minute = match rest.strip_prefix(':').or_else(|| rest.strip_prefix('시')).or_else(|| rest.strip_prefix('時'))
-    {
-        Some(after) => {
-            rest = after.trim_start();
-            let minute = digits(&mut rest)?;
-            rest = rest.trim_start_matches(['분', '分']);
-            minute
-        }
-        // `20240102 0930`, `2024.01.02 093000`.
-        None => {
-            let value = compact_time(text.trim_start_matches(['일', '日', '.', ',', 'T', 't', ' ', '_', ';']))?;
-            return Some(Clock { second: Some(value), offset: None });
-        }
-    };
-    if let Some(after) = rest.strip_prefix(':') {
-        rest = after;
-        second = digits(&mut rest)?;
-        if let Some(after) = rest.strip_prefix(['.', ',']) {
-            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-            (1..=12).contains(&end).then_some(())?;
-            rest = &after[end..];
-        }
-    }
-    rest = rest.trim_start();
-    let (is_afternoon_behind, after) = half(rest);
-    rest = after;
-    let hour = match is_afternoon.or(is_afternoon_behind) {
-        Some(_) if !(1..=12).contains(&hour) => return None,
-        Some(true) => hour % 12 + 12,
-        Some(false) => hour % 12,
-        None => hour,
-    };
-    let offset = match rest.trim() {
-        "" => None,
-        named => Some(zone(named)?),
-    };
-    Some(Clock { second: Some(seconds(hour, minute, second)?), offset })
-}
-
-/// `AM` or `오후` before or behind a time, and what follows.
-fn half(text: &str) -> (Option<bool>, &str) {
-    const HALVES: [(&str, bool); 10] = [
-        ("AM", false),
-        ("PM", true),
-        ("am", false),
-        ("pm", true),
-        ("a.m.", false),
-        ("p.m.", true),
-        ("오전", false),
-        ("오후", true),
-        ("午前", false),
-        ("午後", true),
-    ];
-    let found = HALVES
-        .iter()
-        .find_map(|(name, is_afternoon)| text.strip_prefix(name).map(|rest| (Some(*is_afternoon), rest.trim_start())));
-    found.unwrap_or((None, text))
-}
-
-fn digits(rest: &mut &str) -> Option<u32> {
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let value = rest.get(..end).filter(|digits| (1..=2).contains(&digits.len()))?.parse().ok()?;
-    *rest = &rest[end..];
-    Some(value)
-}
-
-/// `Z`, `+09:00`, `-0600`, `UTC`, `KST`, `+09:00[Asia/Seoul]` as seconds east.
-pub(super) fn zone(text: &str) -> Option<i32> {
-    let text = text.trim();
-    let text = text.split_once('[').map_or(text, |(offset, _)| offset).trim();
-    let named = match text.to_ascii_uppercase().as_str() {
-        "Z" | "UTC" | "GMT" => Some(0),
-        "KST" | "JST" => Some(9 * 3600),
-        "HKT" | "SGT" => Some(8 * 3600),
-        "EST" => Some(-5 * 3600),
-        "EDT" => Some(-4 * 3600),
-        "CET" => Some(3600),
-        "CEST" => Some(2 * 3600),
-        _ => None,
-    };
-    if named.is_some() {
-        return named;
-    }
-    let text = text.strip_prefix("UTC").or_else(|| text.strip_prefix("GMT")).unwrap_or(text).trim();
-    let (sign, rest) = match text.as_bytes().first()? {
-        b'+' => (1, &text[1..]),
-        b'-' => (-1, &text[1..]),
-        _ => return None,
-    };
-    let bare: String = rest.chars().filter(|c| *c != ':').collect();
-    if !bare.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let (hours, minutes) = match bare.len() {
-        1 | 2 => (bare.parse::<i32>().ok()?, 0),
-        4 => (bare[..2].parse().ok()?, bare[2..].parse::<i32>().ok()?),
-        _ => return None,
-    };
-    (hours <= 14 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// Whether a day is Saturday or Sunday.
@@ -517,11 +365,24 @@ mod tests {
             ("11/5/2019 9:30", Order::Mdy, "2019-11-05 09:30:00"),
             ("11/5/2019 9:30 PM", Order::Mdy, "2019-11-05 21:30:00"),
             ("2024-01-02 오후 3:30", Order::Ymd, "2024-01-02 15:30:00"),
-            ("20240102 0930", Order::Ymd, "none"),
+            ("20240102 0930", Order::Ymd, "2024-01-02 09:30:00"),
+            ("20240102 093000", Order::Ymd, "2024-01-02 09:30:00"),
+            ("20240702 09:30:00 US/Eastern", Order::Ymd, "2024-07-02 09:30:00 -4"),
+            ("2024-03-04 01-PM", Order::Ymd, "2024-03-04 13:00:00"),
+            ("2024-01-02,二", Order::Ymd, "2024-01-02"),
+            ("Tue Jan 02 2024 00:00:00 GMT+0900 (Korean Standard Time)", Order::Ymd, "2024-01-02 00:00:00 +9"),
+            ("240102", Order::Ymd, "2024-01-02"),
+            ("02012024", Order::Dmy, "2024-01-02"),
+            ("29/02/2567", Order::Buddhist, "2024-02-29"),
             ("202401020930", Order::Ymd, "2024-01-02 09:30:00"),
         ] {
             assert_eq!(read(text, order), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_first_year_of_the_buddhist_era_is_where_the_constant_says() {
+        assert_eq!(day_of(1900 + BUDDHIST_ERA, 1, 1), Some(FIRST_BUDDHIST_DAY));
     }
 
     #[test]
@@ -548,7 +409,7 @@ mod tests {
             for order in [Order::Ymd, Order::Dmy, Order::Mdy, Order::Roc, Order::Excel] {
                 let _ = Stamp::of(&text, order);
             }
-            let _ = zone(&text);
+            let _ = super::super::clock::Zone::of_name(&text);
         }
 
         #[test]

@@ -1,5 +1,6 @@
 //! What a bar covers, and at which instant each row stands.
 
+use super::clock::{self, Zone};
 use super::dates::{self, Order, Stamp};
 use super::{ReadError, ReadOptions};
 use crate::domain::{BarTime, Interval};
@@ -8,10 +9,10 @@ use crate::domain::{BarTime, Interval};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Timing {
     pub interval: Interval,
-    /// Sessions: added to a stamp's day where its midnight is one of a zone east of UTC.
-    day_shift: i32,
-    /// Within a day: the zone of stamps without one, in seconds east.
-    zone: i32,
+    /// Sessions: whether a stamp late in a UTC day is of the next day's session, in a zone east of UTC.
+    late_is_next_day: bool,
+    /// The zone that the caller names: of stamps without one, and of the sessions of those in UTC.
+    zone: Option<Zone>,
     /// Whether the zone was assumed.
     pub is_zone_assumed: bool,
     resamples: bool,
@@ -30,23 +31,26 @@ impl Timing {
     /// `tick_data` where most bars cover less than a minute; a zone that is none.
     pub(super) fn of(mut stamps: Vec<Stamp>, options: &ReadOptions) -> Result<Self, ReadError> {
         let zone = match &options.timezone {
-            Some(name) => Some(dates::zone(name).ok_or_else(|| ReadError::BadOption {
+            Some(name) => Some(Zone::of_name(name).ok_or_else(|| ReadError::BadOption {
                 option: "timezone",
-                message: format!("{name:?} is no offset such as +09:00 or -05:00"),
+                message: format!("{name:?} is no offset such as +09:00 and no place such as America/New_York"),
             })?),
             None => None,
         };
         let resamples = options.resample.is_some();
-        stamps.sort_unstable_by_key(|stamp| instant(stamp, 0));
+        stamps.sort_unstable_by_key(|stamp| instant(stamp, None));
         let is_timed = stamps.iter().any(|stamp| stamp.second.is_some_and(|second| second > 0));
-        let mut gaps: Vec<i64> =
-            stamps.windows(2).map(|pair| instant(&pair[1], 0) - instant(&pair[0], 0)).filter(|gap| *gap > 0).collect();
+        let mut gaps: Vec<i64> = stamps
+            .windows(2)
+            .map(|pair| instant(&pair[1], None) - instant(&pair[0], None))
+            .filter(|gap| *gap > 0)
+            .collect();
         gaps.sort_unstable();
         let typical = gaps.get(gaps.len() / 2).copied().unwrap_or(DAY);
         if !is_timed || typical >= SHORTEST_DAY {
-            let day_shift = if is_timed { midnight_shift(&stamps) } else { 0 };
+            let late_is_next_day = is_timed && zone.is_none() && late_is_next_day(&stamps);
             let interval = sessions(&gaps);
-            return Ok(Self { interval, day_shift, zone: 0, is_zone_assumed: false, resamples: false });
+            return Ok(Self { interval, late_is_next_day, zone, is_zone_assumed: false, resamples: false });
         }
         if typical < 60 {
             return Err(ReadError::unusable(
@@ -59,22 +63,27 @@ impl Timing {
         let has_naive = stamps.iter().any(|stamp| stamp.offset.is_none());
         Ok(Self {
             interval: if resamples { Interval::Day } else { Interval::Minutes((typical / 60) as u32) },
-            day_shift: 0,
-            zone: zone.unwrap_or(0),
+            late_is_next_day: false,
+            zone,
             is_zone_assumed: has_naive && zone.is_none() && !resamples,
             resamples,
         })
     }
 
-    /// Where a row stands; with `resample`, its session's date.
+    /// Where a row stands; for sessions, at their date.
     pub(super) fn at(&self, stamp: &Stamp) -> BarTime {
-        match self.interval {
-            Interval::Minutes(_) => BarTime::from_seconds(instant(stamp, self.zone)),
-            _ if self.resamples && self.zone != 0 && stamp.offset == Some(0) => {
-                let local = instant(stamp, 0) + i64::from(self.zone);
+        match (self.interval, self.zone) {
+            (Interval::Minutes(_), zone) => BarTime::from_seconds(instant(stamp, zone)),
+            // An instant belongs to the session of the place that the caller names.
+            (_, Some(zone)) if stamp.offset == Some(0) => {
+                let utc = instant(stamp, None);
+                let local = utc + i64::from(zone.offset_of_instant(utc));
                 BarTime::from_seconds(local.div_euclid(DAY) * DAY)
             }
-            _ => BarTime::from_seconds(i64::from(stamp.day + self.day_shift) * DAY),
+            _ => {
+                let day = stamp.day + i32::from(self.late_is_next_day && is_late(stamp));
+                BarTime::from_seconds(i64::from(day) * DAY)
+            }
         }
     }
 
@@ -84,20 +93,24 @@ impl Timing {
     }
 }
 
-/// Seconds since 1970; `zone` is that of stamps without one.
-pub(super) fn instant(stamp: &Stamp, zone: i32) -> i64 {
-    i64::from(stamp.day) * DAY + i64::from(stamp.second.unwrap_or(0)) - i64::from(stamp.offset.unwrap_or(zone))
+/// Seconds since 1970; `zone` is that of stamps without one, UTC where there is none.
+fn instant(stamp: &Stamp, zone: Option<Zone>) -> i64 {
+    let second = stamp.second.unwrap_or(0);
+    let offset = stamp.offset.or_else(|| zone.map(|zone| zone.offset_at(stamp.day, second))).unwrap_or(0);
+    i64::from(stamp.day) * DAY + i64::from(second) - i64::from(offset)
 }
 
-/// 15:00 UTC is the next day's midnight in Seoul, and 20:00 UTC the same day's close in New York. The
-/// weekdays tell: sessions from Sunday to Thursday are one day too early.
-fn midnight_shift(stamps: &[Stamp]) -> i32 {
-    let is_late = |stamp: &Stamp| stamp.offset == Some(0) && stamp.second.is_some_and(|second| second >= 11 * 3600);
-    if stamps.len() < 5 || !stamps.iter().all(is_late) {
-        return 0;
-    }
-    let n_weekend = |shift: i32| stamps.iter().filter(|stamp| dates::is_weekend(stamp.day + shift)).count();
-    i32::from(n_weekend(1) == 0 && n_weekend(0) * 10 >= stamps.len())
+/// 15:00 UTC is the next day's midnight in Seoul, and 20:00 UTC the same day's close in New York. The weekdays of the
+/// late stamps tell: sessions from Sunday to Thursday are one day too early. Early stamps beside them are of the
+/// other half of a year (10:00 in Sydney is 23:00 or 00:00 UTC, midnight in London 23:00 or 00:00).
+fn late_is_next_day(stamps: &[Stamp]) -> bool {
+    let late: Vec<&Stamp> = stamps.iter().filter(|stamp| is_late(stamp)).collect();
+    let n_weekend = |shift: i32| late.iter().filter(|stamp| dates::is_weekend(stamp.day + shift)).count();
+    late.len() >= 5 && n_weekend(1) == 0 && n_weekend(0) * 10 >= late.len()
+}
+
+fn is_late(stamp: &Stamp) -> bool {
+    stamp.offset == Some(0) && stamp.second.is_some_and(|second| second >= 11 * 3600)
 }
 
 /// Weeks and months where nearly all gaps are such; a few sparse rows are sessions.
@@ -120,11 +133,12 @@ pub(super) fn stamp(date: &str, time: Option<&str>, order: Order) -> Option<Stam
     let stamp = Stamp::of(date, order)?;
     let time = time.map(str::trim).filter(|time| !time.is_empty());
     let Some(time) = time.filter(|_| stamp.second.is_none_or(|second| second == 0)) else { return Some(stamp) };
-    if let Some(second) = dates::compact_time(time) {
+    if let Some(second) = clock::compact_time(time) {
         return Some(Stamp { second: Some(second), ..stamp });
     }
-    let clock = dates::clock(time)?;
-    Some(Stamp { second: clock.second, offset: clock.offset.or(stamp.offset), ..stamp })
+    let clock = clock::clock(time)?;
+    let offset = clock.zone.map(|zone| zone.offset_at(stamp.day, clock.second.unwrap_or(0)));
+    Some(Stamp { second: clock.second, offset: offset.or(stamp.offset), ..stamp })
 }
 
 #[cfg(test)]
@@ -155,6 +169,39 @@ mod tests {
         let york: Vec<String> = [8, 9, 10, 11, 12].iter().map(|day| format!("2024-01-{day:02}T21:00:00Z")).collect();
         let york: Vec<&str> = york.iter().map(String::as_str).collect();
         assert_eq!(first(&york), "1d 2024-01-08");
+    }
+
+    #[test]
+    fn a_zone_that_changes_its_clocks_is_followed_through_the_year() {
+        // 10:00 in Sydney: 00:00 UTC in June, 23:00 UTC of the day before in December.
+        let days = |first: i32, time: &str| -> Vec<String> {
+            (0..5).map(|day| format!("{}T{time}:00Z", dates::date_of(first + day))).collect()
+        };
+        let texts = [days(19_877, "00:00"), days(20_065, "23:00")].concat();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let timing = Timing::of(stamps(&texts), &ReadOptions::default()).expect("days");
+        let dates: Vec<String> = stamps(&texts).iter().map(|stamp| timing.interval.label(timing.at(stamp))).collect();
+        assert_eq!(
+            [&dates[0], &dates[4], &dates[5], &dates[9]],
+            ["2024-06-03", "2024-06-07", "2024-12-09", "2024-12-13"]
+        );
+    }
+
+    #[test]
+    fn local_times_become_instants_by_the_place_s_clocks() {
+        let options = ReadOptions { timezone: Some("America/New_York".to_owned()), ..ReadOptions::default() };
+        let at = |text: &str| {
+            let texts = [text, "2024-01-02 09:31", "2024-01-02 09:32", "2024-01-02 09:33"];
+            let timing = Timing::of(stamps(&texts), &options).expect("minutes");
+            timing.interval.label(timing.at(&stamps(&texts)[0]))
+        };
+        assert_eq!(at("2024-01-02 09:30"), "2024-01-02T14:30:00Z");
+        assert_eq!(at("2024-07-02 09:30"), "2024-07-02T13:30:00Z");
+        // 01:30 stands twice on 3 November: the first. 02:30 is skipped on 10 March: by the clock as it was before.
+        assert_eq!(at("2024-11-03 01:30"), "2024-11-03T05:30:00Z");
+        assert_eq!(at("2024-03-10 02:30"), "2024-03-10T07:30:00Z");
+        let nowhere = ReadOptions { timezone: Some("Moon/Crater".to_owned()), ..ReadOptions::default() };
+        assert_eq!(Timing::of(Vec::new(), &nowhere).map_err(|error| error.code()), Err("bad_option"));
     }
 
     #[test]
