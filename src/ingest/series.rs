@@ -94,11 +94,20 @@ fn ghosts(bars: &[Bar], interval: Interval) -> Vec<usize> {
 /// The exchange on whose sessions nearly all bars stand, if there is one.
 fn calendar_of(bars: &[Bar]) -> Option<Calendar> {
     const MARKETS: [&str; 5] = ["XNYS", "XKRX", "XTKS", "XLON", "XHKG"];
-    let known = MARKETS.iter().filter_map(|mic| mic.parse::<Calendar>().ok());
     let n_off =
         |calendar: &Calendar| bars.iter().filter(|bar| calendar.is_session(bar.at().date()) == Some(false)).count();
-    let best = known.map(|calendar| (n_off(&calendar), calendar)).min_by_key(|(n_off, _)| *n_off)?;
-    (best.0 * 100 <= bars.len()).then_some(best.1)
+    let mut best: Option<(usize, Calendar)> = None;
+    for calendar in MARKETS.iter().filter_map(|mic| mic.parse::<Calendar>().ok()) {
+        let n_off = n_off(&calendar);
+        if best.as_ref().is_none_or(|(least, _)| n_off < *least) {
+            best = Some((n_off, calendar));
+        }
+        // Working out a lunar year's holidays takes longer than reading a file: not where a market fits already.
+        if n_off == 0 {
+            break;
+        }
+    }
+    best.filter(|(n_off, _)| n_off * 100 <= bars.len()).map(|(_, calendar)| calendar)
 }
 
 /// Two parts of a session as one.

@@ -11,8 +11,8 @@ use crate::domain::{Bar, BarTime, Calendar};
 use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
 use crate::store::{StoreError, TickerRecord};
 
-/// Rows a statement at most: more gain nothing. What is left of a ticker goes in powers of two, so that a handful
-/// of prepared statements serves every length; parsing one of 258 rows takes as long as storing them.
+/// Rows a statement at most: more gain nothing. Lengths are powers of two, so that a handful of prepared statements
+/// serves all: parsing one of 258 rows takes as long as storing them.
 const CHUNK: usize = 1024;
 
 pub(super) async fn put(
@@ -52,7 +52,7 @@ async fn put_one(
     let (mut inserted, mut updated) = (0, 0);
     let mut rest = sent.series.bars();
     while !rest.is_empty() {
-        let (chunk, after) = rest.split_at(CHUNK.min(1 << rest.len().ilog2()));
+        let (chunk, after) = rest.split_at(CHUNK.min(rest.len()));
         rest = after;
         let new = write(tx, &INSERT, record.id, chunk).await?;
         inserted += new;
@@ -86,10 +86,13 @@ async fn overlapping(tx: &mut SqliteConnection, id: i64, sent: &SentBars<'_>) ->
     rows.into_iter().map(read).collect()
 }
 
+/// Writes at most [`CHUNK`] bars. The last one fills the statement up: a bar that is there already changes nothing
+/// and is not counted, and one statement costs less than its length in several.
 async fn write(tx: &mut SqliteConnection, sql: &'static Statements, id: i64, bars: &[Bar]) -> Result<u64, StoreError> {
-    let text = Arc::clone(&sql[bars.len().ilog2() as usize]);
+    let length = bars.len().next_power_of_two();
+    let text = Arc::clone(&sql[length.ilog2() as usize]);
     let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
-    for bar in bars {
+    for bar in bars.iter().chain(std::iter::repeat_n(&bars[bars.len() - 1], length - bars.len())) {
         query = query
             .bind(id)
             .bind(bar.at().seconds())
