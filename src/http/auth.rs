@@ -7,14 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use moka::future::Cache;
 use uuid::Uuid;
 
-use super::Api;
 use super::error::Problem;
 use crate::app::App;
 use crate::config::Settings;
@@ -100,7 +97,8 @@ impl Keys {
         }
     }
 
-    async fn caller(&self, headers: &HeaderMap, store: &Store) -> Result<Caller, Arc<StoreError>> {
+    /// Who sent these headers.
+    pub(super) async fn caller(&self, headers: &HeaderMap, store: &Store) -> Result<Caller, Arc<StoreError>> {
         let Some(given) = headers.get(header::AUTHORIZATION) else {
             return Ok(match self.on_loopback && !self.any.try_get_with((), store.has_keys()).await? {
                 true => Caller::Local,
@@ -125,35 +123,18 @@ fn refused(detail: &str) -> Caller {
     Caller::Unknown(Problem::new("unauthorized", detail))
 }
 
-/// Finds out who calls; what they may is decided by [`authorize`], so that the rate limit stands between.
-pub(super) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    match api.0.keys.caller(request.headers(), &api.app().store).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => Problem::unavailable(&error).into_response(),
-    }
-}
-
 /// Lets a caller through who has the scope that the route needs.
-pub(super) async fn authorize(request: Request, next: Next) -> Response {
+pub(super) fn authorize(request: &Request, caller: &Caller) -> Result<(), Problem> {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
-    let verdict = match request.extensions().get::<Caller>() {
-        Some(Caller::Local) => check_own_page(&request),
-        Some(Caller::Key { scope, .. }) if *scope >= needed => Ok(()),
-        Some(Caller::Key { scope, .. }) => Err(Problem::new(
-            "forbidden",
-            format!("This needs the scope {}; the key has {}.", needed.as_str(), scope.as_str()),
-        )
-        .with("needed", needed.as_str())),
-        Some(Caller::Unknown(problem)) => Err(problem.clone()),
-        None => Err(Problem::internal("a route without identify")),
-    };
-    match verdict {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    match caller {
+        Caller::Local => check_own_page(request),
+        Caller::Key { scope, .. } if *scope >= needed => Ok(()),
+        Caller::Key { scope, .. } => {
+            let detail = format!("This needs the scope {}; the key has {}.", needed.as_str(), scope.as_str());
+            Err(Problem::new("forbidden", detail).with("needed", needed.as_str()))
+        }
+        Caller::Unknown(problem) => Err(problem.clone()),
     }
 }
 

@@ -1,126 +1,115 @@
-//! What keeps one client, or one fault, from the others: panics, concurrency, time-outs, rates, headers.
+//! The gate before every guarded route: room for the request, its time, who calls, how often, and what they may.
 
-use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower_governor::governor::GovernorConfigBuilder;
-use tower_governor::key_extractor::KeyExtractor;
-use tower_governor::{GovernorError, GovernorLayer};
 
 use super::Api;
-use super::auth::Caller;
+use super::auth::{self, Caller};
 use super::error::Problem;
 use crate::config::HttpSettings;
 
-/// A panic ends its request with a 500 and nothing else; what it said goes to the log.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanic calls")]
-pub(super) fn on_panic(payload: Box<dyn Any + Send + 'static>) -> Response {
-    let said = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned());
-    Problem::internal(format!("panic: {said}")).into_response()
+/// One for all routes, and one layer for all it does: every layer more is a copy of the whole stack a request.
+pub(super) struct Gate {
+    api: Api,
+    permits: Semaphore,
+    max_time: Duration,
+    rates: Option<Arc<DefaultKeyedRateLimiter<CallerKey>>>,
 }
 
-/// Turns requests away while `max_concurrent_requests` are worked on: waiting would only make all of them late.
-pub(super) async fn limit_concurrency(State(permits): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match permits.try_acquire() {
-        Ok(_permit) => next.run(request).await,
-        Err(_) => Problem::new("overloaded", "Too many requests are being worked on.").retry_after(1).into_response(),
+impl Gate {
+    /// As the settings of `api` say. Runs inside a tokio runtime.
+    pub(super) fn new(api: Api) -> Self {
+        let http = &api.settings().http;
+        let rates = rates(http).map(Arc::new);
+        if let Some(rates) = &rates {
+            tokio::spawn(forget_callers(Arc::clone(rates), api.0.stop.clone()));
+        }
+        Self { permits: Semaphore::new(http.max_concurrent_requests), max_time: http.request_timeout(), rates, api }
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let caller = self.api.0.keys.caller(headers, &self.api.app().store).await;
+        caller.map_err(|error| Problem::unavailable(&error))
+    }
+
+    fn admit(&self, request: &Request, caller: &Caller) -> Result<(), Problem> {
+        self.check_rate(request, caller)?;
+        auth::authorize(request, caller)
+    }
+
+    /// Counts requests by API key; those without one by the address they come from, never by what a header claims.
+    fn check_rate(&self, request: &Request, caller: &Caller) -> Result<(), Problem> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let key = match caller {
+            Caller::Key { id, .. } => CallerKey::Key(Arc::clone(id)),
+            Caller::Local | Caller::Unknown(_) => {
+                let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+                CallerKey::Address(peer.map(|ConnectInfo(peer)| network(peer.ip())))
+            }
+        };
+        rates.check_key(&key).map_err(|refused| {
+            let wait = refused.wait_time_from(DefaultClock::default().now());
+            Problem::new("rate_limited", "Requests come faster than this server allows one caller.")
+                .retry_after(wait.as_secs().max(1))
+        })
     }
 }
 
-/// Gives up after `request_timeout_ms`.
-pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
+/// Lets a request through or says why not. Past `max_concurrent_requests` it is turned away (waiting would only make
+/// all of them late), after `request_timeout_ms` given up.
+pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = gate.permits.try_acquire() else {
+        return Problem::new("overloaded", "Too many requests are being worked on.").retry_after(1).into_response();
+    };
+    let answering = async {
+        let caller = gate.caller(request.headers()).await;
+        match caller.and_then(|caller| gate.admit(&request, &caller)) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
+    };
+    match tokio::time::timeout(gate.max_time, answering).await {
         Ok(response) => response,
         Err(_) => {
-            let detail = format!("This took longer than {} ms and was given up.", limit.as_millis());
+            let detail = format!("This took longer than {} ms and was given up.", gate.max_time.as_millis());
             Problem::new("timeout", detail).retry_after(5).into_response()
         }
     }
 }
 
-/// Nothing here may be framed, sniffed or sent on.
-pub(super) async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ] {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
+/// How often one caller may ask, where the settings limit that.
+fn rates(settings: &HttpSettings) -> Option<DefaultKeyedRateLimiter<CallerKey>> {
+    let is_off = settings.listen.ip().is_loopback() && !settings.rate_limit_loopback;
+    let per_second = NonZeroU32::new(settings.rate_limit_per_second).filter(|_| !is_off)?;
+    let burst = NonZeroU32::new(settings.rate_limit_burst)?;
+    Some(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)))
 }
 
-/// Limits how often one caller may ask, where the settings say so.
-pub(super) fn limit_rate(router: Router<Api>, settings: &HttpSettings, stop: &CancellationToken) -> Router<Api> {
-    let is_off = settings.listen.ip().is_loopback() && !settings.rate_limit_loopback;
-    let Some(period) = Duration::from_secs(1).checked_div(settings.rate_limit_per_second).filter(|_| !is_off) else {
-        return router;
-    };
-    let built = GovernorConfigBuilder::default()
-        .period(period)
-        .burst_size(settings.rate_limit_burst)
-        .key_extractor(ByCaller)
-        .finish();
-    // None only for a burst or a period of 0, which the settings refuse.
-    let Some(config) = built else { return router };
-    let (limiter, stop) = (Arc::clone(config.limiter()), stop.clone());
-    tokio::spawn(async move {
-        // Callers who went away must not be remembered for ever.
-        while stop.run_until_cancelled(tokio::time::sleep(FORGET_EVERY)).await.is_some() {
-            limiter.retain_recent();
-        }
-    });
-    router.layer(GovernorLayer::new(config).error_handler(|refusal| too_often(&refusal).into_response()))
+/// Callers who went away must not be remembered for ever.
+async fn forget_callers(rates: Arc<DefaultKeyedRateLimiter<CallerKey>>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FORGET_EVERY)).await.is_some() {
+        rates.retain_recent();
+    }
 }
 
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-fn too_often(refusal: &GovernorError) -> Problem {
-    match refusal {
-        GovernorError::TooManyRequests { wait_time, .. } => {
-            Problem::new("rate_limited", "Requests come faster than this server allows one caller.")
-                .retry_after(*wait_time)
-        }
-        other => Problem::internal(other),
-    }
-}
-
-/// Counts requests by API key; those without one by the address they come from, never by what a header claims.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ByCaller;
-
 /// Whose requests are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum CallerKey {
+enum CallerKey {
     Key(Arc<str>),
     Address(Option<IpAddr>),
-}
-
-impl KeyExtractor for ByCaller {
-    type Key = CallerKey;
-
-    fn extract<T>(&self, request: &axum::http::Request<T>) -> Result<CallerKey, GovernorError> {
-        if let Some(Caller::Key { id, .. }) = request.extensions().get() {
-            return Ok(CallerKey::Key(Arc::clone(id)));
-        }
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| network(peer.ip()));
-        Ok(CallerKey::Address(peer))
-    }
 }
 
 /// An IPv6 client has a whole /64 to send from.

@@ -1,13 +1,16 @@
-//! Around every request: its id, one line of log, its metrics, and the body of what went wrong.
+//! Around every request: its id, one line of log, its metrics, panics, safe headers, and the body of what went wrong.
 
+use std::any::Any;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -25,7 +28,10 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
 
     let span = tracing::info_span!("request", id = %id);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answered = answering.instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|panic| on_panic(panic.as_ref()));
+    harden(response.headers_mut());
     let code = write_problem(&mut response, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -43,6 +49,28 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         %method, path, status, code, duration_ms, peer = peer.map(tracing::field::display), "answered"
     );
     response
+}
+
+/// A panic ends its request with a 500 and nothing else; what it said goes to the log.
+fn on_panic(payload: &(dyn Any + Send)) -> Response {
+    let said = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned());
+    Problem::internal(format!("panic: {said}")).into_response()
+}
+
+/// Nothing here may be framed, sniffed or sent on.
+fn harden(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
 }
 
 /// The client's own id where it is one that can be searched for, else a new one (UUID v7: it sorts by time).

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
 use super::{
-    Api, auth, backtests, bars, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers,
+    Api, backtests, bars, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers,
 };
 
 /// What needs a key where keys exist.
@@ -53,15 +51,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// All routes with all that stands around them. Runs inside a tokio runtime.
 pub fn router(api: Api) -> Router {
     metrics::begin();
-    let http = api.settings().http.clone();
     let (guarded, _) = guarded().split_for_parts();
     let (open, _) = open().split_for_parts();
-    let permits = Arc::new(Semaphore::new(http.max_concurrent_requests));
-    let guarded = guarded.layer(from_fn(auth::authorize));
-    let guarded = guard::limit_rate(guarded, &http, &api.0.stop)
-        .layer(from_fn_with_state(api.clone(), auth::identify))
-        .layer(from_fn_with_state(http.request_timeout(), guard::limit_time))
-        .layer(from_fn_with_state(permits, guard::limit_concurrency));
+    let gate = Arc::new(guard::Gate::new(api.clone()));
+    let guarded = guarded.layer(from_fn_with_state(gate, guard::pass));
     guarded
         .merge(open)
         .merge(docs::router(&openapi()))
@@ -70,8 +63,6 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new("method_not_allowed", "This path does not take this method.")
         })
-        .layer(from_fn(guard::harden))
-        .layer(CatchPanicLayer::custom(guard::on_panic))
         .layer(from_fn(observe::observe))
         .with_state(api)
 }
