@@ -102,9 +102,10 @@ pub(super) async fn models(app: &App, arguments: &ModelsArguments, out: &mut Out
             record.interval.label(model.last),
             instant(model.created_at),
             model.sha256.chars().take(12).collect(),
+            model.promotion.as_ref().and_then(|came| came["reason"].as_str()).unwrap_or_default().to_owned(),
         ]
     });
-    out.table(["version", "", "bars", "trained through", "made", "sha256"], rows)
+    out.table(["version", "", "bars", "trained through", "made", "sha256", "challenge"], rows)
 }
 
 /// The ticker's record, or what to do about its absence.
@@ -165,7 +166,7 @@ fn model_json(model: &ModelRecord, champion: Option<u32>) -> Value {
     json!({
         "version": model.version, "champion": champion == Some(model.version), "data_version": model.data_version,
         "bars": model.bars, "trained_through": model.last.date(), "sha256": model.sha256, "bytes": model.bytes,
-        "created_at": instant(model.created_at), "manifest": model.manifest,
+        "created_at": instant(model.created_at), "manifest": model.manifest, "promotion": model.promotion,
     })
 }
 

@@ -16,6 +16,9 @@ pub struct CoverageDrift {
     pub n: usize,
 }
 
+/// Outcomes that are looked at: the newest so many, about a quarter of sessions.
+const WINDOW: usize = 60;
+
 /// Outcomes below which not even a run of misses is evidence.
 pub const MIN_OUTCOMES: usize = 10;
 
@@ -23,8 +26,11 @@ pub const MIN_OUTCOMES: usize = 10;
 /// anew with each bar, a looser bound would be passed by luck within a year.
 const SIGNIFICANCE: f64 = 5e-4;
 
-/// The first of `levels` whose intervals miss it: exact binomial test on each side.
+/// The first of `levels` whose intervals miss it on the newest outcomes: exact binomial test on each side.
+///
+/// * `outcomes` one session ahead each, in order of time
 pub fn coverage_drift(outcomes: &[Outcome], levels: &[Level]) -> Option<CoverageDrift> {
+    let outcomes = &outcomes[outcomes.len().saturating_sub(WINDOW)..];
     let n = outcomes.len();
     if n < MIN_OUTCOMES {
         return None;

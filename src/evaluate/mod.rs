@@ -26,7 +26,7 @@ pub use drift::{CoverageDrift, coverage_drift};
 pub use forecaster::{EvaluateError, Forecaster, Method, Network};
 pub use held_back::{BadRecord, HeldBackRecord};
 pub use online::Online;
-pub use promotion::{Promotion, PromotionRule, decide};
+pub use promotion::{Promotion, PromotionRule, decide, on_common_bars};
 pub use scores::{IntervalScores, Outcome, SCORE_LEVELS, Scores, pinball_ratio, report_levels, score};
 pub use served::{Served, served_since_training};
 pub use track::{MIN_SCORED, SKILL_WINDOW, ScoredForecast, TrackRecord, score_garch};

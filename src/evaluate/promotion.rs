@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::diebold_mariano;
 use super::scores::{Outcome, pinball_differences, pinball_ratio};
+use super::track::ScoredForecast;
 use crate::domain::Level;
 
 /// When a challenger is refused.
@@ -55,7 +56,7 @@ pub fn decide(
     let n = challenger.len();
     let taken = |reason: String| Promotion { promote: true, reason, n, pinball_ratio: None, p_value: None };
     let Some(champion) = champion else {
-        return taken("the first model of this ticker".to_owned());
+        return taken("the first model".to_owned());
     };
     if n < rule.min_points || champion.len() != n {
         let points = n.min(champion.len());
@@ -75,6 +76,16 @@ pub fn decide(
     }
 }
 
+/// The forecasts of bars that both have, in order of time: the champion's, and the challenger's. What came true is
+/// the challenger's: it was trained on the bars as they are now.
+pub fn on_common_bars(champion: &[ScoredForecast], challenger: &[ScoredForecast]) -> (Vec<Outcome>, Vec<Outcome>) {
+    let both = challenger.iter().filter_map(|ours| {
+        let theirs = champion.iter().find(|theirs| theirs.at == ours.at)?;
+        Some((ScoredForecast { truth: ours.truth, ..*theirs }.outcome()?, ours.outcome()?))
+    });
+    both.unzip()
+}
+
 fn missed_coverage(champion: &[Outcome], challenger: &[Outcome], level: Level, rule: &PromotionRule) -> Option<String> {
     let target = level.fraction();
     let allowed = rule.coverage_tolerance + 2.0 * (target * (1.0 - target) / challenger.len() as f64).sqrt();
@@ -90,6 +101,7 @@ fn observed(outcomes: &[Outcome], level: Level) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::BarTime;
     use crate::evaluate::report_levels;
     use crate::evaluate::verdict::tests::outcomes;
 
@@ -120,6 +132,20 @@ mod tests {
         let rule = PromotionRule { significance: 0.0, ..PromotionRule::default() };
         let refused = decide(Some(&good), &narrow, &report_levels(), 1, &rule);
         assert!(!refused.promote && refused.reason.starts_with("its 0.8 intervals cover"), "{refused:?}");
+    }
+
+    #[test]
+    fn models_are_compared_on_the_bars_that_both_forecast() {
+        let points = |first: i64, seed: u64| -> Vec<ScoredForecast> {
+            let made = outcomes(50, 0.0, 0.0, seed).into_iter().zip(first..);
+            made.map(|(o, day)| ScoredForecast::new(BarTime::from_seconds(day), &o.forecast, o.point, o.truth))
+                .collect()
+        };
+        let (old, new) = (points(0, 1), points(20, 2));
+        let (champion, challenger) = on_common_bars(&old, &new);
+        assert_eq!((champion.len(), challenger.len()), (30, 30));
+        assert!(champion.iter().zip(&challenger).all(|(a, b)| a.truth == b.truth));
+        assert_eq!(challenger[0].truth, new[0].truth);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -112,6 +112,26 @@ pub(super) struct ModelBody {
     /// BLAKE3 of the bars: two models with the same one saw the same numbers.
     #[schema(value_type = Option<String>)]
     data_hash: Value,
+    /// What came of it when it challenged the champion; null where it never did.
+    promotion: Option<PromotionBody>,
+}
+
+/// What came of a version when it challenged the champion of its day.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"promoted": false, "against": 2, "reason": "pinball loss is 1.0213 of the champion's over 245 points (p = 0.012)", "n": 245, "pinball_ratio": 1.0213, "p_value": 0.012}))]
+pub(super) struct PromotionBody {
+    /// Whether it became champion.
+    promoted: bool,
+    /// The champion's version; null for the first model.
+    against: Option<u32>,
+    /// Why, or why not.
+    reason: String,
+    /// Held-back sessions that both forecast.
+    n: usize,
+    /// Its pinball loss over the champion's there; below 1 is better.
+    pinball_ratio: Option<f64>,
+    /// How likely losses that much larger are if it is no worse: one-sided Diebold-Mariano test.
+    p_value: Option<f64>,
 }
 
 /// The versions of a ticker, the newest first.
@@ -231,6 +251,7 @@ fn body(record: &TickerRecord, model: ModelRecord) -> ModelBody {
         metrics: of_manifest("/metrics"),
         code_version: of_manifest("/code_version"),
         data_hash: of_manifest("/data_hash"),
+        promotion: model.promotion.as_ref().and_then(|promotion| PromotionBody::deserialize(promotion).ok()),
         sha256: model.sha256,
         job_id: model.job_id,
     }

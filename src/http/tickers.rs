@@ -69,9 +69,12 @@ pub(super) struct PolicyBody {
     /// Bars needed before the first training.
     #[schema(example = 250, minimum = 1)]
     min_bars: Option<u32>,
-    /// A training is due after this many new bars.
+    /// A training is due this many bars after the last one.
     #[schema(example = 20, minimum = 1)]
     retrain_after_bars: Option<u32>,
+    /// Whether one is also due when the champion's live intervals miss their levels by more than luck.
+    #[schema(example = true)]
+    retrain_on_coverage_drift: Option<bool>,
     /// A champion older than this no longer answers; null: it always does.
     #[schema(example = 250, minimum = 1)]
     #[serde(default, deserialize_with = "present")]
@@ -238,6 +241,7 @@ fn merged(policy: Policy, new: PolicyBody) -> Result<serde_json::Value, Problem>
         automatic: new.automatic.unwrap_or(policy.automatic),
         min_bars: new.min_bars.unwrap_or(policy.min_bars),
         retrain_after_bars: new.retrain_after_bars.unwrap_or(policy.retrain_after_bars),
+        retrain_on_coverage_drift: new.retrain_on_coverage_drift.unwrap_or(policy.retrain_on_coverage_drift),
         expire_after_bars: new.expire_after_bars.unwrap_or(policy.expire_after_bars),
     };
     policy.check().map_err(|error| Problem::new("bad_policy", format!("{error}.")))?;
@@ -247,7 +251,7 @@ fn merged(policy: Policy, new: PolicyBody) -> Result<serde_json::Value, Problem>
 /// A ticker with what its policy and its last job say.
 async fn describe(app: &App, record: TickerRecord) -> Result<TickerBody, Problem> {
     let standing = due::standing(app, &record).await?;
-    let Policy { automatic, min_bars, retrain_after_bars, expire_after_bars } = due::policy(&record);
+    let policy = due::policy(&record);
     let newest = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), 1).await?;
     let label = |at| record.interval.label(at);
     Ok(TickerBody {
@@ -262,10 +266,11 @@ async fn describe(app: &App, record: TickerRecord) -> Result<TickerBody, Problem
         price_basis: record.price_basis.as_str(),
         champion: record.champion,
         policy: PolicyBody {
-            automatic: Some(automatic),
-            min_bars: Some(min_bars),
-            retrain_after_bars: Some(retrain_after_bars),
-            expire_after_bars: Some(expire_after_bars),
+            automatic: Some(policy.automatic),
+            min_bars: Some(policy.min_bars),
+            retrain_after_bars: Some(policy.retrain_after_bars),
+            retrain_on_coverage_drift: Some(policy.retrain_on_coverage_drift),
+            expire_after_bars: Some(policy.expire_after_bars),
         },
         retraining: RetrainingBody { due: standing.retraining.due, reason: standing.retraining.reason },
         last_job: standing.last_job.map(JobBody::from),

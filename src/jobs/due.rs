@@ -5,6 +5,9 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::domain::Ticker;
+use crate::evaluate::drift::MIN_OUTCOMES;
+use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
+use crate::forecast::live_forecasts;
 use crate::registry::Policy;
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
@@ -38,13 +41,20 @@ pub struct Standing {
 pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, StoreError> {
     let filter = JobFilter { kind: Some(TRAIN), ticker: Some(record.ticker.clone()), ..JobFilter::default() };
     let last_job = app.store.jobs(&filter, 1).await?.pop();
+    let policy = policy(record);
+    let champion_age_bars = champion_age(app, record).await?;
     let facts = PolicyFacts {
         bars_total: record.bars_total,
-        champion_age_bars: champion_age(app, record).await?,
+        champion_age_bars,
+        newest_age_bars: newest_age(app, record).await?,
+        coverage_drift: match champion_age_bars.filter(|_| policy.retrain_on_coverage_drift) {
+            Some(age_bars) => drift(app, record, age_bars).await?,
+            None => None,
+        },
         training_active: last_job.as_ref().is_some_and(|job| !job.state.is_final()),
         failed_on_this_data: last_job.as_ref().is_some_and(|job| failed_on(job, record.data_version)),
     };
-    Ok(Standing { retraining: policy(record).retraining(facts), last_job })
+    Ok(Standing { retraining: policy.retraining(facts), last_job })
 }
 
 /// Queues a training if the policy says that it is due; the job, if it is a new one.
@@ -89,6 +99,23 @@ async fn champion_age(app: &App, record: &TickerRecord) -> Result<Option<u64>, S
     let Some(version) = record.champion else { return Ok(None) };
     let Some(model) = app.store.model(&record.ticker, version).await? else { return Ok(None) };
     Ok(Some(app.store.count_bars_after(record.id, model.last).await?))
+}
+
+/// The same of the version trained last.
+async fn newest_age(app: &App, record: &TickerRecord) -> Result<Option<u64>, StoreError> {
+    let Some(model) = app.store.newest_model(&record.ticker).await? else { return Ok(None) };
+    Ok(Some(app.store.count_bars_after(record.id, model.last).await?))
+}
+
+/// Whether the live intervals of the champion miss their levels; a champion of fewer bars has too few outcomes to say.
+async fn drift(app: &App, record: &TickerRecord, age_bars: u64) -> Result<Option<CoverageDrift>, StoreError> {
+    if age_bars < MIN_OUTCOMES as u64 {
+        return Ok(None);
+    }
+    let live = live_forecasts(&app.store, record).await?;
+    let of_champion = live.iter().filter(|(version, _)| Some(*version) == record.champion);
+    let outcomes: Vec<Outcome> = of_champion.filter_map(|(_, scored)| scored.outcome()).collect();
+    Ok(coverage_drift(&outcomes, &report_levels()))
 }
 
 fn failed_on(job: &JobRecord, data_version: u64) -> bool {

@@ -12,6 +12,7 @@
 
 mod attempt;
 pub mod backtest;
+mod challenge;
 pub mod due;
 pub mod ingest;
 pub mod kind;

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::challenge::challenge;
 use super::due::{TRAIN, TrainPayload};
 use super::{JobContext, JobFailure, JobKind};
 use crate::app::App;
@@ -11,7 +12,7 @@ use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::HeldBackRecord;
 use crate::registry::RegistryError;
 use crate::store::{JobRecord, ModelRecord, StoreError, TickerRecord};
-use crate::train::{Control, Progress, TrainConfig, TrainError, TrainMetrics, Trained, train};
+use crate::train::{Control, Progress, TrainConfig, TrainError, Trained, train};
 
 /// Trains a ticker's next model.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +30,8 @@ impl JobKind for Training {
             Some(model) => model,
             None => train_and_publish(app, job, &payload.config, context)?,
         };
-        let (promoted, reason) = context.wait_for(challenge(app, &job.ticker, model.version))?;
-        Ok(json!({"model_version": model.version, "promoted": promoted, "reason": reason}))
+        let decided = challenge(app, &job.ticker, model.version, context)?;
+        Ok(json!({"model_version": model.version, "promoted": decided.promoted, "reason": decided.reason}))
     }
 }
 
@@ -82,53 +83,6 @@ pub(super) async fn consistent_series(app: &App, ticker: &Ticker) -> Result<(Tic
     Err(JobFailure::passing("busy_ticker", format!("the bars of {ticker} change faster than they can be read")))
 }
 
-/// Promotes a first model, and one that is not worse than the champion on the bars that each held back: it has seen
-/// newer ones. Gives the reason either way.
-async fn challenge(app: &App, ticker: &Ticker, version: u32) -> Result<(bool, String), JobFailure> {
-    const TRIES: usize = 10;
-    for _ in 0..TRIES {
-        let record = app.store.ticker(ticker).await.map_err(of_store)?;
-        let record = record.ok_or_else(|| JobFailure::lasting("unknown_ticker", format!("{ticker} was deleted")))?;
-        let (promote, reason) = match record.champion {
-            Some(champion) if champion == version => return Ok((true, "it is the champion".into())),
-            Some(champion) => compare(app, ticker, champion, version).await?,
-            None => (true, "the first model".into()),
-        };
-        if !promote {
-            return Ok((false, reason));
-        }
-        match app.registry.promote(ticker, version, record.champion).await {
-            Ok(()) => return Ok((true, reason)),
-            Err(RegistryError::Raced { .. }) => {}
-            Err(error) => return Err(of_registry(error)),
-        }
-    }
-    Err(JobFailure::passing("raced", format!("the champion of {ticker} changes faster than it can be compared with")))
-}
-
-async fn compare(app: &App, ticker: &Ticker, champion: u32, version: u32) -> Result<(bool, String), JobFailure> {
-    let new = app.registry.load(ticker, version).await.map_err(of_registry)?;
-    let old = match app.registry.load(ticker, champion).await {
-        Ok(old) => old,
-        Err(refusal @ RegistryError::Refused { .. }) => {
-            return Ok((true, format!("the champion cannot be served: {refusal}")));
-        }
-        Err(error) => return Err(of_registry(error)),
-    };
-    Ok(match (validation_loss(&old.manifest.metrics), validation_loss(&new.manifest.metrics)) {
-        (Some(old), Some(new)) if new > old => {
-            (false, format!("its validation loss {new:.5} is above the champion's {old:.5}"))
-        }
-        (Some(old), Some(new)) => (true, format!("its validation loss {new:.5} is not above the champion's {old:.5}")),
-        _ => (true, "it has seen newer bars".into()),
-    })
-}
-
-/// Read by its name in the manifest: models of another release may not have it.
-fn validation_loss(metrics: &TrainMetrics) -> Option<f64> {
-    json!(metrics).get("validation_loss")?.as_f64()
-}
-
 fn of_training(error: TrainError) -> JobFailure {
     let code = match &error {
         TrainError::Canceled => return JobFailure::Canceled,
@@ -141,7 +95,7 @@ fn of_training(error: TrainError) -> JobFailure {
     JobFailure::lasting(code, error)
 }
 
-fn of_registry(error: RegistryError) -> JobFailure {
+pub(super) fn of_registry(error: RegistryError) -> JobFailure {
     match error {
         RegistryError::Store(error) => of_store(error),
         RegistryError::TickerGone { .. } => JobFailure::lasting("unknown_ticker", error),

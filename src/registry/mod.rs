@@ -168,6 +168,7 @@ impl Registry {
                 sha256: manifest.sha256.clone(),
                 bytes: manifest.bytes,
                 manifest: without_golden(&manifest).map_err(|error| refused(manifest.version, error.to_string()))?,
+                promotion: None,
                 created_at: 0,
             };
             if self.store.add_model(ticker, &row).await? {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::CoverageDrift;
+
 /// A ticker's retraining policy. Ages are counted in bars, so that weekends and holidays do not age a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -10,15 +12,25 @@ pub struct Policy {
     pub automatic: bool,
     /// How many bars a ticker needs before its first training. Lower than the network's own minimum only fails jobs.
     pub min_bars: u32,
-    /// A training is due once this many bars came after the champion's last. Too low: the machine trains all day.
+    /// A training is due once this many bars came after the newest version's last, be it the champion or one that was
+    /// refused. Too low: the machine trains all day.
     pub retrain_after_bars: u32,
+    /// Whether a training is also due when the champion's live intervals miss their levels by more than luck. Off:
+    /// only age counts.
+    pub retrain_on_coverage_drift: bool,
     /// A champion older than this many bars no longer answers (`model_expired`); `null` never expires.
     pub expire_after_bars: Option<u32>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { automatic: true, min_bars: 250, retrain_after_bars: 20, expire_after_bars: Some(250) }
+        Self {
+            automatic: true,
+            min_bars: 250,
+            retrain_after_bars: 20,
+            retrain_on_coverage_drift: true,
+            expire_after_bars: Some(250),
+        }
     }
 }
 
@@ -43,13 +55,20 @@ pub enum PolicyError {
     },
 }
 
+/// Bars between two trainings that drift makes due: the first may have been refused.
+const DRIFT_PAUSE_BARS: u64 = 10;
+
 /// What the policy is asked about: the ticker's state at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyFacts {
     /// Bars stored.
     pub bars_total: u64,
     /// Bars after the last one that the champion was trained on; `None` without a champion.
     pub champion_age_bars: Option<u64>,
+    /// The same of the version trained last, be it the champion or not.
+    pub newest_age_bars: Option<u64>,
+    /// That the champion's live intervals miss their levels.
+    pub coverage_drift: Option<CoverageDrift>,
     /// A training of this ticker is queued or running.
     pub training_active: bool,
     /// The last training failed on this very data version: trying again would fail again.
@@ -93,7 +112,7 @@ impl Policy {
 
     /// Whether a training is due now.
     pub fn retraining(&self, facts: PolicyFacts) -> Retraining {
-        let PolicyFacts { bars_total, champion_age_bars, training_active, failed_on_this_data } = facts;
+        let PolicyFacts { bars_total, champion_age_bars, training_active, failed_on_this_data, .. } = facts;
         let no = |reason: String| Retraining { due: false, reason };
         let yes = |reason: String| Retraining { due: true, reason };
         if !self.automatic {
@@ -108,17 +127,22 @@ impl Policy {
         if failed_on_this_data {
             return no("the last training failed on this very data; send new bars, or train by hand".into());
         }
-        match champion_age_bars {
-            None => yes("no model yet".into()),
-            Some(age) if age >= u64::from(self.retrain_after_bars) => yes(format!(
-                "{age} bars since the champion's last, the policy retrains after {}",
-                self.retrain_after_bars
-            )),
-            Some(age) => no(format!(
-                "{age} bars since the champion's last, the policy retrains after {}",
-                self.retrain_after_bars
-            )),
+        let Some(champion_age) = champion_age_bars else { return yes("no model yet".into()) };
+        // A challenger that was refused, or a champion that was taken back, is not trained again on the same bars.
+        let newest_age = facts.newest_age_bars.unwrap_or(champion_age).min(champion_age);
+        if let Some(CoverageDrift { level, n_inside, n }) =
+            facts.coverage_drift.filter(|_| self.retrain_on_coverage_drift && newest_age >= DRIFT_PAUSE_BARS)
+        {
+            return yes(format!(
+                "the champion's {level} intervals held {n_inside} of the last {n} outcomes, which luck does not explain"
+            ));
         }
+        let whose = match newest_age < champion_age {
+            true => format!("{newest_age} bars since the newest version's last ({champion_age} since the champion's)"),
+            false => format!("{champion_age} bars since the champion's last"),
+        };
+        let reason = format!("{whose}, the policy retrains after {}", self.retrain_after_bars);
+        Retraining { due: newest_age >= u64::from(self.retrain_after_bars), reason }
     }
 
     /// Whether a champion of this age no longer answers.
@@ -131,8 +155,14 @@ impl Policy {
 mod tests {
     use super::*;
 
-    const FRESH: PolicyFacts =
-        PolicyFacts { bars_total: 1000, champion_age_bars: None, training_active: false, failed_on_this_data: false };
+    const FRESH: PolicyFacts = PolicyFacts {
+        bars_total: 1000,
+        champion_age_bars: None,
+        newest_age_bars: None,
+        coverage_drift: None,
+        training_active: false,
+        failed_on_this_data: false,
+    };
 
     fn due(facts: PolicyFacts) -> bool {
         Policy::default().retraining(facts).due
@@ -148,6 +178,26 @@ mod tests {
         assert!(!Policy::default().is_expired(250));
         assert!(Policy::default().is_expired(251));
         assert!(!Policy { expire_after_bars: None, ..Policy::default() }.is_expired(1_000_000));
+    }
+
+    #[test]
+    fn a_refused_challenger_is_not_trained_again_at_once() {
+        let refused = PolicyFacts { champion_age_bars: Some(25), newest_age_bars: Some(4), ..FRESH };
+        assert!(!due(refused));
+        let said = Policy::default().retraining(refused).reason;
+        assert!(said.starts_with("4 bars since the newest version's last (25 since the champion's)"), "{said}");
+        assert!(due(PolicyFacts { newest_age_bars: Some(20), champion_age_bars: Some(41), ..FRESH }));
+    }
+
+    #[test]
+    fn coverage_that_drifts_makes_a_training_due_before_its_time() {
+        let drift = Some(CoverageDrift { level: 0.8, n_inside: 3, n: 12 });
+        let facts = PolicyFacts { champion_age_bars: Some(12), coverage_drift: drift, ..FRESH };
+        let said = Policy::default().retraining(facts);
+        assert!(said.due && said.reason.contains("0.8 intervals held 3 of the last 12"), "{said:?}");
+        assert!(!due(PolicyFacts { newest_age_bars: Some(3), ..facts }), "one was trained for it just now");
+        let off = Policy { retrain_on_coverage_drift: false, ..Policy::default() };
+        assert!(!off.retraining(facts).due);
     }
 
     #[test]

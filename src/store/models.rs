@@ -28,12 +28,16 @@ pub struct ModelRecord {
     pub bytes: u64,
     /// All else that is known of it.
     pub manifest: serde_json::Value,
+    /// What came of it when it challenged the champion; `None` where it never did. Kept by
+    /// [`set_promotion`](Store::set_promotion).
+    pub promotion: Option<serde_json::Value>,
     /// ms since 1970 UTC; given by the database.
     pub created_at: i64,
 }
 
 const COLUMNS: &str =
-    "version, job_id, models.data_version, bars, models.first_ts, models.last_ts, sha256, bytes, manifest, created_at";
+    "version, job_id, models.data_version, bars, models.first_ts, models.last_ts, sha256, bytes, manifest, promotion,
+     created_at";
 
 macro_rules! model {
     ($row:expr) => {{
@@ -49,6 +53,10 @@ macro_rules! model {
                 sha256: row.try_get("sha256")?,
                 bytes: row.try_get::<i64, _>("bytes")? as u64,
                 manifest: parsed("a manifest", &row.try_get::<String, _>("manifest")?)?,
+                promotion: row
+                    .try_get::<Option<String>, _>("promotion")?
+                    .map(|text| parsed("a promotion", &text))
+                    .transpose()?,
                 created_at: row.try_get("created_at")?,
             })
         })()
@@ -150,6 +158,48 @@ impl Store {
                     let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ticker.as_str()).bind(i64::from(version));
                     query.fetch_optional(pool).await?.map(|row| model!(row)).transpose()
                 })
+            })
+            .await
+    }
+
+    /// The version trained last.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_model(&self, ticker: &Ticker) -> Result<Option<ModelRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM models JOIN tickers ON tickers.id = ticker_id
+             WHERE tickers.name = $1 ORDER BY version DESC LIMIT 1"
+        );
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ticker.as_str());
+                    query.fetch_optional(pool).await?.map(|row| model!(row)).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Keeps what came of a version when it challenged the champion.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_promotion(
+        &self,
+        ticker: &Ticker,
+        version: u32,
+        promotion: &serde_json::Value,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE models SET promotion = $3
+             WHERE version = $2 AND ticker_id = (SELECT id FROM tickers WHERE name = $1)";
+        self.db
+            .run(async {
+                on_writer!(&self.db, pool => {
+                    let query = sqlx::query(SQL).bind(ticker.as_str()).bind(i64::from(version));
+                    query.bind(promotion.to_string()).execute(pool).await?.rows_affected()
+                });
+                Ok(())
             })
             .await
     }

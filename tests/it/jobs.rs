@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use candlecast::app::App;
 use candlecast::config::{Settings, WorkerSettings};
+use candlecast::domain::Bar;
+use candlecast::evaluate::HeldBackRecord;
+use candlecast::jobs::due::standing;
 use candlecast::jobs::{JobContext, JobFailure, JobKind, Runner, enqueue_training};
-use candlecast::store::{JobRecord, JobState};
-use candlecast::train::{Preset, TrainConfig};
+use candlecast::store::{JobRecord, JobState, LedgerEntry, TickerPatch};
+use candlecast::train::{Control, Preset, TrainConfig, train};
 use serde_json::{Value, json};
 
-use crate::support::{daily, market, on_both_databases, put, ticker};
+use crate::support::{daily, market, on_both_databases, publish, put, ticker};
 
 /// A kind that does what its payload says.
 struct Scripted {
@@ -265,6 +268,89 @@ fn a_training_publishes_a_version_and_the_first_becomes_champion() {
         let (queued, _) = enqueue_training(&app, &short, fast, 1).await.unwrap().unwrap();
         assert!(runner.run_one().await.unwrap());
         assert_eq!(job(&app, &queued.id).await.error.unwrap()["code"], "too_few_bars");
+    });
+}
+
+/// `record` as a model would have it whose intervals are `factor` times as wide.
+fn widened(record: &HeldBackRecord, factor: f64) -> HeldBackRecord {
+    let mut record = record.clone();
+    for scored in &mut record.scored {
+        scored.quantiles = scored.quantiles.map(|value| factor * value);
+    }
+    record
+}
+
+#[test]
+fn a_challenger_that_is_worse_stays_listed_with_the_reason_and_one_that_is_not_takes_over() {
+    on_both_apps(&quick(), |app| async move {
+        let (name, series) = (ticker("A"), market("A", 600));
+        put(&app, &name, &series.slice(0..580)).await;
+        let champion = publish(&app, &name, &series.slice(0..580), true).await;
+        put(&app, &name, &series).await;
+        let runner = Runner::new(Arc::clone(&app));
+        let trained = train(&series, &TrainConfig::preset(Preset::Fast), &Control::quiet()).unwrap();
+        let record = HeldBackRecord::new(&trained.held_back, &series).unwrap();
+        let challenged = async |record: &HeldBackRecord| {
+            let (queued, _) = enqueue_training(&app, &name, TrainConfig::default(), 1).await.unwrap().unwrap();
+            // As an attempt that was interrupted after it had published.
+            let published = app.registry.publish(&name, &trained, record, &series, 2, Some(&queued.id)).await.unwrap();
+            assert!(runner.run_one().await.unwrap());
+            let done = job(&app, &queued.id).await;
+            assert_eq!(done.state, JobState::Succeeded, "{:?}", done.error);
+            (done.result.unwrap(), app.store.model(&name, published.version).await.unwrap().unwrap().promotion.unwrap())
+        };
+
+        let (result, kept) = challenged(&widened(&record, 3.0)).await;
+        assert_eq!(
+            (&result["promoted"], &kept["promoted"], &kept["against"]),
+            (&json!(false), &json!(false), &json!(1))
+        );
+        assert!(result["reason"].as_str().unwrap().starts_with("pinball loss is "), "{result}");
+        assert_eq!(kept["reason"], result["reason"]);
+        // All but the four bars whose outcomes reach beyond the last one that the champion was trained on.
+        assert_eq!(kept["n"], record.scored.len() - 4);
+        assert_eq!(app.store.ticker(&name).await.unwrap().unwrap().champion, Some(champion));
+
+        let (result, kept) = challenged(&record).await;
+        assert_eq!((&result["promoted"], &kept["promoted"]), (&json!(true), &json!(true)), "{kept}");
+        assert_eq!(app.store.ticker(&name).await.unwrap().unwrap().champion, Some(3));
+        assert_eq!(app.store.models(&name).await.unwrap()[2].promotion, None, "the first was promoted by hand");
+    });
+}
+
+#[test]
+fn intervals_that_stopped_holding_make_a_training_due_before_its_time() {
+    on_both_apps(&quick(), |app| async move {
+        let (name, series) = (ticker("A"), market("A", 420));
+        put(&app, &name, &series.slice(0..400)).await;
+        publish(&app, &name, &series.slice(0..400), true).await;
+        put(&app, &name, &series.slice(0..412)).await;
+        let record = app.store.ticker(&name).await.unwrap().unwrap();
+        let before = standing(&app, &record).await.unwrap().retraining;
+        assert!(!before.due, "{before:?}");
+
+        // Twelve forecasts that were much too sure.
+        let entry = |bar: &Bar| LedgerEntry {
+            as_of: bar.at(),
+            step: 1,
+            model: "1".to_owned(),
+            data_version: 1,
+            live: true,
+            last_close: bar.close(),
+            point: 0.0,
+            quantiles: (0..13).map(|idx| 1e-9 * f64::from(idx - 6)).collect(),
+            served_at: 0,
+        };
+        let entries: Vec<LedgerEntry> = series.bars()[399..411].iter().map(entry).collect();
+        app.store.add_to_ledger(record.id, &entries).await.unwrap();
+        let drifted = standing(&app, &record).await.unwrap().retraining;
+        assert!(drifted.due && drifted.reason.contains("0.8 intervals held "), "{drifted:?}");
+        assert!(drifted.reason.contains("of the last 12 outcomes"), "{drifted:?}");
+
+        let policy = Some(json!({"retrain_on_coverage_drift": false}));
+        app.store.patch_ticker(&name, &TickerPatch { policy, ..TickerPatch::default() }).await.unwrap();
+        let record = app.store.ticker(&name).await.unwrap().unwrap();
+        assert!(!standing(&app, &record).await.unwrap().retraining.due);
     });
 }
 

@@ -242,6 +242,7 @@ fn promotion_is_one_compare_and_set() {
             sha256: "00".into(),
             bytes: 1,
             manifest: json!({}),
+            promotion: None,
             created_at: 0,
         };
         assert!(store.add_model(&name, &model(1)).await.unwrap());
@@ -276,6 +277,7 @@ fn how_old_champions_are_and_how_long_jobs_wait_is_counted() {
             sha256: "00".into(),
             bytes: 1,
             manifest: json!({}),
+            promotion: None,
             created_at: 0,
         };
         assert!(store.add_model(&ticker("A"), &model).await.unwrap());

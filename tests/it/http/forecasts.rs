@@ -299,7 +299,8 @@ async fn a_ticker_tells_where_it_stands_and_takes_another_policy() {
         "automatic": true,
         "expire_after_bars": 250,
         "min_bars": 250,
-        "retrain_after_bars": 20
+        "retrain_after_bars": 20,
+        "retrain_on_coverage_drift": true
       },
       "price_basis": "raw",
       "retraining": {
@@ -319,7 +320,7 @@ async fn a_ticker_tells_where_it_stands_and_takes_another_policy() {
     assert_eq!((&patched["calendar"], &patched["currency"]), (&json!("XNYS"), &json!("USD")));
     assert_eq!(
         patched["policy"],
-        json!({"automatic": true, "min_bars": 250, "retrain_after_bars": 5, "expire_after_bars": null})
+        json!({"automatic": true, "min_bars": 250, "retrain_after_bars": 5, "retrain_on_coverage_drift": true, "expire_after_bars": null})
     );
     assert_eq!(patch(r#"{"policy": {"min_bars": 0}}"#).await.json()["code"], "bad_policy");
     let refused = patch(r#"{"calendar": "XXXX"}"#).await;
