@@ -20,9 +20,9 @@ use crate::train::{ConfigError, Control, TrainConfig, min_bars};
 /// The kind of a backtest job.
 pub const BACKTEST: &str = "backtest";
 
-/// What to run, as clients ask for it; every field is optional in JSON.
+/// What to run. In JSON every field is optional.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "ConfigPatch")]
 pub struct BacktestConfig {
     /// As in [`Plan`].
     pub folds: usize,
@@ -50,6 +50,38 @@ impl Default for BacktestConfig {
         let baselines = Baseline::ALL.into_iter().collect();
         let config = TrainConfig::default();
         Self { folds, step_size, horizon, embargo, refit, window, fold_bars, baselines, config }
+    }
+}
+
+/// A config as a client writes it: what is absent or null is the default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConfigPatch {
+    folds: Option<usize>,
+    step_size: Option<usize>,
+    horizon: Option<Horizon>,
+    embargo: Option<usize>,
+    refit: Option<bool>,
+    window: Option<Window>,
+    fold_bars: Option<usize>,
+    baselines: Option<BTreeSet<Baseline>>,
+    config: Option<TrainConfig>,
+}
+
+impl From<ConfigPatch> for BacktestConfig {
+    fn from(patch: ConfigPatch) -> Self {
+        let base = Self::default();
+        Self {
+            folds: patch.folds.unwrap_or(base.folds),
+            step_size: patch.step_size.unwrap_or(base.step_size),
+            horizon: patch.horizon.unwrap_or(base.horizon),
+            embargo: patch.embargo.unwrap_or(base.embargo),
+            refit: patch.refit.unwrap_or(base.refit),
+            window: patch.window.unwrap_or(base.window),
+            fold_bars: patch.fold_bars,
+            baselines: patch.baselines.unwrap_or(base.baselines),
+            config: patch.config.unwrap_or(base.config),
+        }
     }
 }
 
@@ -318,6 +350,9 @@ mod tests {
     fn absent_fields_are_the_defaults_and_points_come_back_as_they_were() {
         let read = |text: &str| serde_json::from_str::<BacktestConfig>(text);
         assert_eq!(read("{}").ok(), Some(BacktestConfig::default()));
+        assert_eq!(read(r#"{"folds": null, "config": null}"#).ok(), Some(BacktestConfig::default()));
+        let whole = serde_json::to_string(&BacktestConfig::default()).expect("plain data");
+        assert_eq!(read(&whole).ok(), Some(BacktestConfig::default()));
         let some =
             read(r#"{"folds": 2, "window": "rolling", "baselines": ["har", "har"], "config": {"preset": "fast"}}"#);
         assert!(some.is_ok_and(|c| c.folds == 2

@@ -10,12 +10,12 @@ use candlecast::domain::Ticker;
 use candlecast::evaluate::{BacktestReport, Verdict};
 use candlecast::jobs::backtest::unpack_points;
 use candlecast::jobs::{BacktestConfig, Runner, due, enqueue_backtest};
-use candlecast::store::{JobRecord, JobState};
+use candlecast::store::{JobRecord, JobState, NewBacktest, OnConflict, PriceBasis, SentBars};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
-use crate::support::{app, market, on_both_databases, put, ticker};
+use crate::support::{app, market, on_both_databases, on_both_stores, put, ticker};
 
 /// Two folds of ten bars, the smallest network, one baseline.
 fn small() -> BacktestConfig {
@@ -73,6 +73,38 @@ fn a_backtest_is_run_once_kept_and_read_by_another_process() {
         assert_eq!(older.iter().map(|one| &one.id).collect::<Vec<_>>(), [&ids[1]]);
         other.store.delete_ticker(&name).await.unwrap();
         assert_eq!(app.store.backtest(&name, &ids[2]).await.unwrap(), None, "it goes with its ticker");
+    });
+}
+
+#[test]
+fn a_report_whose_job_was_canceled_meanwhile_is_not_kept() {
+    on_both_stores(|store| async move {
+        let name = ticker("A");
+        let (series, id) = (market("A", 100), uuid::Uuid::now_v7().to_string());
+        let sent =
+            SentBars { ticker: &name, series: &series, calendar: None, currency: None, price_basis: PriceBasis::Raw };
+        store.put_bars(&[sent], OnConflict::Replace, false).await.unwrap();
+        store.enqueue(&id, "backtest", &name, &json!({})).await.unwrap().expect("queued");
+        let report = NewBacktest {
+            id: id.clone(),
+            data_version: 1,
+            settings: json!({}),
+            verdict: "no_evidence".to_owned(),
+            report: json!({"n_bars": 100}),
+            points: vec![0, 255],
+        };
+        assert!(!store.add_backtest(&report, 5).await.unwrap(), "nobody works on it yet");
+        store.claim(&["backtest"], 10_000).await.unwrap().expect("claimed");
+        assert!(store.add_backtest(&report, 5).await.unwrap());
+        assert!(store.add_backtest(&report, 5).await.unwrap(), "again changes nothing");
+        assert_eq!(store.backtest_points(&name, &id).await.unwrap(), Some(vec![0, 255]));
+        assert_eq!(store.backtest(&name, &id).await.unwrap().map(|(_, report)| report), Some(report.report.clone()));
+
+        // A worker asked to stop must not hand in what it was told to drop.
+        store.cancel_job(&id).await.unwrap();
+        assert!(!store.add_backtest(&report, 5).await.unwrap());
+        let listed = store.backtests(&name, None, 9).await.unwrap();
+        assert_eq!(listed.iter().map(|one| (&one.id, &one.settings)).collect::<Vec<_>>(), [(&id, &json!({}))]);
     });
 }
 

@@ -86,6 +86,16 @@ mod tests {
         assert!((p_value / 5.948_338_621_631_608e-7 - 1.0).abs() < 1e-6, "{p_value}");
     }
 
+    /// Mean 0.1, γ₀ = 1, γ₁ = −11/12: the plain sum is negative; with Bartlett's weight ½ on lag 1 the variance of the
+    /// mean is (1 − 11/12) / 12, so the statistic is 0.1 · 12 times the correction √((9 + 1/6) / 12).
+    #[test]
+    fn a_negative_variance_falls_back_on_bartlett_s_weights() {
+        let alternating: Vec<f64> = (0..12).map(|idx| if idx % 2 == 0 { 1.1 } else { -0.9 }).collect();
+        let test = diebold_mariano(&alternating, 2);
+        close(test.map(|test| test.statistic), 1.2 * ((9.0 + 1.0 / 6.0) / 12.0_f64).sqrt());
+        assert!(test.is_some_and(|test| test.p_value > 0.8));
+    }
+
     #[test]
     fn a_model_compared_with_itself_is_no_comparison() {
         assert_eq!(diebold_mariano(&[0.0; 50], 1), None);
