@@ -50,8 +50,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// All routes with all that stands around them. Runs inside a tokio runtime.
 pub fn router(api: Api) -> Router {
-    metrics::begin();
     let (guarded, _) = guarded().split_for_parts();
+    around(guarded, api)
+}
+
+/// All that stands around the routes that need a key, and the routes that need none.
+fn around(guarded: Router<Api>, api: Api) -> Router {
+    metrics::begin();
     let (open, _) = open().split_for_parts();
     let gate = Arc::new(guard::Gate::new(api.clone()));
     let guarded = guarded.layer(from_fn_with_state(gate, guard::pass));
@@ -65,4 +70,47 @@ pub fn router(api: Api) -> Router {
         })
         .layer(from_fn(observe::observe))
         .with_state(api)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use axum::routing::get;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::app::App;
+    use crate::config::{DatabaseSettings, Settings};
+
+    #[expect(clippy::panic, reason = "the fault that is caught")]
+    async fn faulty() -> &'static str {
+        panic!("the password is 1234")
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_a_500_that_tells_nothing_and_the_process_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            models_dir: folder.path().join("models").display().to_string(),
+            database: DatabaseSettings::sqlite(&folder.path().join("test.db")),
+            ..Settings::default()
+        };
+        let app = Arc::new(App::open(settings).await.unwrap());
+        let router = around(Router::new().route("/v1/faulty", get(faulty)), Api::new(app, CancellationToken::new()));
+        let ask = async |path: &str| {
+            let request = Request::get(path).header("x-request-id", "mine").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let (parts, body) = response.into_parts();
+            (parts.status, serde_json::from_slice(&to_bytes(body, 1 << 20).await.unwrap()).unwrap())
+        };
+        for _ in 0..2 {
+            let (status, problem): (_, serde_json::Value) = ask("/v1/faulty").await;
+            assert_eq!((status, &problem["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &"internal".into()));
+            assert_eq!(problem["request_id"], "mine");
+            assert!(!problem.to_string().contains("1234"), "{problem}");
+        }
+        assert_eq!(ask("/readyz").await.0, StatusCode::OK);
+    }
 }

@@ -2,6 +2,8 @@
 
 mod bars;
 mod forecasts;
+mod guards;
+mod limits;
 mod server;
 
 use axum::body::Body;
