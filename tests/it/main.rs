@@ -21,6 +21,7 @@ mod train;
 mod jobs;
 mod backtests;
 mod registry;
+mod skill;
 mod store;
 mod backup;
 mod support;
