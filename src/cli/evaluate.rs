@@ -19,7 +19,7 @@ use super::train;
 use crate::config::Settings;
 use crate::domain::{Series, Ticker};
 use crate::evaluate::panel::{self, PanelTicker};
-use crate::evaluate::{Baseline, EvaluateError, Method, Network, Online};
+use crate::evaluate::{Baseline, EvaluateError, Method, Network, ServedNetwork};
 use crate::ingest::{BodyFormat, ReadOptions, inflate, read};
 use crate::train::{Control, TrainConfig};
 
@@ -52,7 +52,7 @@ enum Contestant {
     Baseline(Baseline),
     /// The network with nothing on top.
     Network,
-    /// The network with online calibration on top: as it is served.
+    /// The network as it is served: calibrated online.
     Served,
 }
 
@@ -171,8 +171,8 @@ fn nth<T>(entries: &[T], idx: usize) -> Option<(usize, &T)> {
 
 fn score(source: &Source, contestants: &[Contestant], config: &TrainConfig) -> Result<PanelTicker, EvaluateError> {
     let (control, begun) = (Control::quiet(), Instant::now());
-    let network = Network { name: "network".to_owned(), config: config.clone(), control: &control };
-    let served = Online { method: &network };
+    let network = || Network { name: "network".to_owned(), config: config.clone(), control: &control };
+    let (network, served) = (network(), ServedNetwork { network: network() });
     let mut methods: Vec<&dyn Method> = Vec::with_capacity(contestants.len());
     for contestant in contestants {
         methods.push(match contestant {

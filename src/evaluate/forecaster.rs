@@ -61,6 +61,15 @@ impl EvaluateError {
     }
 }
 
+/// What is answered of one step: a distribution of the log return, and the point forecast beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The distribution.
+    pub forecast: Quantiles,
+    /// The point forecast, log return.
+    pub point: f64,
+}
+
 /// A fitted forecaster of log returns from the last close, one distribution a step `1..=horizon`.
 pub trait Forecaster: Send + Sync {
     /// Forecasts from each of the bars at positions `cutoffs`, seeing no bar after it: `[cutoff][step]`; there may
@@ -73,6 +82,16 @@ pub trait Forecaster: Send + Sync {
     /// The point forecast of a step (1 for the next session): the mean, where nothing better is known.
     fn point(&self, _step: usize, forecast: &Quantiles) -> f64 {
         forecast.mean()
+    }
+
+    /// The same forecasts with their point forecasts, `[cutoff][step]`.
+    ///
+    /// # Errors
+    /// As [`forecast_at`](Self::forecast_at).
+    fn answer_at(&self, series: &Series, cutoffs: &[usize]) -> Result<Vec<Vec<Answer>>, EvaluateError> {
+        let answer = |(idx, forecast): (usize, Quantiles)| Answer { point: self.point(idx + 1, &forecast), forecast };
+        let forecasts = self.forecast_at(series, cutoffs)?;
+        Ok(forecasts.into_iter().map(|steps| steps.into_iter().enumerate().map(answer).collect()).collect())
     }
 
     /// Forecasts from the last bar.
@@ -124,20 +143,26 @@ pub struct Network<'a> {
     pub control: &'a train::Control<'a>,
 }
 
+impl Network<'_> {
+    /// Trains on all bars given, for at least the horizon asked for.
+    pub(super) fn train_on(&self, known: &Series, horizon: Horizon) -> Result<train::Trained, EvaluateError> {
+        let config = train::TrainConfig { horizon: horizon.max(self.config.horizon), ..self.config.clone() };
+        train::train(known, &config, self.control).map_err(|error| match error {
+            train::TrainError::TooFewBars { needed, have } => {
+                EvaluateError::TooFewBars { method: self.name.clone(), needed, have }
+            }
+            train::TrainError::Canceled | train::TrainError::DeadlineExceeded => EvaluateError::Canceled,
+            other => EvaluateError::Method { method: self.name.clone(), message: other.to_string() },
+        })
+    }
+}
+
 impl Method for Network<'_> {
     fn label(&self) -> String {
         self.name.clone()
     }
 
     fn fit_on(&self, known: &Series, horizon: Horizon) -> Result<Box<dyn Forecaster>, EvaluateError> {
-        let config = train::TrainConfig { horizon: horizon.max(self.config.horizon), ..self.config.clone() };
-        let trained = train::train(known, &config, self.control).map_err(|error| match error {
-            train::TrainError::TooFewBars { needed, have } => {
-                EvaluateError::TooFewBars { method: self.name.clone(), needed, have }
-            }
-            train::TrainError::Canceled | train::TrainError::DeadlineExceeded => EvaluateError::Canceled,
-            other => EvaluateError::Method { method: self.name.clone(), message: other.to_string() },
-        })?;
-        Ok(Box::new(trained.model))
+        Ok(Box::new(self.train_on(known, horizon)?.model))
     }
 }

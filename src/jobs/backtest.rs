@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::config::LimitSettings;
 use crate::domain::{Horizon, Series, Ticker};
 use crate::evaluate::backtest::{Plan, Watch, Window};
-use crate::evaluate::{Backtest, Baseline, EvaluateError, Method, Network, Online, backtest};
+use crate::evaluate::{Backtest, Baseline, EvaluateError, Method, Network, ServedNetwork, backtest};
 use crate::store::{JobRecord, NewBacktest, StoreError};
 use crate::train::{ConfigError, Control, TrainConfig, min_bars};
 
@@ -40,7 +40,7 @@ pub struct BacktestConfig {
     pub fold_bars: Option<usize>,
     /// Who is run beside the network, on the same points.
     pub baselines: BTreeSet<Baseline>,
-    /// The network; online calibration runs on top of it, as when it is served.
+    /// The network, run as it is served.
     pub config: TrainConfig,
 }
 
@@ -247,7 +247,7 @@ fn walk_forward(series: &Series, config: &BacktestConfig, context: &JobContext) 
     let network = Network { name: "network".to_owned(), config: config.config.clone(), control: &control };
     let baselines: Vec<&dyn Method> = config.baselines.iter().map(|baseline| baseline as &dyn Method).collect();
     let watch = Watch { progress: &progress, is_canceled: &|| context.is_canceled() };
-    backtest(series, &config.plan(), &Online { method: &network }, &baselines, &watch).map_err(of_evaluation)
+    backtest(series, &config.plan(), &ServedNetwork { network }, &baselines, &watch).map_err(of_evaluation)
 }
 
 /// The CSV of a run as it is kept: its rows repeat each other, a quarter of its bytes is left.

@@ -1,8 +1,8 @@
 //! The walk: fit on what is known, forecast, move on.
 
 use super::plan::{Fold, Plan};
-use crate::domain::{Quantiles, Series};
-use crate::evaluate::{EvaluateError, Forecaster, Method, Outcome};
+use crate::domain::Series;
+use crate::evaluate::{Answer, EvaluateError, Forecaster, Method, Outcome};
 
 /// The wires between a run and who started it.
 pub struct Watch<'a> {
@@ -75,25 +75,19 @@ fn forecast_fold(
     fold: &Fold,
     forecaster: &dyn Forecaster,
 ) -> Result<Vec<Vec<Outcome>>, EvaluateError> {
-    let forecasts = forecaster.forecast_at(series, &fold.cutoffs)?;
+    let answers = forecaster.answer_at(series, &fold.cutoffs)?;
     let mut steps = vec![Vec::with_capacity(fold.cutoffs.len()); plan.horizon.steps()];
-    for (cutoff, of_cutoff) in fold.cutoffs.iter().zip(forecasts) {
-        for (step_idx, forecast) in of_cutoff.into_iter().take(steps.len()).enumerate() {
-            steps[step_idx].push(outcome(series, *cutoff, step_idx + 1, forecast, forecaster));
+    for (cutoff, of_cutoff) in fold.cutoffs.iter().zip(answers) {
+        for (step_idx, answer) in of_cutoff.into_iter().take(steps.len()).enumerate() {
+            steps[step_idx].push(outcome(series, *cutoff, step_idx + 1, answer));
         }
     }
     Ok(steps)
 }
 
 /// A forecast beside what came true `step` bars after the cutoff.
-pub fn outcome(
-    series: &Series,
-    cutoff: usize,
-    step: usize,
-    forecast: Quantiles,
-    forecaster: &dyn Forecaster,
-) -> Outcome {
+pub fn outcome(series: &Series, cutoff: usize, step: usize, answer: Answer) -> Outcome {
     let close = |bar_idx: usize| series.bars()[bar_idx].close();
-    let point = forecaster.point(step, &forecast);
+    let Answer { forecast, point } = answer;
     Outcome { forecast, point, truth: (close(cutoff + step) / close(cutoff)).ln() }
 }

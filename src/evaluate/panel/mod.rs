@@ -74,9 +74,9 @@ fn forecast(
     method: &dyn Method,
 ) -> Result<Vec<Outcome>, EvaluateError> {
     let fitted = method.fit_on(known, Horizon::ONE)?;
-    let forecasts = fitted.forecast_at(series, cutoffs)?;
-    let next = cutoffs.iter().zip(forecasts).filter_map(|(cutoff, steps)| Some((*cutoff, steps.into_iter().next()?)));
-    Ok(next.map(|(cutoff, forecast)| backtest::outcome(series, cutoff, 1, forecast, fitted.as_ref())).collect())
+    let answers = fitted.answer_at(series, cutoffs)?;
+    let next = cutoffs.iter().zip(answers).filter_map(|(cutoff, steps)| Some((*cutoff, steps.into_iter().next()?)));
+    Ok(next.map(|(cutoff, answer)| backtest::outcome(series, cutoff, 1, answer)).collect())
 }
 
 #[cfg(test)]
