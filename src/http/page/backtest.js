@@ -13,7 +13,10 @@ const VERDICTS = {
   worse_than_naive: "The point forecast is worse than “no change” by more than luck: do not use it.",
 };
 const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
-const covered = (scores, level) => number(100 * scores.intervals.find((entry) => entry.level === level)?.observed, 1);
+const covered = (scores, level) => {
+  const found = scores.intervals.find((entry) => entry.level === level);
+  return found ? `${(100 * found.observed).toFixed(1)} %` : "–";
+};
 
 function row(head, cells) {
   const made = document.createElement("tr");
