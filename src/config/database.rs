@@ -13,10 +13,11 @@ pub struct DatabaseSettings {
     #[garde(custom(is_supported))]
     pub url: String,
     /// Connections that one process holds. Too few makes requests wait for each other; Postgres allows 100 over
-    /// all processes by default.
+    /// all processes by default. Too high and other processes get none.
     #[garde(range(min = 1, max = 1_000))]
     pub max_connections: u32,
-    /// How long one statement, or the wait for a free connection, may take before it fails.
+    /// How long one statement, or the wait for a free connection, may take before it fails. Too low fails
+    /// honest work on a slow disk; too high lets requests hang on a dead server.
     #[garde(range(min = 100, max = 3_600_000))]
     pub timeout_ms: u64,
 }

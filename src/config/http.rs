@@ -17,33 +17,42 @@ pub struct HttpSettings {
     /// clients hold connections.
     #[garde(range(min = 100, max = 600_000))]
     pub header_timeout_ms: u64,
-    /// How long a body may pause between two chunks before the request is given up (408).
+    /// How long a body may pause between two chunks before the request is given up (408). Too low refuses slow
+    /// links; too high lets a stalled upload keep its room in memory.
     #[garde(range(min = 100, max = 600_000))]
     pub body_timeout_ms: u64,
-    /// How long an answer may be worked on (503 after it). Event streams are not bound by it.
+    /// How long an answer may be worked on (503 after it). Event streams are not bound by it. Too low gives up
+    /// large uploads; too high lets clients wait for what will not come.
     #[garde(range(min = 100, max = 3_600_000))]
     pub request_timeout_ms: u64,
-    /// How long requests that were accepted may take to finish once the server is asked to stop.
+    /// How long requests that were accepted may take to finish once the server is asked to stop. Too low cuts
+    /// answers off; too high and the system kills the process first.
     #[garde(range(max = 14_000))]
     pub shutdown_timeout_ms: u64,
-    /// Open connections; further ones wait to be accepted.
+    /// Open connections; further ones wait to be accepted. Too low makes clients queue; too high runs out of
+    /// file descriptors (`ulimit -n`).
     #[garde(range(min = 1, max = 100_000))]
     pub max_connections: usize,
-    /// Requests worked on at one time; further ones get 503 with `Retry-After`.
+    /// Requests worked on at one time; further ones get 503 with `Retry-After`. Too low refuses bursts that
+    /// could be served; too high makes all of them late.
     #[garde(range(min = 1, max = 100_000))]
     pub max_concurrent_requests: usize,
     /// Bytes of request bodies held in memory at one time, over all requests; further bodies wait, and get 503
-    /// after the request time-out. At least `limits.ingest.max_body_bytes`.
+    /// after the request time-out. At least `limits.ingest.max_body_bytes`. Too low makes uploads wait for each
+    /// other; too high and they take the memory of the machine.
     #[garde(range(min = 1_048_576))]
     pub max_bodies_bytes: usize,
-    /// Clients that follow a job's events at one time; further ones get 503.
+    /// Clients that follow a job's events at one time; further ones get 503. Too low and the page cannot follow
+    /// its training; too high and each follower asks the database four times a second.
     #[garde(range(min = 1, max = 100_000))]
     pub max_event_streams: usize,
     /// Requests a second that one API key (without one: one peer address, never what `X-Forwarded-For` claims)
-    /// may send on average; 429 with `Retry-After` above it. 0 turns the limit off.
+    /// may send on average; 429 with `Retry-After` above it. 0 turns the limit off. Too low refuses honest
+    /// programs; too high protects nobody.
     #[garde(range(max = 1_000_000))]
     pub rate_limit_per_second: u32,
-    /// Requests that may come at once before the average counts.
+    /// Requests that may come at once before the average counts. Too low refuses a page that loads several
+    /// things at once; too high makes the limit late.
     #[garde(range(min = 1, max = 1_000_000))]
     pub rate_limit_burst: u32,
     /// Whether clients on this machine's loopback are limited too. Off, because there every client shares one

@@ -13,20 +13,26 @@ pub struct WorkerSettings {
     /// each two processors. More than there are processors slows all of them.
     #[garde(range(max = 256))]
     pub n_jobs: usize,
-    /// For how long a claimed job is a worker's own without a sign of life; then another takes it up.
+    /// For how long a claimed job is a worker's own without a sign of life; then another takes it up. Too low
+    /// and a busy machine loses jobs that it still works on; too high and the job of a dead worker waits that
+    /// long.
     #[garde(range(min = 1_000, max = 3_600_000))]
     pub lease_ms: u64,
-    /// How often a running job gives a sign of life, reports its progress and learns that it was canceled.
-    /// At most a third of the lease, so that one lost beat does not lose the job.
+    /// How often a running job gives a sign of life, reports its progress and learns that it was canceled. At
+    /// most a third of the lease, so that one lost beat does not lose the job. Too low writes to the database
+    /// for nothing; too high shows progress late.
     #[garde(range(min = 100, max = 1_200_000))]
     pub heartbeat_ms: u64,
-    /// How often an idle worker looks for jobs queued by other processes.
+    /// How often an idle worker looks for jobs queued by other processes. Too low asks the database for
+    /// nothing; too high begins jobs late.
     #[garde(range(min = 10, max = 60_000))]
     pub poll_ms: u64,
-    /// How often a job that failed for a passing reason is tried in all.
+    /// How often a job that failed for a passing reason is tried in all. Too low fails jobs for a short outage;
+    /// too high repeats what will not work.
     #[garde(range(min = 1, max = 100))]
     pub max_attempts: u32,
-    /// The longest that one attempt may run.
+    /// The longest that one attempt may run. Too low ends honest trainings; too high lets a stuck one hold its
+    /// slot.
     #[garde(range(min = 1_000))]
     pub deadline_ms: u64,
 }

@@ -25,7 +25,7 @@ pub use steps::{ForecastStep, PriceInterval, PriceQuantile};
 
 use crate::app::App;
 use crate::domain::{Bar, BarTime, Calendar, Horizon, Level, Series, Ticker};
-use crate::evaluate::{Skill, TrackRecord};
+use crate::evaluate::{Baseline, Skill, TrackRecord};
 use crate::registry::{LoadedModel, Policy};
 use crate::store::{LedgerFilter, TickerRecord};
 use chosen::Chosen;
@@ -116,6 +116,21 @@ impl Forecaster {
         let mut forecast = describe(&chosen, &series, &returns, request, &snapshot.record.calendar)?;
         forecast.warnings.extend(chosen.fallback_warning(&snapshot, request.model));
         Ok(forecast)
+    }
+
+    /// A classical forecast from bars that the service never saw, of nobody in particular: its sessions are weekdays.
+    ///
+    /// # Errors
+    /// When the window is shorter than the method needs.
+    pub async fn baseline_window(
+        &self,
+        baseline: Baseline,
+        series: Series,
+        request: &ForecastRequest,
+    ) -> Result<Forecast, ForecastError> {
+        let (chosen, series) = (Chosen::Baseline(baseline), Arc::new(series));
+        let returns = compute(&chosen, &series, request.horizon).await?;
+        describe(&chosen, &series, &returns, request, &Calendar::Weekdays)
     }
 
     /// Bars after the last one that the chosen model was trained on, up to the cutoff.

@@ -9,19 +9,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestLimits {
-    /// Bytes of a body as sent.
+    /// Bytes of a body as sent. Too low refuses honest files; too high lets one body take the memory.
     pub max_body_bytes: usize,
-    /// Bytes of a body after gzip, zstd or zip.
+    /// Bytes of a body after gzip, zstd or zip. Too low refuses packed files that would fit; too high lets a
+    /// small body take the memory.
     pub max_inflated_bytes: usize,
-    /// Bytes out for each byte in: real price files reach about 20, bombs 1000. Counted past the first MiB.
+    /// Bytes out for each byte in: real price files reach about 20, bombs 1000. Counted past the first MiB. Too
+    /// low refuses files that repeat themselves; too high lets bombs unpack up to the cap above.
     pub max_inflate_ratio: usize,
-    /// Rows of a body.
+    /// Rows of a body. Too low splits long histories; too high costs about 100 bytes of memory a row.
     pub max_rows: usize,
-    /// Columns of a body.
+    /// Columns of a body. Too low refuses wide tables; too high lets one row cost as much as a file.
     pub max_columns: usize,
-    /// Tickers in a body.
+    /// Tickers in a body. Too low splits files of a whole market; too high makes one transaction long for all
+    /// other writers.
     pub max_tickers: usize,
-    /// Refused rows told one by one; the others are counted.
+    /// Refused rows told one by one; the others are counted. Too low hides what is wrong; too high makes the
+    /// answer as long as the file.
     pub max_refusals_reported: usize,
 }
 

@@ -240,19 +240,19 @@ impl ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainLimits {
-    /// Units of a layer.
+    /// Units of a layer. Time and memory grow with its square: too high and one job takes hours.
     pub hidden: usize,
-    /// Layers.
+    /// Layers. Too high only costs time.
     pub layers: usize,
-    /// Bars of a window.
+    /// Bars of a window. Too high and windows cost memory and time.
     pub lookback: usize,
-    /// Passes over the data.
+    /// Passes over the data. Too high and a job without early stopping holds its slot for hours.
     pub epochs: usize,
-    /// Windows of a step.
+    /// Windows of a step. Too high and a step takes much memory.
     pub batch_size: usize,
-    /// Networks averaged.
+    /// Networks averaged. Time grows with it: too high and one job is many.
     pub ensemble: usize,
-    /// Quantile levels.
+    /// Quantile levels. Too high costs time and says nothing more.
     pub levels: usize,
 }
 

@@ -4,8 +4,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use candlecast::app::App;
-use candlecast::http::Server;
+use candlecast::http::{Server, new_key};
 use candlecast::jobs::{BacktestConfig, Runner, enqueue_backtest};
+use candlecast::store::Scope;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{TestApp, settings};
@@ -59,6 +60,56 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
 
     stop.cancel();
     tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_asked_for_a_key_where_the_server_wants_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = Arc::new(App::open(settings(&folder)).await.unwrap());
+    put(&app, &ticker("TEST"), &market("TEST", 420)).await;
+    let key = new_key();
+    app.store.add_key(&key.id, "page", &key.hash, Scope::Read).await.unwrap();
+    let stop = CancellationToken::new();
+    let server = Server::bind(Arc::clone(&app), stop.clone()).await.unwrap();
+    let address = server.address();
+    let serving = tokio::spawn(server.run());
+    for path in ["/", "/tickers/TEST"] {
+        let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}{path}"))).await.unwrap();
+        let form = page.split("<form id=\"key\"").nth(1).and_then(|rest| rest.split('>').next()).expect("a form");
+        assert!(!form.contains("hidden"), "{path} does not ask: {form}");
+        assert!(page.contains("Send an API key"), "{path} does not say why: {page}");
+        assert!(!page.contains("data-ready"), "{path} shows what nobody may see");
+    }
+    stop.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
+}
+
+/// What a keyboard and a screen reader need, as far as the markup says it.
+#[tokio::test]
+async fn every_control_is_named_and_reached_in_the_order_of_the_page() {
+    let app = TestApp::new().await;
+    for path in ["/", "/tickers/AAPL"] {
+        let html = app.get(path).await.text();
+        assert!(
+            html.contains("<html lang=") && html.contains("name=\"color-scheme\" content=\"light dark\""),
+            "{path}"
+        );
+        assert!(!html.contains("tabindex=\"") && !html.contains("onclick"), "{path}: only what is a control by itself");
+        for (at, _) in html.match_indices("<input") {
+            let (before, after) = html.split_at(at);
+            let tag = after.split('>').next().unwrap();
+            let in_label = before.rfind("<label").is_some_and(|open| !before[open..].contains("</label>"));
+            assert!(in_label || tag.contains("aria-label"), "{path}: {tag} has no name");
+        }
+        for section in html.split("<section").skip(1) {
+            assert!(section.contains("aria-labelledby="), "{path}: {section}");
+        }
+        assert!(html.contains("aria-live=\"polite\""), "{path}: news are not told");
+    }
+    let css = app.get("/").await.text();
+    let css = css.split('"').find(|text| text.ends_with(".css")).expect("a style sheet").to_owned();
+    let css = app.get(&css).await.text();
+    assert!(css.contains("prefers-color-scheme: dark") && css.contains(":focus-visible"), "{css}");
 }
 
 #[tokio::test]

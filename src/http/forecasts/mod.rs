@@ -24,7 +24,7 @@ use crate::store::JobFilter;
 use body::{ForecastBody, ForecastsBody, MissingBody};
 pub(super) use cache::ForecastCache;
 use query::{ForecastQuery, ForecastsQuery};
-use window::WindowBody;
+use window::{WindowBody, WindowModel};
 
 /// The forecast from the newest window of stored bars. A ticker that has too few bars for a network is answered by
 /// the best baseline that they suffice for, with the warning `baseline_used`.
@@ -115,10 +115,14 @@ pub(super) async fn post_forecast(
     JsonIn(body): JsonIn<WindowBody>,
 ) -> Result<Json<ForecastBody>, Problem> {
     let limits = &api.settings().limits.query;
-    let request = body.request(limits)?;
+    let (model, request) = body.model(limits)?;
     let series = body.series(limits)?;
-    let ticker = ticker(&body.ticker)?;
-    Ok(Json(api.0.forecaster.forecast_window(&ticker, series, &request).await?.into()))
+    let forecaster = &api.0.forecaster;
+    let forecast = match model {
+        WindowModel::Of(ticker) => forecaster.forecast_window(&ticker, series, &request).await?,
+        WindowModel::Baseline(baseline) => forecaster.baseline_window(baseline, series, &request).await?,
+    };
+    Ok(Json(forecast.into()))
 }
 
 async fn one(api: &Api, ticker: &Ticker, request: &ForecastRequest) -> Result<ForecastBody, Problem> {

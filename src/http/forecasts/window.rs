@@ -6,19 +6,21 @@ use utoipa::ToSchema;
 use super::query::{horizon, model, shown};
 use crate::config::QueryLimits;
 use crate::domain::bar::RawBar;
-use crate::domain::{Bar, BarTime, Interval, Series};
+use crate::domain::{Bar, BarTime, Interval, Series, Ticker};
+use crate::evaluate::Baseline;
 use crate::forecast::{ForecastRequest, ModelChoice};
 use crate::http::error::Problem;
-use crate::http::wire::out_of_range;
+use crate::http::wire::{out_of_range, ticker};
 
-/// Bars to forecast from, and by whose model.
+/// Bars to forecast from, and by which model: a ticker's, or one named by itself.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct WindowBody {
-    /// Whose model and calendar.
+    /// Whose model and calendar; may be left out where `model` says all.
     #[schema(example = "AAPL")]
-    pub(super) ticker: String,
-    /// `champion` (as when absent), a version, or a baseline.
+    ticker: Option<String>,
+    /// Of `ticker`: `champion` (as when absent), a version, or a baseline. Without a ticker: `TICKER/VERSION`, or a
+    /// baseline, whose next sessions are then weekdays.
     #[schema(example = "champion")]
     model: Option<String>,
     /// The bars, ascending.
@@ -55,15 +57,48 @@ pub(in crate::http) struct WindowBarBody {
     volume: Option<f64>,
 }
 
+/// Who forecasts a window.
+pub(super) enum WindowModel {
+    /// What the request says of this ticker.
+    Of(Ticker),
+    /// A classical forecast, of nobody in particular.
+    Baseline(Baseline),
+}
+
 impl WindowBody {
-    pub(super) fn request(&self, limits: &QueryLimits) -> Result<ForecastRequest, Problem> {
+    /// Who forecasts, and what is asked of them.
+    pub(super) fn model(&self, limits: &QueryLimits) -> Result<(WindowModel, ForecastRequest), Problem> {
+        let mut request = self.request(limits)?;
+        if let Some(name) = &self.ticker {
+            request.model = self.model.as_deref().map_or(Ok(ModelChoice::Champion), model)?;
+            return Ok((WindowModel::Of(ticker(name)?), request));
+        }
+        let Some(named) = self.model.as_deref() else {
+            let detail = "Say whose model forecasts: a ticker, or a model.";
+            return Err(Problem::new("bad_field", detail).with("field", "ticker"));
+        };
+        if let Some((name, version)) = named.rsplit_once('/') {
+            request.model = model(version)?;
+            return Ok((WindowModel::Of(ticker(name)?), request));
+        }
+        request.model = model(named)?;
+        match request.model {
+            ModelChoice::Baseline(baseline) => Ok((WindowModel::Baseline(baseline), request)),
+            ModelChoice::Champion | ModelChoice::Version(_) => {
+                let detail = format!("model {named:?} alone names nobody's: give ticker too, or write TICKER/{named}.");
+                Err(Problem::new("unknown_model", detail))
+            }
+        }
+    }
+
+    fn request(&self, limits: &QueryLimits) -> Result<ForecastRequest, Problem> {
         let (levels, quantiles) = shown(self.levels.clone(), self.quantiles.clone(), limits)?;
         Ok(ForecastRequest {
             horizon: horizon(self.horizon)?,
             levels,
             quantiles,
             as_of: None,
-            model: self.model.as_deref().map_or(Ok(ModelChoice::Champion), model)?,
+            model: ModelChoice::Champion,
             allow_stale: self.allow_stale,
         })
     }

@@ -166,6 +166,26 @@ async fn a_window_that_was_never_stored_is_forecast_too() {
     assert_eq!(code(json!({"ticker": "TEST", "bars": []})).await, "out_of_range");
     assert_eq!(code(json!({"ticker": "TEST", "bars": bars[..10]})).await, "too_few_bars");
     assert_eq!(code(json!({"bars": bars})).await, "bad_field");
+
+    let by =
+        async |model: &str| app.post_json("/v1/forecasts", &json!({"model": model, "bars": bars}).to_string()).await;
+    let (named, har) = (by("test/1").await.json(), by("har").await.json());
+    assert_eq!((&named["steps"], &named["model"]["version"]), (&stored["steps"], &json!(1)));
+    assert_eq!(
+        (&har["model"]["baseline"], &har["calendar"], &har["ticker"]),
+        (&json!("har"), &json!("weekdays"), &json!(null))
+    );
+    for (model, expected) in [
+        ("champion", "unknown_model"),
+        ("1", "unknown_model"),
+        ("oracle", "unknown_model"),
+        ("TEST/oracle", "unknown_model"),
+        ("TEST/9", "unknown_version"),
+        ("NONE/1", "unknown_ticker"),
+        ("A B/1", "bad_ticker"),
+    ] {
+        assert_eq!(by(model).await.json()["code"], expected, "{model}");
+    }
     assert_eq!(code(json!({"ticker": "TEST", "bars": bars, "colour": 1})).await, "bad_field");
     assert_eq!(
         app.send_body(Method::POST, "/v1/forecasts", "text/csv", "{}").await.json()["code"],
