@@ -22,6 +22,8 @@ pub(super) struct Rules {
     pub zoned_is_right: Option<bool>,
     /// Whether the ticker column names tickers.
     pub reads_tickers: bool,
+    /// Whether + and - before a price tell the direction of the day.
+    pub signs_are_directions: bool,
 }
 
 /// The bars of one ticker, in the order of the file.
@@ -61,6 +63,7 @@ pub(super) struct Skipped {
     pub halted: Lines,
     pub zero: Lines,
     pub empty: Lines,
+    pub events: Lines,
 }
 
 /// How many lines, and the first.
@@ -85,6 +88,7 @@ enum Row {
     Halted,
     Zero,
     Empty,
+    Event,
 }
 
 /// A cell that makes its row no bar.
@@ -143,6 +147,7 @@ pub(super) fn read(
                 Ok(Row::Zero) => skipped.zero.add(line),
                 Ok(Row::Empty) if layout.groups.len() > 1 => {}
                 Ok(Row::Empty) => skipped.empty.add(line),
+                Ok(Row::Event) => skipped.events.add(line),
                 Err(fault) => {
                     rows.refused += 1;
                     let ticker = rows.ticker.clone();
@@ -219,9 +224,16 @@ fn read_row(
 ) -> Result<Row, Fault> {
     let sheet = &source.sheet;
     let cell = |column: usize| sheet.cell(column, row);
-    let prices = [group.open, group.high, group.low, group.close].map(|column| rules.numbers.price(cell(column)));
+    let price = |column: usize| {
+        let value = rules.numbers.price(cell(column));
+        if rules.signs_are_directions { value.map(f64::abs) } else { value }
+    };
+    let prices = [group.open, group.high, group.low, group.close].map(price);
     if prices.iter().all(|price| *price == Err(NumberIssue::Missing)) {
         return Ok(Row::Empty);
+    }
+    if prices[0] == Err(NumberIssue::NotANumber) && is_event(cell(group.open)) {
+        return Ok(Row::Event);
     }
     let Some(stamp) = stamp else { return Err(bad_date(source, rules, row)) };
     if let Some(zoned) = rules.zoned_is_right {
@@ -248,7 +260,7 @@ fn read_row(
     }
     let mut volume = match group.volumes.first() {
         Some((_, column)) => match rules.numbers.volume(cell(*column)) {
-            Ok(value) => Some(value),
+            Ok(value) => Some(value * group.volume_scale),
             Err(NumberIssue::Missing) => None,
             Err(issue) => return Err(bad_number("volume", cell(*column), issue)),
         },
@@ -267,6 +279,14 @@ fn read_row(
         };
         Fault { column, text: cell(at).trim().to_owned(), code: error.code(), message: error.to_string() }
     })
+}
+
+/// `0.25 Dividend`, `4:1 Stock Split`: tables of web pages tell such things between the sessions.
+pub(super) fn is_event(text: &str) -> bool {
+    let lower = text.trim().to_lowercase();
+    ["dividend", "dividends", "split", "splits", "capital gain", "capital gains", "배당", "분할"]
+        .iter()
+        .any(|ending| lower.ends_with(ending))
 }
 
 /// The whole bar on the scale of the adjusted close: by the adjusted columns where they are, else by the ratio.

@@ -1,6 +1,7 @@
 //! Delimited text to columns of text. Polars splits the fields; what could trip it (quotes, odd widths,
 //! footers) is taken out before, with line numbers.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::header::{self, Header};
 use super::layout::Layout;
 use super::records::{self, Quotes, Record};
 use super::sheet::{Note, Rejected, Sheet, Source};
-use super::{IngestLimits, ReadError, ReadOptions, columns, dates, numbers};
+use super::{IngestLimits, ReadError, ReadOptions, bars, columns, dates, numbers};
 
 /// Separators in the order in which ties are decided.
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
@@ -25,10 +26,11 @@ const UNIT_SEPARATOR: u8 = 0x1f;
 /// When no header is found or a cap is passed.
 pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> Result<Source, ReadError> {
     let text = without_sep_line(text);
-    let delimiter = match &options.delimiter {
-        Some(chosen) => delimiter_of(chosen)?,
-        None => detect(text),
+    let (text, delimiter) = match &options.delimiter {
+        Some(chosen) => (Cow::Borrowed(text), delimiter_of(chosen)?),
+        None => parted(text),
     };
+    let text = text.as_ref();
     let records = records::scan(text, delimiter);
     let mut found = header::find(text, &records, delimiter, options)?;
     let data = &records[found.data_from.min(records.len())..];
@@ -75,8 +77,56 @@ fn delimiter_of(chosen: &str) -> Result<u8, ReadError> {
     }
 }
 
-/// The separator with which some line names most columns, else the one that parts lines most evenly.
-fn detect(text: &str) -> u8 {
+/// The text and what parts its fields. Where nothing does: lines that are quoted as a whole lose their quotes, then
+/// runs of spaces become tabs.
+fn parted(text: &str) -> (Cow<'_, str>, u8) {
+    let (delimiter, score) = detect(text);
+    if score > 0 {
+        return (Cow::Borrowed(text), delimiter);
+    }
+    for rewritten in [unquoted_lines(text), Some(spaces_as_tabs(text))].into_iter().flatten() {
+        let (delimiter, score) = detect(&rewritten);
+        if score >= 4 {
+            return (Cow::Owned(rewritten), delimiter);
+        }
+    }
+    (Cow::Borrowed(text), delimiter)
+}
+
+/// `"2024-01-02,10,11"`: lines that were pasted into one column of a spreadsheet.
+fn unquoted_lines(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(|line| {
+        let line = line.trim();
+        if line.is_empty() { Some("") } else { line.strip_prefix('"')?.strip_suffix('"') }
+    });
+    lines.clone().take(20).all(|line| line.is_some()).then_some(())?;
+    let lines: Vec<String> = lines.by_ref().map(|line| line.unwrap_or_default().replace("\"\"", "\"")).collect();
+    Some(lines.join("\n"))
+}
+
+/// Columns that are aligned with spaces, line by line; spaces within quotes stay.
+fn spaces_as_tabs(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut in_quotes = false;
+        for c in line.trim().chars() {
+            in_quotes ^= c == '"';
+            match c {
+                ' ' | '\t' if !in_quotes => {
+                    if !out.ends_with('\t') {
+                        out.push('\t');
+                    }
+                }
+                c => out.push(c),
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The separator with which some line names most columns, and how many; else the one that parts lines most evenly.
+fn detect(text: &str) -> (u8, usize) {
     let mut end = text.len().min(HEAD);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -91,7 +141,7 @@ fn detect(text: &str) -> u8 {
             best = (delimiter, score, width);
         }
     }
-    best.0
+    (best.0, best.1)
 }
 
 /// The width of rows; names are padded or lose empty ends to fit them.
@@ -118,8 +168,7 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
     let data = &records[header.data_from.min(records.len())..];
     let n_footers = footers(text, data, &header.layout, delimiter, width);
     let mut sorted = Sorted { rows: Vec::with_capacity(data.len()), rejected: Vec::new(), notes: Vec::new() };
-    let mut n_comments = 0;
-    let mut n_headers = 0;
+    let (mut n_comments, mut n_headers, mut n_events) = (0, 0, 0);
     for record in &data[..data.len() - n_footers] {
         let line = record.text(text);
         if line.starts_with('#') && !line.starts_with("#N") {
@@ -132,10 +181,13 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
                 "a quote is open to the end of the line",
             ));
         } else if usize::from(record.fields) == width || only_empty_beyond(line, delimiter, width, *record) {
-            match names.is_some_and(|names| names == line) {
+            let line = line.trim_start_matches('\u{feff}');
+            match names.is_some_and(|names| names.trim_start_matches('\u{feff}').eq_ignore_ascii_case(line)) {
                 true => n_headers += 1,
                 false => sorted.rows.push(*record),
             }
+        } else if record.fields < 4 && bars::is_event(line) {
+            n_events += 1;
         } else {
             let message = format!("the line has {} fields where the header has {width}", record.fields);
             sorted.rejected.push(Rejected::new(record.line, "row_width", line, &message));
@@ -144,6 +196,7 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
     for (count, code, what) in [
         (n_comments, "comment_lines", "lines that begin with # were left out"),
         (n_headers, "repeated_header", "repeated header lines were left out"),
+        (n_events, "corporate_actions", "lines that tell a dividend or a split were left out"),
         (n_footers, "footer_lines", "lines after the last row were left out"),
     ] {
         if count > 0 {
@@ -181,10 +234,8 @@ fn split(text: &str, rows: &[Record], delimiter: u8, width: usize, layout: &Layo
         && rows.windows(2).all(is_plain)
         && !text.contains('\r');
     let (body, separator) = match (is_clean, rows.first(), rows.last()) {
-        (true, Some(first), Some(last)) => {
-            (std::borrow::Cow::Borrowed(&text[first.start as usize..last.end as usize]), delimiter)
-        }
-        _ => (std::borrow::Cow::Owned(rewritten(text, rows, delimiter, width)), UNIT_SEPARATOR),
+        (true, Some(first), Some(last)) => (Cow::Borrowed(&text[first.start as usize..last.end as usize]), delimiter),
+        _ => (Cow::Owned(rewritten(text, rows, delimiter, width)), UNIT_SEPARATOR),
     };
     let used = layout.used();
     let schema = Schema::from_iter((0..width).map(|idx| Field::new(format!("c{idx}").into(), DataType::String)));

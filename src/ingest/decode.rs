@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{
+    BIG5, EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1250, WINDOWS_1251,
+    WINDOWS_1252, WINDOWS_1253, WINDOWS_1254,
+};
 
 use super::{ReadError, columns, json};
 
@@ -16,8 +19,19 @@ pub(super) struct Decoded<'a> {
 /// How many bytes of a file are looked at for a header.
 const HEAD: usize = 16 << 10;
 /// Legacy encodings in the order in which they are tried; the header decides between them.
-const LEGACY: [(&Encoding, &str); 5] =
-    [(EUC_KR, "cp949"), (SHIFT_JIS, "shift_jis"), (GBK, "gbk"), (BIG5, "big5"), (WINDOWS_1252, "windows-1252")];
+const LEGACY: [(&Encoding, &str); 11] = [
+    (EUC_KR, "cp949"),
+    (SHIFT_JIS, "shift_jis"),
+    (GBK, "gbk"),
+    (BIG5, "big5"),
+    (EUC_JP, "euc-jp"),
+    (WINDOWS_1252, "windows-1252"),
+    (WINDOWS_1250, "windows-1250"),
+    (WINDOWS_1251, "windows-1251"),
+    (WINDOWS_1254, "windows-1254"),
+    (WINDOWS_1253, "windows-1253"),
+    (WINDOWS_874, "windows-874"),
+];
 
 /// The text of a body.
 ///
@@ -102,7 +116,7 @@ fn pinned<'a>(bytes: &'a [u8], label: &str) -> Result<Decoded<'a>, ReadError> {
         other => Encoding::for_label(other.as_bytes()).ok_or_else(|| ReadError::BadOption {
             option: "encoding",
             message: format!(
-                "{label:?} is none of utf-8, utf-16le, utf-16be, cp949, shift_jis, gbk, big5, windows-1252"
+                "{label:?} is none of utf-8, utf-16le, utf-16be, cp949, shift_jis, gbk, big5, windows-1252, windows-1251 …"
             ),
         })?,
     };
@@ -141,8 +155,8 @@ fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
     }
 }
 
-/// The legacy encoding in which the whole body is valid and the header makes sense. Where the header is
-/// ASCII only Korean is taken, by its letters: those files have Korean names beside English headers.
+/// The legacy encoding in which the whole body is valid and the header makes sense. Where the header is ASCII, one
+/// whose letters make words of one script: such files have names of companies beside English headers.
 fn legacy(bytes: &[u8]) -> Option<Decoded<'_>> {
     if bytes.contains(&0) {
         return None;
@@ -157,13 +171,33 @@ fn legacy(bytes: &[u8]) -> Option<Decoded<'_>> {
     if let Some((_, encoding, name)) = best {
         return strictly(encoding, bytes).map(|text| Decoded { text, encoding: name });
     }
-    let text = strictly(EUC_KR, bytes)?;
-    let foreign = || text.chars().filter(|c| !c.is_ascii());
     // Of KS X 1001: one accented Latin letter before an ASCII one would be a rare syllable.
-    let is_korean = foreign().count() >= 2
-        && foreign().all(|c| ('가'..='힣').contains(&c))
-        && bytes.iter().all(|byte| byte.is_ascii() || *byte >= 0xa1);
-    is_korean.then_some(Decoded { text, encoding: "cp949" })
+    let is_ksx = bytes.iter().all(|byte| byte.is_ascii() || *byte >= 0xa1);
+    let by_letters: [(&'static Encoding, &'static str, fn(char) -> bool); 3] = [
+        (EUC_KR, "cp949", |c| ('가'..='힣').contains(&c)),
+        (GBK, "gbk", |c| ('\u{4e00}'..='\u{9fff}').contains(&c)),
+        (WINDOWS_1251, "windows-1251", |c| ('А'..='я').contains(&c) || matches!(c, 'ё' | 'Ё')),
+    ];
+    let found = by_letters.into_iter().filter(|(encoding, _, _)| *encoding != EUC_KR || is_ksx).find_map(
+        |(encoding, name, is_letter)| {
+            let text = strictly(encoding, bytes)?;
+            is_of_words(&text, is_letter).then_some(Decoded { text, encoding: name })
+        },
+    );
+    found
+}
+
+/// Whether all that is not ASCII are letters of one script, and words of them: at least two letters side by side.
+fn is_of_words(text: &str, is_letter: fn(char) -> bool) -> bool {
+    let foreign = text.split(|c: char| c.is_ascii()).filter(|word| !word.is_empty());
+    let mut n_words = 0;
+    for word in foreign {
+        if !word.chars().all(is_letter) {
+            return false;
+        }
+        n_words += usize::from(word.chars().count() >= 2);
+    }
+    n_words > 0
 }
 
 fn strictly<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Option<Cow<'a, str>> {

@@ -104,7 +104,7 @@ pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &Read
 /// `Date,,,`: the name of the index below the others.
 fn is_index_line(cells: &[String]) -> bool {
     let is_date = |cell: &String| columns::named(cell).is_some_and(|named| named.role == Role::Date);
-    cells.len() > 1 && cells.first().is_some_and(is_date) && cells[1..].iter().all(String::is_empty)
+    cells.first().is_some_and(is_date) && cells[1..].iter().all(String::is_empty)
 }
 
 /// `,(KRW),(KRW),(shares)` or `Frequency,DAILY,DAILY`: words below the names, and no value.

@@ -2,39 +2,72 @@
 //! delimited text with a header, so that one reader reads all.
 
 use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{ReadError, columns, dates};
-
-/// JSON as delimited text.
-#[derive(Debug)]
-pub(super) struct AsText {
-    pub csv: String,
-    /// Whether the first line is a header that the JSON does not have as a record.
-    pub has_header: bool,
-}
-
-/// How deep bars may lie in an answer's wrapping.
-const MAX_DEPTH: usize = 6;
+use super::json_rows::{AsText, Rows};
+use super::{ReadError, json_shapes};
 
 /// Reads JSON.
 ///
 /// # Errors
 /// `invalid_json`; `error_body` with the message of a vendor's error; `missing_column` where nothing is bars.
 pub(super) fn to_csv(text: &str) -> Result<AsText, ReadError> {
+    match strict(text) {
+        Err(error) if error.code() == "invalid_json" => match relaxed(text) {
+            Some(repaired) => strict(&repaired).map_err(|_| error),
+            None => Err(error),
+        },
+        answer => answer,
+    }
+}
+
+fn strict(text: &str) -> Result<AsText, ReadError> {
     let invalid =
         |error: serde_json::Error| ReadError::unreadable("invalid_json", format!("the body is not JSON: {error}"));
-    if text.trim_start().starts_with('[') {
+    let text = text.trim_start();
+    if text.starts_with('[') {
         let mut reader = serde_json::Deserializer::from_str(text);
         let rows = reader.deserialize_seq(Streamed).map_err(invalid)?;
         reader.end().map_err(invalid)?;
         return rows.into_text().ok_or_else(no_bars);
     }
+    if let Some(rows) = lines(text) {
+        return rows.map_err(invalid)?.into_text().ok_or_else(no_bars);
+    }
     let value: Value = serde_json::from_str(text).map_err(invalid)?;
-    match find(&value, 0) {
+    match json_shapes::find(&value, 0) {
+        Some(rows) if rows.has_rival => Err(ReadError::unusable(
+            "several_tables",
+            "the JSON has several tables of bars, and none says whose they are: send them one by one",
+        )),
         Some(rows) => rows.into_text().ok_or_else(no_bars),
         None => Err(error_message(&value).map_or_else(no_bars, error_body)),
     }
+}
+
+/// One object a line; `None` where the first line is not a whole one.
+fn lines(text: &str) -> Option<Result<Rows, serde_json::Error>> {
+    let (first, rest) = text.split_once('\n')?;
+    serde_json::from_str::<Map<String, Value>>(first).ok().filter(|_| rest.trim_start().starts_with('{'))?;
+    let mut rows = Rows::default();
+    for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
+        match value {
+            Ok(value) => rows.push(&value, None),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(rows))
+}
+
+/// Scripts answer in lists that are nearly JSON: strings in single quotes. `None` where there are none.
+fn relaxed(text: &str) -> Option<String> {
+    let mut in_quotes = false;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        in_quotes ^= c == '"';
+        out.push(if c == '\'' && !in_quotes { '"' } else { c });
+    }
+    (out != text).then_some(out)
 }
 
 /// JSON under the name of a price file: an error answer is told by its own message.
@@ -93,93 +126,6 @@ fn error_message(value: &Value) -> Option<String> {
     object.values().find_map(error_message)
 }
 
-/// Rows on their way to text.
-#[derive(Debug, Default)]
-struct Rows {
-    names: Vec<String>,
-    /// One line a row, fields quoted where they must be.
-    body: String,
-    n_rows: usize,
-}
-
-impl Rows {
-    fn push(&mut self, value: &Value, index: Option<&str>) {
-        let mut cells: Vec<String> = vec![String::new(); self.names.len()];
-        let mut put =
-            |rows: &mut Self, name: &str, value: String| match rows.names.iter().position(|known| known == name) {
-                Some(at) => cells[at] = value,
-                None => {
-                    rows.names.push(name.to_owned());
-                    cells.push(value);
-                }
-            };
-        if let Some(index) = index {
-            put(self, "date", index.to_owned());
-        }
-        match value {
-            Value::Object(object) => object.iter().for_each(|(name, value)| put(self, name, cell(value))),
-            Value::Array(array) => cells.extend(array.iter().map(cell)),
-            other => cells.push(cell(other)),
-        }
-        self.push_line(cells.iter().map(String::as_str));
-        self.n_rows += 1;
-    }
-
-    fn push_line<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
-        push_line(&mut self.body, cells);
-    }
-
-    /// Records seen early lack the fields that came later: the header is as wide as the widest.
-    fn into_text(self) -> Option<AsText> {
-        if self.n_rows == 0 {
-            return None;
-        }
-        if self.names.is_empty() {
-            return Some(AsText { csv: self.body, has_header: false });
-        }
-        let mut csv = String::with_capacity(self.body.len() + 200);
-        push_line(&mut csv, self.names.iter().map(String::as_str));
-        let width = self.names.len();
-        for line in self.body.lines() {
-            csv.push_str(line);
-            let n_fields = super::records::scan(line, b',').first().map_or(0, |record| usize::from(record.fields));
-            csv.extend(std::iter::repeat_n(',', width.saturating_sub(n_fields.max(1))));
-            csv.push('\n');
-        }
-        Some(AsText { csv, has_header: true })
-    }
-}
-
-/// One line of delimited text, fields quoted where they must be.
-pub(super) fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
-    for (idx, cell) in cells.enumerate() {
-        if idx > 0 {
-            out.push(',');
-        }
-        if cell.contains([',', '"', '\n', '\r']) {
-            out.push('"');
-            out.extend(cell.chars().flat_map(|c| match c {
-                '"' => vec!['"', '"'],
-                '\n' | '\r' => vec![' '],
-                c => vec![c],
-            }));
-            out.push('"');
-        } else {
-            out.push_str(cell);
-        }
-    }
-    out.push('\n');
-}
-
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Array(_) | Value::Object(_) => String::new(),
-        other => other.to_string(),
-    }
-}
-
 /// A top-level array is read one record at a time, so that memory holds one record.
 struct Streamed;
 
@@ -197,122 +143,6 @@ impl<'de> Visitor<'de> for Streamed {
         }
         Ok(rows)
     }
-}
-
-/// The largest table of bars within a value.
-fn find(value: &Value, depth: usize) -> Option<Rows> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    match value {
-        Value::Array(items) => of_array(items).or_else(|| largest(items.iter(), depth)),
-        Value::Object(object) => yahoo_chart(value)
-            .or_else(|| split(value))
-            .or_else(|| of_columns(object))
-            .or_else(|| of_keyed(object))
-            .or_else(|| largest(object.values(), depth)),
-        _ => None,
-    }
-}
-
-fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize) -> Option<Rows> {
-    values.filter_map(|value| find(value, depth + 1)).max_by_key(|rows| rows.n_rows)
-}
-
-fn n_named<'a>(names: impl Iterator<Item = &'a String>) -> usize {
-    names.filter(|name| columns::named(name).is_some()).count()
-}
-
-fn of_array(items: &[Value]) -> Option<Rows> {
-    let is_bar = match items.first()? {
-        Value::Object(object) => n_named(object.keys()) >= 3,
-        Value::Array(array) => array.len() >= 5 && array.iter().all(|value| !value.is_object() && !value.is_array()),
-        _ => false,
-    };
-    is_bar.then(|| {
-        let mut rows = Rows::default();
-        items.iter().for_each(|item| rows.push(item, None));
-        rows
-    })
-}
-
-/// `{"t": […], "o": […], …}`: arrays of one length under known names.
-fn of_columns(object: &serde_json::Map<String, Value>) -> Option<Rows> {
-    let arrays: Vec<(&String, &Vec<Value>)> =
-        object.iter().filter_map(|(name, value)| value.as_array().map(|array| (name, array))).collect();
-    let n_rows = arrays.iter().find(|(name, _)| columns::named(name).is_some())?.1.len();
-    let equal: Vec<_> = arrays.into_iter().filter(|(_, array)| array.len() == n_rows).collect();
-    let is_flat = equal.iter().all(|(_, array)| !array.iter().any(|value| value.is_object() || value.is_array()));
-    (n_named(equal.iter().map(|(name, _)| *name)) >= 3 && is_flat).then(|| zipped(&equal))
-}
-
-fn zipped(arrays: &[(&String, &Vec<Value>)]) -> Rows {
-    let mut rows = Rows { names: arrays.iter().map(|(name, _)| (*name).clone()).collect(), ..Rows::default() };
-    rows.n_rows = arrays.iter().map(|(_, array)| array.len()).min().unwrap_or(0);
-    for row in 0..rows.n_rows {
-        let cells: Vec<String> = arrays.iter().map(|(_, array)| cell(&array[row])).collect();
-        push_line(&mut rows.body, cells.iter().map(String::as_str));
-    }
-    rows
-}
-
-/// Objects by date: `{"2024-01-02": {"1. open": …}}`, or columns of them as pandas writes.
-fn of_keyed(object: &serde_json::Map<String, Value>) -> Option<Rows> {
-    let (key, first) = object.iter().next()?;
-    let fields = first.as_object()?;
-    if dates::looks_like_date(key) && n_named(fields.keys()) >= 3 {
-        let mut rows = Rows::default();
-        object.iter().for_each(|(date, record)| rows.push(record, Some(date)));
-        return Some(rows);
-    }
-    let is_by_column =
-        n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(|key| dates::looks_like_date(key));
-    is_by_column.then(|| {
-        let mut rows = Rows::default();
-        for index in fields.keys() {
-            let record: serde_json::Map<String, Value> = object
-                .iter()
-                .filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone())))
-                .collect();
-            rows.push(&Value::Object(record), Some(index));
-        }
-        rows
-    })
-}
-
-/// pandas' `orient="split"`.
-fn split(value: &Value) -> Option<Rows> {
-    let names = value.get("columns")?.as_array()?;
-    let data = value.get("data")?.as_array()?;
-    let index = value.get("index").and_then(Value::as_array);
-    let mut rows = Rows { names: names.iter().map(cell).collect(), ..Rows::default() };
-    let has_date = index.is_some_and(|index| index.first().is_some_and(|first| dates::looks_like_date(&cell(first))));
-    if has_date {
-        rows.names.insert(0, "date".to_owned());
-    }
-    for (row, record) in data.iter().enumerate() {
-        let mut cells: Vec<String> = record.as_array()?.iter().map(cell).collect();
-        if let Some(index) = index.filter(|_| has_date) {
-            cells.insert(0, index.get(row).map(cell).unwrap_or_default());
-        }
-        rows.push_line(cells.iter().map(String::as_str));
-        rows.n_rows += 1;
-    }
-    Some(rows)
-}
-
-/// Yahoo's chart answer: time stamps beside `indicators.quote[0]`.
-fn yahoo_chart(value: &Value) -> Option<Rows> {
-    let stamps = value.get("timestamp")?.as_array()?;
-    let indicators = value.get("indicators")?;
-    let quote = indicators.get("quote")?.get(0)?.as_object()?;
-    let adjusted = indicators.get("adjclose").and_then(|adjusted| adjusted.get(0)).and_then(Value::as_object);
-    let date = "timestamp".to_owned();
-    let mut arrays: Vec<(&String, &Vec<Value>)> = vec![(&date, stamps)];
-    let fields = quote.iter().chain(adjusted.into_iter().flatten());
-    arrays.extend(fields.filter_map(|(name, value)| value.as_array().map(|array| (name, array))));
-    arrays.retain(|(_, array)| array.len() == stamps.len());
-    (arrays.len() >= 5).then(|| zipped(&arrays))
 }
 
 #[cfg(test)]
@@ -351,6 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_tickers_are_put_together_and_nameless_ones_are_refused() {
+        let bar = r#"{"t":"2024-01-02","o":1,"h":3,"l":0.5,"c":2}"#;
+        let both = csv(&format!(r#"{{"bars":{{"AAPL":[{bar}],"MSFT":[{bar}]}}}}"#));
+        assert!(both.starts_with("ticker,") && both.contains("AAPL,") && both.contains("MSFT,"), "{both}");
+        let nameless = csv(&format!(r#"{{"first":[{bar}],"second":[{bar}]}}"#));
+        assert!(nameless.starts_with("several_tables"), "{nameless}");
+    }
+
+    #[test]
+    fn names_may_stand_beside_rows_and_prices_deeper_in_a_record() {
+        for text in [
+            r#"{"data":{"fields":["date","open","high","low","close"],"items":[["2024-01-02",1,3,0.5,2]]}}"#,
+            r#"{"datatable":{"data":[["2024-01-02",1,3,0.5,2]],"columns":[{"name":"date"},{"name":"open"},{"name":"high"},{"name":"low"},{"name":"close"}]}}"#,
+            "[['date','open','high','low','close'],\n[\"2024-01-02\",1,3,0.5,2]]",
+        ] {
+            assert_eq!(csv(text), "date,open,high,low,close\n2024-01-02,1,3,0.5,2\n", "{text}");
+        }
+        let nested = csv(r#"{"candles":[{"time":"2024-01-02","mid":{"o":"1","h":"3","l":"0.5","c":"2"}}]}"#);
+        assert_eq!(nested, "time,c,h,l,o\n2024-01-02,2,3,0.5,1\n");
+        let lines = "{\"date\":\"2024-01-02\",\"open\":1,\"high\":3,\"low\":0.5,\"close\":2}\n";
+        assert_eq!(csv(&lines.repeat(2)).matches("2024-01-02").count(), 2);
+    }
+
+    #[test]
     fn late_fields_and_commas_keep_their_place() {
         let text = r#"[{"date":"2024-01-02","open":1,"high":"1,300","low":1},{"date":"2024-01-03","open":1,"high":3,"low":1,"close":2}]"#;
         let csv = csv(text);
@@ -366,6 +220,7 @@ mod tests {
         assert!(error.code() == "error_body" && error.to_string().contains("Invalid cookie"));
         assert_eq!(sent_as_text("{\"bars\":[]}").code(), "missing_column");
         assert!(csv("[{").starts_with("invalid_json"));
+        assert!(csv("{\"a\": 1}\n{\"a\"").starts_with("invalid_json"));
         assert!(csv("[]").starts_with("missing_column"));
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Group {
     pub close: usize,
     /// Candidates, surest first: `(tier, column)`.
     pub volumes: Vec<(u8, usize)>,
+    /// How many units one of the volume's numbers is.
+    pub volume_scale: f64,
     pub adj_open: Option<usize>,
     pub adj_high: Option<usize>,
     pub adj_low: Option<usize>,
@@ -173,6 +175,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
             low,
             close,
             volumes,
+            volume_scale: 1.0,
             adj_open: price(Role::AdjOpen)?,
             adj_high: price(Role::AdjHigh)?,
             adj_low: price(Role::AdjLow)?,

@@ -203,7 +203,7 @@ fn without_currency(text: &str) -> &str {
 }
 
 fn scaled(text: &str) -> (&str, f64) {
-    const SCALES: [(&str, f64); 19] = [
+    const SCALES: [(&str, f64); 31] = [
         ("mil", 1e3),
         ("mio", 1e6),
         ("mrd", 1e9),
@@ -223,7 +223,21 @@ fn scaled(text: &str) -> (&str, f64) {
         ("亿", 1e8),
         ("億", 1e8),
         ("주", 1.0),
+        ("l", 1e5),
+        ("lac", 1e5),
+        ("lakh", 1e5),
+        ("cr", 1e7),
+        ("crore", 1e7),
+        ("тыс", 1e3),
+        ("млн", 1e6),
+        ("млрд", 1e9),
+        ("tys", 1e3),
+        ("mln", 1e6),
+        ("mld", 1e9),
+        ("tsd", 1e3),
     ];
+    // `1,2 Mrd.`
+    let text = text.strip_suffix('.').filter(|text| text.ends_with(char::is_alphabetic)).unwrap_or(text);
     let is_unit = |c: char| c.is_alphabetic() && !c.is_numeric();
     let unit_at = text.trim_end().char_indices().rev().take_while(|(_, c)| is_unit(*c)).last().map(|(at, _)| at);
     let Some(at) = unit_at else { return (text, 1.0) };
@@ -283,9 +297,15 @@ mod tests {
 
     #[test]
     fn volumes_have_units() {
-        for (text, value) in
-            [("31.84M", 31_840_000.0), ("1.2B", 1.2e9), ("460.09K", 460_090.0), ("3만", 30_000.0), ("5", 5.0)]
-        {
+        for (text, value) in [
+            ("31.84M", 31_840_000.0),
+            ("1.2B", 1.2e9),
+            ("460.09K", 460_090.0),
+            ("7.2Cr", 72e6),
+            ("1.5 Mrd.", 1.5e9),
+            ("3만", 30_000.0),
+            ("5", 5.0),
+        ] {
             let read = NumberFormat::DOT.volume(text).expect(text);
             assert!((read - value).abs() < 1e-3, "{text:?}: {read}");
         }

@@ -3,10 +3,10 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
+use polars::prelude::{ArrowDataType, DataFrame, DataType, ParquetReader, SerReader};
 
 use super::sheet::{Sheet, Source};
-use super::{IngestLimits, ReadError, ReadOptions, layout};
+use super::{IngestLimits, ReadError, ReadOptions, columns, layout};
 
 /// Reads a Parquet file.
 ///
@@ -66,11 +66,40 @@ fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
             max: limits.max_inflated_bytes,
         });
     }
-    let n_columns = reader.schema().map_err(broken)?.len();
-    if n_columns > limits.max_columns {
+    let schema = reader.schema().map_err(broken)?.clone();
+    if schema.len() > limits.max_columns {
         return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
     }
-    reader.finish().map_err(broken)
+    let mut kept = Vec::with_capacity(schema.len());
+    for (idx, field) in schema.iter_values().enumerate() {
+        match is_read(&field.dtype) {
+            true => kept.push(idx),
+            false if columns::named(&field.name).is_none() => {}
+            false => {
+                let message = format!("column {:?} is of a type that is not read: write it as a double", field.name);
+                return Err(ReadError::unreadable("unsupported_type", message));
+            }
+        }
+    }
+    reader.with_projection(Some(kept)).finish().map_err(broken)
+}
+
+/// Types that become text; lists, structs and bytes are no prices, and decimals of 128 bits are not decoded.
+fn is_read(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as T;
+    match dtype {
+        T::Dictionary(_, values, _) => is_read(values),
+        T::Boolean | T::Int32 | T::Int64 | T::UInt32 | T::UInt64 | T::Float32 | T::Float64 => true,
+        T::Utf8
+        | T::LargeUtf8
+        | T::Utf8View
+        | T::Date32
+        | T::Date64
+        | T::Timestamp(_, _)
+        | T::Time32(_)
+        | T::Time64(_) => true,
+        _ => false,
+    }
 }
 
 fn invalid(why: &str) -> ReadError {

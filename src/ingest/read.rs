@@ -152,7 +152,7 @@ fn plain(code: &'static str, message: impl Into<String>) -> Warning {
 
 fn notes(source: &Source, skipped: &bars::Skipped) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = source.notes.iter().map(|note| plain(note.code, note.message.clone())).collect();
-    let kinds: [(&Lines, &'static str, &str); 3] = [
+    let kinds: [(&Lines, &'static str, &str); 4] = [
         (
             &skipped.halted,
             "halted_sessions",
@@ -160,6 +160,7 @@ fn notes(source: &Source, skipped: &bars::Skipped) -> Vec<Warning> {
         ),
         (&skipped.zero, "zero_rows", "rows are zeros: they make no bar"),
         (&skipped.empty, "empty_rows", "rows have no prices: they make no bar"),
+        (&skipped.events, "corporate_actions", "rows tell a dividend or a split: they make no bar"),
     ];
     for (lines, code, what) in kinds {
         if lines.count > 0 {

@@ -4,9 +4,9 @@ use super::bars::{self, Rules};
 use super::date_vote::{self, DateReading};
 use super::layout::Group;
 use super::numbers::{self, Evidence, NumberFormat};
-use super::sheet::{Sheet, Source};
+use super::sheet::{Note, Sheet, Source};
 use super::timing::{self, SAMPLE, Timing};
-use super::{PriceBasis, ReadError, ReadOptions, columns};
+use super::{PriceBasis, ReadError, ReadOptions, columns, units};
 
 /// Decides dates, numbers, times and tickers.
 ///
@@ -23,7 +23,17 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
     let numbers = number_format(source, options)?;
     for idx in 0..source.layout.groups.len() {
         let volumes = volumes(&source.sheet, &source.layout.groups[idx], numbers, &source.layout.names)?;
-        source.layout.groups[idx].volumes = volumes;
+        let header = volumes.first().map(|(_, column)| source.layout.names[*column].as_str());
+        let scale = header.map_or(1.0, units::scale);
+        if scale > 1.0 {
+            let message = format!(
+                "the header {:?} states a unit: volumes were multiplied by {scale}",
+                header.unwrap_or_default()
+            );
+            source.notes.push(Note { code: "volume_unit", message });
+        }
+        let group = &mut source.layout.groups[idx];
+        (group.volumes, group.volume_scale) = (volumes, scale);
     }
     let reads_tickers = names_tickers(source);
     let timing = Timing::of(stamps(source, &dates, reads_tickers), options)?;
@@ -42,7 +52,58 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         None if only_adjusted => PriceBasis::Adjusted,
         None => PriceBasis::Raw,
     };
-    Ok((Rules { order: dates.order, numbers, timing, price_basis, zoned_is_right, reads_tickers }, dates))
+    refuse_mixed_basis(source, numbers)?;
+    let signs_are_directions = signs_are_directions(source);
+    if signs_are_directions {
+        let message = "most prices have a sign, some + and some -: it tells the direction of the day, not of the price";
+        source.notes.push(Note { code: "signed_prices", message: message.to_owned() });
+    }
+    let rules =
+        Rules { order: dates.order, numbers, timing, price_basis, zoned_is_right, reads_tickers, signs_are_directions };
+    Ok((rules, dates))
+}
+
+/// Whether + and - before prices tell whether the day went up or down, as Korean brokers write it.
+fn signs_are_directions(source: &Source) -> bool {
+    const HEAD: usize = 200;
+    let prices = |n_rows: usize| {
+        let columns = source.layout.groups.iter().flat_map(|group| [group.open, group.high, group.low, group.close]);
+        columns.flat_map(move |column| (0..n_rows).map(move |row| source.sheet.cell(column, row).as_bytes().first()))
+    };
+    let count = |n_rows: usize, sign: u8| prices(n_rows).filter(|first| *first == Some(&sign)).count();
+    let n_head = source.sheet.n_rows().min(HEAD);
+    if count(n_head, b'+') == 0 && count(n_head, b'-') == 0 {
+        return false;
+    }
+    let n_rows = source.sheet.n_rows();
+    let (n_plus, n_minus) = (count(n_rows, b'+'), count(n_rows, b'-'));
+    n_plus > 0 && n_minus > 0 && (n_plus + n_minus) * 2 > prices(n_rows).count()
+}
+
+/// An adjusted close beside an open, high and low as traded is no bar: it lies outside its own range.
+fn refuse_mixed_basis(source: &Source, numbers: NumberFormat) -> Result<(), ReadError> {
+    for group in &source.layout.groups {
+        if group.adj_close != Some(group.close) || group.adj_open.is_some() {
+            continue;
+        }
+        let value = |column: usize, row: usize| numbers.price(source.sheet.cell(column, row)).ok();
+        let is_outside = |row: usize| {
+            let (high, low, close) = (value(group.high, row)?, value(group.low, row)?, value(group.close, row)?);
+            Some(high >= low && (close > high * 1.0005 || close < low * 0.9995))
+        };
+        let rows: Vec<bool> = (0..source.sheet.n_rows()).filter_map(is_outside).collect();
+        let n_outside = rows.iter().filter(|is_outside| **is_outside).count();
+        if n_outside * 20 > rows.len() {
+            let message = format!(
+                "the close {:?} is adjusted, but open, high and low are as traded: {n_outside} of {} closes lie outside of \
+                 their day's range; send the close as traded too, or all four adjusted",
+                source.layout.names[group.close],
+                rows.len()
+            );
+            return Err(ReadError::unusable("mixed_price_basis", message));
+        }
+    }
+    Ok(())
 }
 
 /// Stamps of the first ticker, as many as show how far apart bars stand.

@@ -2,9 +2,9 @@
 
 use super::bars::{Refusals, Rows};
 use super::timing::Timing;
-use super::{Refusal, TickerReading, Warning, meaning};
+use super::{Refusal, TickerReading, Warning, meaning, repeats};
 use crate::domain::bar::RawBar;
-use crate::domain::{Bar, Calendar, Interval, Series};
+use crate::domain::{Bar, Interval, Series};
 
 /// Puts bars in order.
 pub(super) fn finish(
@@ -47,67 +47,16 @@ pub(super) fn finish(
             }
         }
     }
-    let ghosts = ghosts(&kept, interval);
-    if let Some(first) = ghosts.first() {
-        warnings.push(Warning {
-            code: "ghost_rows",
-            session: Some(interval.label(kept[*first].at())),
-            message: format!(
-                "{} bars repeat the bar before to the last digit, volume too, on days without a session: they were left \
-                 out",
-                ghosts.len()
-            ),
-            ticker: ticker.clone(),
-        });
-        let mut idx = 0;
-        kept.retain(|_| {
-            idx += 1;
-            ghosts.binary_search(&(idx - 1)).is_err()
-        });
-    }
+    let repeated = repeats::find(&kept, interval);
+    warnings.extend(repeated.warnings(&kept, ticker.as_ref()));
+    let mut idx = 0;
+    kept.retain(|_| {
+        idx += 1;
+        !repeated.holds(idx - 1)
+    });
     kept = meaning::judge(kept, interval, ticker.as_ref(), adjusts, warnings);
     let series = Series::new(interval, kept).ok()?;
-    Some(TickerReading { received: received - ghosts.len(), ticker, duplicates, refused, series })
-}
-
-/// Bars equal to the one before in all five numbers, with a range and a volume, on a day that is no session of
-/// the exchange on whose sessions the others stand.
-fn ghosts(bars: &[Bar], interval: Interval) -> Vec<usize> {
-    let is_ghost = |pair: &[Bar]| {
-        let same = |value: fn(&Bar) -> f64| value(&pair[0]).to_bits() == value(&pair[1]).to_bits();
-        pair[1].high() > pair[1].low()
-            && pair[1].volume().is_some_and(|volume| volume > 1.0)
-            && pair[0].volume() == pair[1].volume()
-            && same(Bar::open)
-            && same(Bar::high)
-            && same(Bar::low)
-            && same(Bar::close)
-    };
-    let found: Vec<usize> = (1..bars.len()).filter(|idx| is_ghost(&bars[idx - 1..=*idx])).collect();
-    if found.is_empty() || interval != Interval::Day {
-        return Vec::new();
-    }
-    let Some(calendar) = calendar_of(bars) else { return Vec::new() };
-    found.into_iter().filter(|idx| calendar.is_session(bars[*idx].at().date()) == Some(false)).collect()
-}
-
-/// The exchange on whose sessions nearly all bars stand, if there is one.
-fn calendar_of(bars: &[Bar]) -> Option<Calendar> {
-    const MARKETS: [&str; 5] = ["XNYS", "XKRX", "XTKS", "XLON", "XHKG"];
-    let n_off =
-        |calendar: &Calendar| bars.iter().filter(|bar| calendar.is_session(bar.at().date()) == Some(false)).count();
-    let mut best: Option<(usize, Calendar)> = None;
-    for calendar in MARKETS.iter().filter_map(|mic| mic.parse::<Calendar>().ok()) {
-        let n_off = n_off(&calendar);
-        if best.as_ref().is_none_or(|(least, _)| n_off < *least) {
-            best = Some((n_off, calendar));
-        }
-        // Working out a lunar year's holidays takes longer than reading a file: not where a market fits already.
-        if n_off == 0 {
-            break;
-        }
-    }
-    best.filter(|(n_off, _)| n_off * 100 <= bars.len()).map(|(_, calendar)| calendar)
+    Some(TickerReading { received: received - repeated.len(), ticker, duplicates, refused, series })
 }
 
 /// Two parts of a session as one.

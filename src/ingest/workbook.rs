@@ -6,7 +6,7 @@ use calamine::{Data, Range, Reader, Xlsx};
 use zip::ZipArchive;
 
 use super::inflate::counted;
-use super::{IngestLimits, ReadError, header, json, records};
+use super::{IngestLimits, ReadError, header, json_rows, records};
 
 /// What a zip holds.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn text(range: &Range<Data>) -> String {
     let width = used_width(range);
     for row in range.rows() {
         let cells: Vec<String> = row.iter().take(width).map(cell).collect();
-        json::push_line(&mut out, cells.iter().map(String::as_str));
+        json_rows::push_line(&mut out, cells.iter().map(String::as_str));
     }
     out
 }

@@ -1,0 +1,145 @@
+//! Where in a vendor's answer the bars lie, and in which shape.
+
+use serde_json::{Map, Value};
+
+use super::json_rows::{Rows, cell, flat, n_named, push_line};
+use super::{bars, columns, dates};
+
+/// How deep bars may lie in an answer's wrapping.
+const MAX_DEPTH: usize = 6;
+
+/// The largest table of bars within a value.
+pub(super) fn find(value: &Value, depth: usize) -> Option<Rows> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    match value {
+        Value::Array(items) => of_array(items).or_else(|| largest(items.iter(), depth)),
+        Value::Object(object) => yahoo_chart(value)
+            .or_else(|| named_rows(object))
+            .or_else(|| of_columns(object))
+            .or_else(|| of_keyed(object))
+            .or_else(|| by_ticker(object, depth))
+            .or_else(|| largest(object.values(), depth)),
+        _ => None,
+    }
+}
+
+fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize) -> Option<Rows> {
+    let mut tables: Vec<Rows> = values.filter_map(|value| find(value, depth + 1)).collect();
+    tables.sort_by_key(|rows| std::cmp::Reverse(rows.n_rows));
+    let mut tables = tables.into_iter();
+    let mut first = tables.next()?;
+    first.has_rival |= tables.next().is_some_and(|second| second.names == first.names);
+    Some(first)
+}
+
+/// `{"AAPL": [bars], "MSFT": [bars]}`: tables under the names of tickers, which vendors write in capitals.
+fn by_ticker(object: &Map<String, Value>, depth: usize) -> Option<Rows> {
+    let is_ticker = |name: &String| !name.chars().any(char::is_lowercase) && bars::ticker_of(name).is_some();
+    if object.is_empty() || !object.keys().all(is_ticker) {
+        return None;
+    }
+    let parts: Vec<(String, Rows)> =
+        object.iter().filter_map(|(name, value)| Some((name.clone(), find(value, depth + 1)?))).collect();
+    (!parts.is_empty() && parts.iter().all(|(_, rows)| !rows.names.is_empty())).then(|| Rows::of_tickers(parts))
+}
+
+fn of_array(items: &[Value]) -> Option<Rows> {
+    let is_bar = match items.first()? {
+        Value::Object(object) => n_named(flat(object).map(|(name, _)| name)) >= 3,
+        Value::String(line) => line.split(',').count() >= 5,
+        Value::Array(array) => array.len() >= 5 && array.iter().all(|value| !value.is_object() && !value.is_array()),
+        _ => false,
+    };
+    is_bar.then(|| {
+        let mut rows = Rows::default();
+        items.iter().for_each(|item| rows.push(item, None));
+        rows
+    })
+}
+
+/// `{"t": […], "o": […], …}`: arrays of one length under known names.
+fn of_columns(object: &Map<String, Value>) -> Option<Rows> {
+    let arrays: Vec<(&String, &Vec<Value>)> =
+        object.iter().filter_map(|(name, value)| value.as_array().map(|array| (name, array))).collect();
+    let n_rows = arrays.iter().find(|(name, _)| columns::named(name).is_some())?.1.len();
+    let equal: Vec<_> = arrays.into_iter().filter(|(_, array)| array.len() == n_rows).collect();
+    let is_flat = equal.iter().all(|(_, array)| !array.iter().any(|value| value.is_object() || value.is_array()));
+    (n_named(equal.iter().map(|(name, _)| *name)) >= 3 && is_flat).then(|| zipped(&equal))
+}
+
+fn zipped(arrays: &[(&String, &Vec<Value>)]) -> Rows {
+    let mut rows = Rows { names: arrays.iter().map(|(name, _)| (*name).clone()).collect(), ..Rows::default() };
+    rows.n_rows = arrays.iter().map(|(_, array)| array.len()).min().unwrap_or(0);
+    for row in 0..rows.n_rows {
+        let cells: Vec<String> = arrays.iter().map(|(_, array)| cell(&array[row])).collect();
+        push_line(&mut rows.body, cells.iter().map(String::as_str));
+    }
+    rows
+}
+
+/// Objects by date: `{"2024-01-02": {"1. open": …}}`, or columns of them as pandas writes.
+fn of_keyed(object: &Map<String, Value>) -> Option<Rows> {
+    let (key, first) = object.iter().next()?;
+    let fields = first.as_object()?;
+    if dates::looks_like_date(key) && n_named(fields.keys()) >= 3 {
+        let mut rows = Rows::default();
+        object.iter().for_each(|(date, record)| rows.push(record, Some(date)));
+        return Some(rows);
+    }
+    let is_by_column =
+        n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(|key| dates::looks_like_date(key));
+    is_by_column.then(|| {
+        let mut rows = Rows::default();
+        for index in fields.keys() {
+            let record: Map<String, Value> = object
+                .iter()
+                .filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone())))
+                .collect();
+            rows.push(&Value::Object(record), Some(index));
+        }
+        rows
+    })
+}
+
+/// A list of names beside a list of rows: pandas' `columns` and `data`, `fields` and `items`, `column` and `item` …;
+/// names may be objects that have a `name`.
+fn named_rows(object: &Map<String, Value>) -> Option<Rows> {
+    let name = |value: &Value| value.as_str().or_else(|| value.get("name")?.as_str()).map(str::to_owned);
+    let names: Vec<String> = object.values().find_map(|value| {
+        let names: Vec<String> = value.as_array()?.iter().map(name).collect::<Option<_>>()?;
+        (n_named(names.iter()) >= 3).then_some(names)
+    })?;
+    let is_row = |row: &Value| row.as_array().is_some_and(|cells| cells.len() == names.len());
+    let data = object.values().find_map(|value| value.as_array().filter(|rows| rows.first().is_some_and(is_row)))?;
+    let index = object.get("index").and_then(Value::as_array);
+    let index = index.filter(|index| index.first().is_some_and(|first| dates::looks_like_date(&cell(first))));
+    let mut rows = Rows { names, ..Rows::default() };
+    if index.is_some() {
+        rows.names.insert(0, "date".to_owned());
+    }
+    for (row, record) in data.iter().enumerate() {
+        let mut cells: Vec<String> = record.as_array()?.iter().map(cell).collect();
+        if let Some(index) = index {
+            cells.insert(0, index.get(row).map(cell).unwrap_or_default());
+        }
+        rows.push_line(cells.iter().map(String::as_str));
+        rows.n_rows += 1;
+    }
+    Some(rows)
+}
+
+/// Yahoo's chart answer: time stamps beside `indicators.quote[0]`.
+fn yahoo_chart(value: &Value) -> Option<Rows> {
+    let stamps = value.get("timestamp")?.as_array()?;
+    let indicators = value.get("indicators")?;
+    let quote = indicators.get("quote")?.get(0)?.as_object()?;
+    let adjusted = indicators.get("adjclose").and_then(|adjusted| adjusted.get(0)).and_then(Value::as_object);
+    let date = "timestamp".to_owned();
+    let mut arrays: Vec<(&String, &Vec<Value>)> = vec![(&date, stamps)];
+    let fields = quote.iter().chain(adjusted.into_iter().flatten());
+    arrays.extend(fields.filter_map(|(name, value)| value.as_array().map(|array| (name, array))));
+    arrays.retain(|(_, array)| array.len() == stamps.len());
+    (arrays.len() >= 5).then(|| zipped(&arrays))
+}

@@ -1,0 +1,49 @@
+//! Units that a header states: `売買高(千株)` counts thousands.
+
+/// How many units one of a column's numbers is. Lots stay lots: how many shares one is differs by market.
+pub(super) fn scale(header: &str) -> f64 {
+    const SCALES: [(f64, &[&str]); 5] = [
+        (1e3, &["千", "仟", "천주", "thousand", "thousands", "000s", "'000", "000", "x1000", "k", "tsd"]),
+        (1e6, &["百万", "百萬", "백만", "million", "millions", "mn", "mio", "mln", "m"]),
+        (1e4, &["万股", "萬股", "万", "萬", "만주"]),
+        (1e8, &["亿", "億", "억"]),
+        (1e5, &["lakh", "lakhs", "lacs"]),
+    ];
+    let lower = header.to_lowercase();
+    let within =
+        lower.split_once(['(', '[', '（']).map(|(_, rest)| rest.split([')', ']', '）']).next().unwrap_or(rest));
+    let words: Vec<&str> = within.unwrap_or_default().split([' ', ',', '.', '/']).collect();
+    let states = |unit: &&str| match unit.is_ascii() {
+        true => words.contains(unit),
+        false => within.unwrap_or(&lower).contains(*unit),
+    };
+    // The longest goes first: 百万 before 万.
+    let stated = SCALES.iter().flat_map(|(scale, units)| units.iter().map(move |unit| (unit, *scale)));
+    stated.filter(|(unit, _)| states(unit)).max_by_key(|(unit, _)| unit.chars().count()).map_or(1.0, |(_, scale)| scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_in_a_header_is_a_factor() {
+        for (header, expected) in [
+            ("Volume", 1.0),
+            ("売買高（株）", 1.0),
+            ("売買高(千株)", 1e3),
+            ("成交仟股", 1e3),
+            ("出来高(百万株)", 1e6),
+            ("成交量(手)", 1.0),
+            ("成交量(万股)", 1e4),
+            ("Volume (in thousands)", 1e3),
+            ("Volume (thousand)", 1e3),
+            ("Vol. [M]", 1e6),
+            ("거래량(천주)", 1e3),
+            ("Umsatz (Stück)", 1.0),
+            ("Volume (BTC)", 1.0),
+        ] {
+            assert_eq!(scale(header).to_bits(), f64::to_bits(expected), "{header}");
+        }
+    }
+}
