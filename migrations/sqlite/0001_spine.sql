@@ -34,8 +34,10 @@ CREATE TABLE counters (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO counters (name, value) VALUES ('revision', 0);
 
+-- Without a reference to tickers: checking it for every bar takes a sixth of the time of storing them, and the one
+-- statement that makes bars has just read the ticker in the same transaction.
 CREATE TABLE bars (
-    ticker_id  INTEGER NOT NULL REFERENCES tickers (id) ON DELETE CASCADE,
+    ticker_id  INTEGER NOT NULL,
     ts         INTEGER NOT NULL,
     open       REAL    NOT NULL,
     high       REAL    NOT NULL,
@@ -92,3 +94,8 @@ CREATE TABLE api_keys (
     created_at  INTEGER NOT NULL,
     revoked_at  INTEGER
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER bars_of_deleted_tickers AFTER DELETE ON tickers
+BEGIN
+    DELETE FROM bars WHERE ticker_id = OLD.id;
+END;

@@ -41,6 +41,12 @@ impl BarTime {
     pub fn date(self) -> NaiveDate {
         self.instant().date_naive()
     }
+
+    /// Whether its day (in UTC) is a Saturday or Sunday.
+    pub fn is_weekend(self) -> bool {
+        // 1970 began on a Thursday.
+        (self.seconds().div_euclid(86_400) + 3).rem_euclid(7) >= 5
+    }
 }
 
 /// A valid bar: made by [`Bar::new`] only, so that who holds one need not check it.

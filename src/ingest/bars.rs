@@ -1,6 +1,7 @@
 //! Cells to bars: each row becomes a bar, a refusal, or a note.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::dates::Order;
 use super::layout::Group;
@@ -55,6 +56,13 @@ impl Refusals {
             self.kept.push(refusal());
         }
     }
+
+    /// Takes up those of later lines.
+    pub(super) fn append(&mut self, later: Self) {
+        self.total += later.total;
+        let room = self.max.saturating_sub(self.kept.len());
+        self.kept.extend(later.kept.into_iter().take(room));
+    }
 }
 
 /// Sessions without a trade, by their kind.
@@ -64,6 +72,15 @@ pub(super) struct Skipped {
     pub zero: Lines,
     pub empty: Lines,
     pub events: Lines,
+}
+
+impl Skipped {
+    /// Takes up those of later lines.
+    pub(super) fn append(&mut self, later: &Self) {
+        self.halted.append(&later.halted);
+        self.zero.append(&later.zero);
+        self.empty.append(&later.empty);
+    }
 }
 
 /// How many lines, and the first.
@@ -79,6 +96,14 @@ impl Lines {
             self.first = line;
         }
         self.count += 1;
+    }
+
+    /// Takes up lines that stand after its own.
+    pub(super) fn append(&mut self, later: &Self) {
+        if self.count == 0 {
+            self.first = later.first;
+        }
+        self.count += later.count;
     }
 }
 
@@ -99,7 +124,15 @@ struct Fault {
     message: String,
 }
 
-/// Reads every row.
+/// What a stretch of rows says.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub tickers: Vec<Rows>,
+    pub skipped: Skipped,
+    pub refusals: Refusals,
+}
+
+/// Reads a stretch of rows.
 ///
 /// # Errors
 /// More tickers than the cap.
@@ -107,14 +140,15 @@ pub(super) fn read(
     source: &Source,
     rules: &Rules,
     limits: &IngestLimits,
-    refusals: &mut Refusals,
-) -> Result<(Vec<Rows>, Skipped), ReadError> {
+    stretch: Range<usize>,
+) -> Result<Part, ReadError> {
     let (sheet, layout) = (&source.sheet, &source.layout);
     let mut all: Vec<Rows> = Vec::new();
     let mut by_name: HashMap<String, usize> = HashMap::new();
     let mut skipped = Skipped::default();
+    let mut refusals = Refusals::new(limits.max_refusals_reported);
     let mut last: Option<(&str, usize)> = None;
-    for row in 0..sheet.n_rows() {
+    for row in stretch {
         let line = sheet.line(row);
         let date = sheet.cell(layout.date, row);
         let time = layout.time.map(|column| sheet.cell(column, row));
@@ -163,16 +197,31 @@ pub(super) fn read(
             }
         }
     }
-    Ok((all, skipped))
+    Ok(Part { tickers: all, skipped, refusals })
 }
 
 impl Rows {
     fn push(&mut self, bar: Bar, line: u32) {
-        if let Some((before, _)) = self.bars.last() {
-            self.n_up += usize::from(before.at() < bar.at());
-            self.n_down += usize::from(before.at() > bar.at());
-        }
+        self.count_step(&bar);
         self.bars.push((bar, line));
+    }
+
+    fn count_step(&mut self, next: &Bar) {
+        if let Some((before, _)) = self.bars.last() {
+            self.n_up += usize::from(before.at() < next.at());
+            self.n_down += usize::from(before.at() > next.at());
+        }
+    }
+
+    /// Takes up the same ticker's rows of later lines.
+    pub(super) fn append(&mut self, later: Self) {
+        if let Some((first, _)) = later.bars.first() {
+            self.count_step(first);
+        }
+        self.n_up += later.n_up;
+        self.n_down += later.n_down;
+        self.refused += later.refused;
+        self.bars.extend(later.bars);
     }
 }
 

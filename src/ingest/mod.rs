@@ -41,6 +41,7 @@ mod timing;
 mod rules;
 mod bars;
 mod repeats;
+mod stretches;
 mod meaning;
 mod series;
 mod read;

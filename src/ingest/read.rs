@@ -8,7 +8,7 @@ use super::sheet::Source;
 use super::workbook::{self, Unpacked};
 use super::{
     BodyFormat, Dialect, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, columns, csv,
-    decode, json, parquet, rules, series,
+    decode, json, parquet, rules, series, stretches,
 };
 
 /// Reads a body that [`inflate`](super::inflate) has unpacked.
@@ -96,7 +96,7 @@ fn finish(
     }
     let n_lines_refused = refusals.total;
     let (rules, dates) = rules::decide(&mut source, options)?;
-    let (rows, skipped) = bars::read(&source, &rules, limits, &mut refusals)?;
+    let (rows, skipped) = stretches::read(&source, &rules, limits, &mut refusals)?;
     let mut warnings = notes(&source, &skipped);
     if rules.timing.is_zone_assumed {
         warnings.push(plain(

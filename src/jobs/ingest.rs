@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use chrono::{Datelike, Weekday};
-
 use super::due::enqueue_when_due;
 use crate::app::App;
-use crate::domain::{Bar, Calendar, Series, Ticker};
+use crate::domain::{Calendar, Series, Ticker};
 use crate::ingest::{
     BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
 };
@@ -255,8 +253,7 @@ fn price_basis(dialect: &Dialect) -> PriceBasis {
 
 /// The calendar of a series not seen before: by the ticker's market, else every day where weekends are traded.
 fn detect_calendar(ticker: &Ticker, series: &Series) -> Calendar {
-    let is_weekend = |bar: &&Bar| matches!(bar.at().date().weekday(), Weekday::Sat | Weekday::Sun);
-    let n_weekend = series.bars().iter().filter(is_weekend).count();
+    let n_weekend = series.bars().iter().filter(|bar| bar.at().is_weekend()).count();
     match Calendar::of_ticker(ticker) {
         Some(calendar) => calendar,
         // Of seven days two are a weekend's; a stray bar on one is an error of the file, not a market.
@@ -308,7 +305,7 @@ fn sum(reading: Reading, tickers: Vec<TickerReport>, dry_run: bool) -> IngestRep
 mod tests {
     use super::*;
     use crate::domain::bar::RawBar;
-    use crate::domain::{BarTime, Interval};
+    use crate::domain::{Bar, BarTime, Interval};
 
     #[test]
     fn vendors_may_leave_the_market_out_but_not_name_another_company() {

@@ -1,21 +1,24 @@
 //! Bars: stored whole or not at all, counted exactly.
 
-/// The record of a ticker, made where there is none; `$lock` is the dialect's way to hold its row.
+/// The record of a ticker, made where there is none. On Postgres the update that changes nothing holds the row, so that
+/// two bodies for one ticker go one after the other.
 macro_rules! find_or_make {
-    ($tx:expr, $sent:expr, $lock:literal) => {{
-        const MAKE: &str = "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
-             VALUES ($1, $2, $3, $4, $5, '{}') ON CONFLICT (name) DO NOTHING";
+    ($tx:expr, $sent:expr) => {{
+        let sql = sqlx::AssertSqlSafe(format!(
+            "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
+             VALUES ($1, $2, $3, $4, $5, '{{}}') ON CONFLICT (name) DO UPDATE SET name = excluded.name
+             RETURNING {COLUMNS}"
+        ));
         let calendar = $sent.calendar.clone().unwrap_or(Calendar::Weekdays);
-        sqlx::query(MAKE)
+        let row = sqlx::query(sql)
             .bind($sent.ticker.as_str())
             .bind($sent.series.interval().to_string())
             .bind(calendar.to_string())
             .bind(&$sent.currency)
             .bind($sent.price_basis.as_str())
-            .execute($tx)
+            .fetch_one($tx)
             .await?;
-        let find = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tickers WHERE name = $1 {}", $lock));
-        record!(sqlx::query(find).bind($sent.ticker.as_str()).fetch_one($tx).await?)?
+        record!(row)?
     }};
 }
 

@@ -84,7 +84,10 @@ impl Db {
             .busy_timeout(limit)
             .row_buffer_size(512)
             .pragma("cache_size", "-32768")
-            .pragma("temp_store", "memory");
+            .pragma("temp_store", "memory")
+            // Who commits must not wait while megabytes are copied from the log: `checkpoints` does that.
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("journal_size_limit", "67108864");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(limit)
@@ -100,6 +103,7 @@ impl Db {
             .connect_with(options.read_only(true))
             .await
             .map_err(open_error)?;
+        tokio::spawn(checkpoints(writer.clone()));
         Ok(Self::Sqlite { readers, writer, limit })
     }
 
@@ -156,6 +160,22 @@ impl Db {
         }
     }
 }
+
+/// Copies what was committed from the log into the database file, until the pool is closed. What is committed is
+/// durable in the log already; the last connection to close copies the rest.
+async fn checkpoints(writer: SqlitePool) {
+    let mut ticks = tokio::time::interval(CHECKPOINT_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !writer.is_closed() {
+        ticks.tick().await;
+        match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&writer).await {
+            Ok(_) | Err(sqlx::Error::PoolClosed) => {}
+            Err(error) => tracing::warn!(%error, "the log of the database could not be copied into its file; it grows"),
+        }
+    }
+}
+
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
 /// Brings the tables up to date. Two processes that start at once on a new file both begin; the library has no lock
 /// for SQLite, so one of them fails on what the other has just made, and finds it done when it looks again.

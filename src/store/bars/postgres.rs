@@ -25,7 +25,7 @@ pub(super) async fn put(
     let mut records = HashMap::with_capacity(sent.len());
     for idx in by_name {
         // Locked until the end of the transaction: two bodies for one ticker take turns.
-        let record = find_or_make!(&mut *tx, &sent[idx], "FOR UPDATE");
+        let record = find_or_make!(&mut *tx, &sent[idx]);
         check_kind(&sent[idx], &record)?;
         records.insert(idx, record);
     }

@@ -13,7 +13,7 @@ use crate::store::{StoreError, TickerRecord};
 
 /// Rows a statement at most: more gain nothing. Lengths are powers of two, so that a handful of prepared statements
 /// serves all: parsing one of 258 rows takes as long as storing them.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 2048;
 
 pub(super) async fn put(
     writer: &SqlitePool,
@@ -24,9 +24,16 @@ pub(super) async fn put(
     let mut connection = writer.acquire().await?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
-    let mut outcomes = Vec::with_capacity(sent.len());
+    let mut records = Vec::with_capacity(sent.len());
     for sent in sent {
-        outcomes.push(put_one(&mut tx, sent, on_conflict, revision).await?);
+        records.push(find(&mut tx, sent, on_conflict).await?);
+    }
+    let counts = write_all(&mut tx, sent, &records, on_conflict).await?;
+    let mut outcomes = Vec::with_capacity(sent.len());
+    for ((sent, record), Count { inserted, updated }) in sent.iter().zip(&records).zip(counts) {
+        let unchanged = sent.series.len() as u64 - inserted - updated;
+        let record = keep_count!(&mut *tx, sent, record, inserted, updated, revision);
+        outcomes.push(BarsOutcome { inserted, updated, unchanged, record });
     }
     match dry_run {
         true => tx.rollback().await?,
@@ -35,13 +42,13 @@ pub(super) async fn put(
     Ok(outcomes)
 }
 
-async fn put_one(
+/// The ticker's record, made where there is none, if it may take the bars.
+async fn find(
     tx: &mut SqliteConnection,
     sent: &SentBars<'_>,
     on_conflict: OnConflict,
-    revision: i64,
-) -> Result<BarsOutcome, PutBarsError> {
-    let record = find_or_make!(&mut *tx, sent, "");
+) -> Result<TickerRecord, PutBarsError> {
+    let record = find_or_make!(&mut *tx, sent);
     check_kind(sent, &record)?;
     if on_conflict == OnConflict::Reject && record.bars_total > 0 {
         let stored = overlapping(tx, record.id, sent).await?;
@@ -49,20 +56,46 @@ async fn put_one(
             return Err(refusal);
         }
     }
-    let (mut inserted, mut updated) = (0, 0);
-    let mut rest = sent.series.bars();
-    while !rest.is_empty() {
-        let (chunk, after) = rest.split_at(CHUNK.min(rest.len()));
-        rest = after;
-        let new = write(tx, &INSERT, record.id, chunk).await?;
-        inserted += new;
-        if new < chunk.len() as u64 && on_conflict == OnConflict::Replace {
-            updated += write(tx, &UPDATE, record.id, chunk).await?;
+    Ok(record)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    inserted: u64,
+    updated: u64,
+}
+
+/// Bars for one statement, each with its ticker's id.
+type Rows<'a> = [(i64, &'a Bar)];
+
+/// Writes the bars of all tickers, each known by its record.
+async fn write_all(
+    tx: &mut SqliteConnection,
+    sent: &[SentBars<'_>],
+    records: &[TickerRecord],
+    on_conflict: OnConflict,
+) -> Result<Vec<Count>, StoreError> {
+    let rows: Vec<Vec<(i64, &Bar)>> = sent
+        .iter()
+        .zip(records)
+        .map(|(sent, record)| sent.series.bars().iter().map(|bar| (record.id, bar)).collect())
+        .collect();
+    // Tickers without any bars share statements: all that they sent is new, so nothing needs counting.
+    let (fresh, known): (Vec<usize>, Vec<usize>) = (0..sent.len()).partition(|idx| records[*idx].bars_total == 0);
+    let mut counts = vec![Count::default(); sent.len()];
+    let mut shared = Vec::with_capacity(fresh.iter().map(|idx| rows[*idx].len()).sum());
+    for idx in fresh {
+        shared.extend_from_slice(&rows[idx]);
+        counts[idx].inserted = rows[idx].len() as u64;
+    }
+    write(tx, &INSERT, &shared).await?;
+    for idx in known {
+        counts[idx].inserted = write(tx, &INSERT, &rows[idx]).await?;
+        if counts[idx].inserted < rows[idx].len() as u64 && on_conflict == OnConflict::Replace {
+            counts[idx].updated = write(tx, &UPDATE, &rows[idx]).await?;
         }
     }
-    let unchanged = sent.series.len() as u64 - inserted - updated;
-    let record = keep_count!(&mut *tx, sent, &record, inserted, updated, revision);
-    Ok(BarsOutcome { inserted, updated, unchanged, record })
+    Ok(counts)
 }
 
 /// The stored bars at or between the times of those sent.
@@ -86,13 +119,32 @@ async fn overlapping(tx: &mut SqliteConnection, id: i64, sent: &SentBars<'_>) ->
     rows.into_iter().map(read).collect()
 }
 
-/// Writes at most [`CHUNK`] bars. The last one fills the statement up: a bar that is there already changes nothing
-/// and is not counted, and one statement costs less than its length in several.
-async fn write(tx: &mut SqliteConnection, sql: &'static Statements, id: i64, bars: &[Bar]) -> Result<u64, StoreError> {
-    let length = bars.len().next_power_of_two();
+/// Runs a statement over rows, [`CHUNK`] at a time; how many it changed. While the database works on one chunk the next
+/// is filled in.
+async fn write(tx: &mut SqliteConnection, sql: &'static Statements, rows: &Rows<'_>) -> Result<u64, StoreError> {
+    let chunks: Vec<&Rows<'_>> = rows.chunks(CHUNK).collect();
+    let mut changed = 0;
+    let mut next = chunks.first().map(|chunk| filled(sql, chunk));
+    let mut at = 0;
+    while let Some(query) = next {
+        at += 1;
+        let (done, following) =
+            tokio::join!(query.execute(&mut *tx), async { chunks.get(at).map(|chunk| filled(sql, chunk)) });
+        changed += done?.rows_affected();
+        next = following;
+    }
+    Ok(changed)
+}
+
+type Filled = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// The statement for one chunk. The last row fills it up to its length: one that is there already changes nothing and
+/// is not counted, and one statement costs less than its length in several.
+fn filled(sql: &'static Statements, rows: &Rows<'_>) -> Filled {
+    let length = rows.len().next_power_of_two();
     let text = Arc::clone(&sql[length.ilog2() as usize]);
     let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
-    for bar in bars.iter().chain(std::iter::repeat_n(&bars[bars.len() - 1], length - bars.len())) {
+    for (id, bar) in rows.iter().chain(std::iter::repeat_n(&rows[rows.len() - 1], length - rows.len())) {
         query = query
             .bind(id)
             .bind(bar.at().seconds())
@@ -102,7 +154,7 @@ async fn write(tx: &mut SqliteConnection, sql: &'static Statements, id: i64, bar
             .bind(bar.close())
             .bind(bar.volume());
     }
-    Ok(query.execute(&mut *tx).await?.rows_affected())
+    query
 }
 
 /// One statement for each power of two up to [`CHUNK`], by its exponent.
