@@ -69,6 +69,8 @@ pub(super) async fn run(settings: Settings, arguments: &Arguments, out: &mut Out
     }
     let ticker = tickers.first().context("no tickers")?.clone();
     serve::answer(app, stop, out, |address| what_to_try(address, &ticker)).await?;
+    // Below the ^C that the terminal shows.
+    out.say(format!("\nstopped; {FOLDER} stays until the next demo"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -126,7 +128,7 @@ fn invent_market(out: &mut Output) -> anyhow::Result<PathBuf> {
     let market = synthetic::market(0, &names, N_BARS, &calendar, Utc::now().date_naive());
     let path = Path::new(FOLDER).join("synthetic-market.csv");
     fs::write(&path, generate::csv(&market)).with_context(|| format!("cannot write {}", path.display()))?;
-    out.say("SYNTHETIC DATA: an invented market, no real prices. Your own: candlecast demo FILE.csv")?;
+    out.say("SYNTHETIC DATA: an invented market. Your own: candlecast demo FILE.csv")?;
     Ok(path)
 }
 

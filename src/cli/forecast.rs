@@ -53,13 +53,13 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
     print(&forecasts, out)
 }
 
-/// One table for all: a row a step, a column an interval.
+/// One table for all, a row a step; it fits a terminal of 80 columns.
 pub(super) fn print(forecasts: &[Forecast], out: &mut Output) -> anyhow::Result<()> {
     if out.json {
         return out.json(&json!({ "forecasts": forecasts.iter().map(forecast_json).collect::<Vec<_>>() }));
     }
     let rows = forecasts.iter().flat_map(|forecast| forecast.steps.iter().map(move |step| row(forecast, step)));
-    out.table(["ticker", "last close", "session", "close", "intervals", "P(up)", "volatility", "model"], rows)?;
+    out.table(["ticker", "last close", "session", "close", "intervals", "P(up)", "vol."], rows)?;
     for forecast in forecasts {
         for warning in &forecast.warnings {
             out.say(format!("{}: {}", name(forecast), warning.message))?;
@@ -68,18 +68,17 @@ pub(super) fn print(forecasts: &[Forecast], out: &mut Output) -> anyhow::Result<
     Ok(())
 }
 
-fn row(forecast: &Forecast, step: &ForecastStep) -> [String; 8] {
+fn row(forecast: &Forecast, step: &ForecastStep) -> [String; 7] {
     let interval =
-        |of: &PriceInterval| format!("{:.0} %: {} – {}", of.level.fraction() * 100.0, price(of.lower), price(of.upper));
+        |of: &PriceInterval| format!("{:.0} % {}–{}", of.level.fraction() * 100.0, price(of.lower), price(of.upper));
     [
-        name(forecast),
-        format!("{} ({})", price(forecast.last_close), forecast.as_of),
+        format!("{}\n{}", name(forecast), model(forecast)),
+        format!("{}\n{}", price(forecast.last_close), forecast.as_of),
         step.session.clone().unwrap_or_else(|| format!("+{}", step.step)),
         price(step.close),
         step.intervals.iter().map(interval).collect::<Vec<_>>().join("\n"),
         format!("{:.2}", step.probability_up),
         format!("{:.2} %", step.volatility * 100.0),
-        model(forecast),
     ]
 }
 
@@ -89,7 +88,7 @@ fn name(forecast: &Forecast) -> String {
 
 fn model(forecast: &Forecast) -> String {
     match &forecast.model {
-        ModelUsed::Version(used) => format!("version {}", used.version),
+        ModelUsed::Version(used) => format!("v{}", used.version),
         ModelUsed::Baseline(baseline) => baseline.name().to_owned(),
     }
 }

@@ -44,6 +44,10 @@ impl Output {
         for row in rows {
             table.add_row(row);
         }
+        // Two spaces between columns, none at the edges.
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 1));
+        });
         self.raw(format!("{table}\n").as_bytes())
     }
 

@@ -96,12 +96,13 @@ fn message(progress: &serde_json::Value) -> String {
         return String::new();
     };
     match progress["validation_loss"].as_f64() {
-        Some(loss) => format!("epoch {epoch}/{epochs}  validation loss {loss:.4}"),
+        Some(loss) => format!("epoch {epoch}/{epochs}, loss {loss:.4}"),
         None => format!("epoch {epoch}/{epochs}"),
     }
 }
 
 fn style() -> ProgressStyle {
-    let template = "{prefix:>12} {bar:32.cyan/dim} {percent:>3} %  {elapsed}  {msg}";
+    // What a narrow terminal has no room for is cut off: a line that wraps is drawn again and again.
+    let template = "{prefix:>12} {bar:24.cyan/dim} {percent:>3} % {elapsed:>4}  {wide_msg}";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -162,7 +162,7 @@ pub(super) async fn delete_job(State(api): State<Api>, Path(id): Path<String>) -
 /// Follows a job by server-sent events: `progress` with each change, then one of `succeeded`, `failed`,
 /// `canceled`; the data is the job.
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "training", params(("id" = String, Path, description = "Of the job")), responses(
-    (status = 200, description = "Events until the job ends", body = String, content_type = "text/event-stream"),
+    (status = 200, description = "Events until the job ends, each as its fields", body = JobEventBody, content_type = "text/event-stream"),
     (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn get_job_events(
@@ -179,6 +179,18 @@ pub(super) async fn get_job_events(
         Some((Ok(event), follow))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// One server-sent event of a job.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "names the fields in the OpenAPI document")]
+pub(super) struct JobEventBody {
+    /// `progress`, or the state in which the job ended.
+    #[schema(example = "progress")]
+    event: String,
+    /// The job as JSON, on one line.
+    #[schema(example = "{\"id\":\"0199d2f4-6d9a-7cc2-a7a4-5e2f5a3c1b11\",\"kind\":\"train\",\"state\":\"running\"}")]
+    data: String,
 }
 
 /// How often the store is asked; a training's progress moves a few times a second at most.

@@ -69,7 +69,9 @@ fn from_a_file_to_a_forecast() {
     assert_eq!(steps.len(), 2);
     let at = |field: &str| steps[0]["intervals"][0][field].as_f64().expect("a number");
     assert!(at("lower") < at("upper"), "{forecast}");
-    assert!(desk.ok("forecast SYN0001").contains("version 1"));
+    let table = desk.ok("forecast SYN0001");
+    assert!(table.contains("v1") && table.contains("95 %"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "it fits a terminal: {table}");
 }
 
 #[test]
