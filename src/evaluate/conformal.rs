@@ -160,6 +160,13 @@ impl Calibration {
         Ok(calibrated)
     }
 
+    /// The same state for another forecaster of the same series: what was learned of the market's scale stays, what
+    /// was learned of the forecaster's own intervals goes.
+    pub fn for_another_forecaster(mut self) -> Self {
+        self.steps.iter_mut().for_each(|state| state.shifts = [0.0; TRACKED.len()]);
+        self
+    }
+
     /// The state as numbers, a row of [`ROW_LEN`](Self::ROW_LEN) a step; [`from_rows`](Self::from_rows) reads them.
     pub fn to_rows(&self) -> Vec<f64> {
         let row = |state: &StepState| {
@@ -372,6 +379,17 @@ mod tests {
         }
         assert_eq!(Calibration::from_rows(&calibration.to_rows()), calibration);
         assert_eq!((calibration.n_observed(1), calibration.n_observed(2), calibration.n_observed(3)), (50, 0, 0));
+    }
+
+    #[test]
+    fn another_forecaster_takes_over_the_market_s_scale_and_not_the_shifts() {
+        let raw = static_forecast(0.01);
+        let (mut calm, mut moved) = (Calibration::new(Horizon::ONE), Calibration::new(Horizon::ONE));
+        truths(1_000, 1, |_| 0.01).iter().for_each(|truth| calm.observe(1, &raw, 0.9 * truth));
+        truths(1_000, 1, |_| 0.02).iter().for_each(|truth| moved.observe(1, &raw, *truth));
+        let width = |calibration: &Calibration| calibration.apply(1, &raw).expect("finite").at(0.95) / raw.at(0.95);
+        assert!(width(&moved.clone().for_another_forecaster()) > 1.7, "the scale stays");
+        assert!(width(&calm) < 0.99 && (width(&calm.for_another_forecaster()) - 1.0).abs() < 0.01, "the shifts go");
     }
 
     #[test]

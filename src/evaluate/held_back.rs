@@ -57,6 +57,8 @@ impl HeldBackRecord {
         if let Some(garch) = fit_garch(&series.slice(0..before)) {
             score_garch(garch, series, &mut scored);
         }
+        // Each forecast above is one network's, what is served is the mean of all: its intervals are a little wider.
+        let calibration = calibration.for_another_forecaster();
         Ok(Self { calibration, scored, garch: fit_garch(series) })
     }
 
