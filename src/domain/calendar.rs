@@ -35,6 +35,44 @@ pub struct CalendarError {
     pub text: String,
 }
 
+/// What vendors write behind a ticker's last dot, by market.
+const SUFFIXES: [(&str, &str); 34] = [
+    ("KS KQ KN", "XKRX"),
+    ("T", "XTKS"),
+    ("US", "XNYS"),
+    ("L IL", "XLON"),
+    ("NS", "XNSE"),
+    ("BO", "XBOM"),
+    ("HK", "XHKG"),
+    ("SS SH SZ", "XSHG"),
+    ("TW", "XTAI"),
+    ("TWO", "XTAI"),
+    ("DE F", "XFRA"),
+    ("PA", "XPAR"),
+    ("AS", "XAMS"),
+    ("BR", "XBRU"),
+    ("LS", "XLIS"),
+    ("MI", "XMIL"),
+    ("MC", "XMAD"),
+    ("SW", "XSWX"),
+    ("VI", "XWBO"),
+    ("ST", "XSTO"),
+    ("CO", "XCSE"),
+    ("HE", "XHEL"),
+    ("OL", "XOSL"),
+    ("WA", "XWAR"),
+    ("TO V", "XTSE"),
+    ("AX", "XASX"),
+    ("NZ", "XNZE"),
+    ("SI", "XSES"),
+    ("JK", "XIDX"),
+    ("KL", "XKLS"),
+    ("BK", "XBKK"),
+    ("SA", "BVMF"),
+    ("MX", "XMEX"),
+    ("JO", "XJSE"),
+];
+
 /// The years for which exchange holidays are modelled; lunar and one-off holidays further ahead are not decided yet.
 const MODELLED_YEARS: std::ops::RangeInclusive<i32> = 2000..=2027;
 
@@ -47,25 +85,8 @@ impl Calendar {
 
     /// The calendar that a ticker's suffix names (`.KS` and `.KQ` Korea, `.T` Tokyo, …), if it names one.
     pub fn of_ticker(ticker: &Ticker) -> Option<Self> {
-        let mic = match ticker.suffix()? {
-            "KS" | "KQ" => "XKRX",
-            "T" => "XTKS",
-            "US" => "XNYS",
-            "L" => "XLON",
-            "NS" => "XNSE",
-            "BO" => "XBOM",
-            "HK" => "XHKG",
-            "SS" | "SZ" => "XSHG",
-            "TW" => "XTAI",
-            "DE" => "XFRA",
-            "PA" => "XPAR",
-            "AS" => "XAMS",
-            "SW" => "XSWX",
-            "TO" => "XTSE",
-            "AX" => "XASX",
-            "SA" => "BVMF",
-            _ => return None,
-        };
+        let suffix = ticker.suffix()?;
+        let (_, mic) = SUFFIXES.iter().find(|(suffixes, _)| suffixes.split(' ').any(|known| known == suffix))?;
         mic.parse().ok()
     }
 
@@ -224,8 +245,10 @@ mod tests {
         assert_eq!(of("005930.KS").as_deref(), Some("XKRX"));
         assert_eq!(of("7203.T").as_deref(), Some("XTKS"));
         assert_eq!(of("AAPL"), None);
-        for suffix in ["US", "L", "NS", "BO", "HK", "SS", "SZ", "TW", "DE", "PA", "AS", "SW", "TO", "AX", "SA"] {
-            assert!(of(&format!("X.{suffix}")).is_some(), "{suffix}");
+        for (suffixes, mic) in SUFFIXES {
+            for suffix in suffixes.split(' ') {
+                assert_eq!(of(&format!("X.{suffix}")).as_deref(), Some(mic), "{suffix}");
+            }
         }
         for text in ["", "ZZZZ", "XXXX", "NYSE!", "24/5", "FOREX"] {
             assert!(text.parse::<Calendar>().is_err(), "{text:?}");

@@ -5,7 +5,9 @@
 
 pub mod bar;
 pub mod calendar;
+pub mod calendar_fit;
 pub mod horizon;
+pub mod krx;
 pub mod level;
 pub mod quantiles;
 pub mod series;

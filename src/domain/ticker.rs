@@ -36,6 +36,15 @@ impl Ticker {
     pub fn suffix(&self) -> Option<&str> {
         self.0.rsplit_once('.').map(|(_, suffix)| suffix)
     }
+
+    /// Whether it is built like a code of the Korea Exchange: six characters, digits and lately letters among them
+    /// (`005930`, `0001A0`, `00680K`). Codes of the mainland's exchanges are six digits too.
+    pub fn is_krx_code(&self) -> bool {
+        let is_code = self.0.len() == 6 && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_code
+            && self.0.starts_with(|c: char| c.is_ascii_digit())
+            && self.0.bytes().filter(u8::is_ascii_digit).count() >= 4
+    }
 }
 
 impl FromStr for Ticker {
@@ -88,6 +97,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Ticker>().map(String::from), Ok(kept.to_owned()));
         }
+    }
+
+    #[test]
+    fn codes_of_the_korea_exchange_may_have_letters() {
+        let is_code = |text: &str| text.parse::<Ticker>().is_ok_and(|ticker| ticker.is_krx_code());
+        assert!(is_code("005930") && is_code("0001a0") && is_code("00680K"));
+        assert!(!is_code("AAPL") && !is_code("7203") && !is_code("005930.KS") && !is_code("GOOGLE"));
     }
 
     #[test]

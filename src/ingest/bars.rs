@@ -80,6 +80,7 @@ impl Skipped {
         self.halted.append(&later.halted);
         self.zero.append(&later.zero);
         self.empty.append(&later.empty);
+        self.events.append(&later.events);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What looks wrong in a series of valid bars: splits that were not applied, prices in another unit, holes.
 
-use super::Warning;
+use super::{Warning, volume_basis};
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, Interval, Ticker};
 
@@ -12,6 +12,8 @@ struct Jump {
     /// Old scale over new: 5 where one share became five.
     ratio: f64,
     is_unit: bool,
+    /// Whether volumes step with the price; they do not where they were adjusted already.
+    moves_volume: bool,
 }
 
 /// Ratios of splits in use; their inverses are reverse splits.
@@ -65,14 +67,25 @@ pub(super) fn judge(
         } else {
             "pass adjust=split to put earlier bars on the new scale"
         };
+        let volumes = if split.moves_volume { "" } else { "; volumes do not step with it and stay as they are" };
         warnings.push(warning(
             "split_suspected",
             bar,
             format!(
-                "the close goes from {} to {}, as after a split of {}: {what}",
+                "the close goes from {} to {}, as after a split of {}: {what}{volumes}",
                 before.close(),
                 bar.close(),
                 named(split.ratio)
+            ),
+        ));
+    }
+    if let Some((bar_idx, ratio)) = splits.is_empty().then(|| volume_basis::lone_step(&bars)).flatten() {
+        warnings.push(warning(
+            "volume_basis_suspected",
+            &bars[bar_idx],
+            format!(
+                "volumes step by about {} from here on and prices do not: are prices adjusted for a split and volumes as traded?",
+                named(ratio)
             ),
         ));
     }
@@ -116,11 +129,11 @@ fn jumps(bars: &[Bar]) -> Vec<Jump> {
                 .flat_map(|ratio| [ratio, 1.0 / ratio])
                 .filter(|ratio| near(*ratio))
                 .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-            return unit.map(|ratio| Jump { bar_idx: idx, ratio, is_unit: true }).or(split.map(|ratio| Jump {
-                bar_idx: idx,
-                ratio,
-                is_unit: false,
-            }));
+            let jump = |ratio: f64, is_unit: bool| {
+                let moves_volume = !is_unit && volume_basis::follows_split(bars, idx, ratio);
+                Jump { bar_idx: idx, ratio, is_unit, moves_volume }
+            };
+            return unit.map(|ratio| jump(ratio, true)).or(split.map(|ratio| jump(ratio, false)));
         }
         None
     };
@@ -129,27 +142,28 @@ fn jumps(bars: &[Bar]) -> Vec<Jump> {
 
 /// Bars before a split are divided by its ratio, their volumes multiplied.
 fn on_the_newest_scale(bars: Vec<Bar>, splits: &[Jump]) -> Vec<Bar> {
-    let mut ratio = 1.0;
+    let (mut ratio, mut volume_ratio) = (1.0, 1.0);
     let mut pending = splits.iter().rev().peekable();
     let mut out: Vec<Bar> = Vec::with_capacity(bars.len());
     for (idx, bar) in bars.iter().enumerate().rev() {
-        out.push(scaled(bar, ratio).unwrap_or(*bar));
+        out.push(scaled(bar, ratio, volume_ratio).unwrap_or(*bar));
         if let Some(split) = pending.next_if(|split| split.bar_idx == idx) {
             ratio *= split.ratio;
+            volume_ratio *= if split.moves_volume { split.ratio } else { 1.0 };
         }
     }
     out.reverse();
     out
 }
 
-fn scaled(bar: &Bar, ratio: f64) -> Option<Bar> {
+fn scaled(bar: &Bar, ratio: f64, volume_ratio: f64) -> Option<Bar> {
     Bar::new(RawBar {
         at: bar.at(),
         open: bar.open() / ratio,
         high: bar.high() / ratio,
         low: bar.low() / ratio,
         close: bar.close() / ratio,
-        volume: bar.volume().map(|volume| volume * ratio),
+        volume: bar.volume().map(|volume| volume * volume_ratio),
     })
     .ok()
 }

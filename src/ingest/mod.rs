@@ -42,6 +42,7 @@ mod rules;
 mod bars;
 mod repeats;
 mod stretches;
+mod volume_basis;
 mod meaning;
 mod series;
 mod read;

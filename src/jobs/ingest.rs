@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::due::enqueue_when_due;
+use super::market;
 use crate::app::App;
-use crate::domain::{Calendar, Series, Ticker};
+use crate::domain::{Calendar, Ticker};
 use crate::ingest::{
     BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
 };
@@ -168,7 +169,7 @@ pub enum IngestError {
 /// # Errors
 /// When nothing of it was stored; the error says why.
 pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> Result<IngestReport, IngestError> {
-    let reading = read(app, body, request).await?;
+    let mut reading = read(app, body, request).await?;
     if let (OnError::Reject, Some(first)) = (request.on_error, reading.refusals.first()) {
         return Err(IngestError::Refused {
             received: reading.received,
@@ -180,16 +181,27 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
     let named = name(&reading.tickers, request.ticker.as_ref())?;
     let basis = price_basis(&reading.dialect);
     let mut sent = Vec::with_capacity(named.len());
+    let mut detector = market::Detector::default();
+    let mut detected: Vec<(Ticker, Calendar)> = Vec::new();
     for (ticker, part) in &named {
         let calendar = match &request.calendar {
             Some(calendar) => Some(calendar.clone()),
             // Detection is for the first file: later ones must not move a series to another market.
             None if app.store.ticker(ticker).await?.is_some() => None,
-            None => Some(detect_calendar(ticker, &part.series)),
+            None => {
+                let calendar = detector.calendar(ticker, &part.series);
+                detected.push((ticker.clone(), calendar.clone()));
+                Some(calendar)
+            }
         };
         sent.push(SentBars { ticker, series: &part.series, calendar, currency: None, price_basis: basis });
     }
     let outcomes = app.store.put_bars(&sent, request.on_conflict, request.dry_run).await?;
+    let mut warnings: Vec<Warning> = market::told(&detected).into_iter().collect();
+    // Of many tickers the counts tell.
+    if let ([outcome], [(ticker, part)]) = (outcomes.as_slice(), named.as_slice()) {
+        warnings.extend(market::missing_sessions(ticker, &part.series, &outcome.record.calendar));
+    }
     let mut tickers = Vec::with_capacity(outcomes.len());
     for (outcome, (_, part)) in outcomes.into_iter().zip(&named) {
         tickers.push(report(app, outcome, part, request).await?);
@@ -197,6 +209,7 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
     if !request.dry_run {
         app.refresh().await?;
     }
+    reading.warnings.extend(warnings);
     Ok(sum(reading, tickers, request.dry_run))
 }
 
@@ -251,17 +264,6 @@ fn price_basis(dialect: &Dialect) -> PriceBasis {
     }
 }
 
-/// The calendar of a series not seen before: by the ticker's market, else every day where weekends are traded.
-fn detect_calendar(ticker: &Ticker, series: &Series) -> Calendar {
-    let n_weekend = series.bars().iter().filter(|bar| bar.at().is_weekend()).count();
-    match Calendar::of_ticker(ticker) {
-        Some(calendar) => calendar,
-        // Of seven days two are a weekend's; a stray bar on one is an error of the file, not a market.
-        None if series.len() >= 7 && n_weekend * 5 >= series.len() => Calendar::AllDays,
-        None => Calendar::Weekdays,
-    }
-}
-
 async fn report(
     app: &Arc<App>,
     outcome: BarsOutcome,
@@ -304,29 +306,11 @@ fn sum(reading: Reading, tickers: Vec<TickerReport>, dry_run: bool) -> IngestRep
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::bar::RawBar;
-    use crate::domain::{Bar, BarTime, Interval};
 
     #[test]
     fn vendors_may_leave_the_market_out_but_not_name_another_company() {
         let same = |a: &str, b: &str| is_same(&a.parse().expect("a ticker"), &b.parse().expect("a ticker"));
         assert!(same("AAPL", "AAPL") && same("AAPL", "AAPL.US") && same("005930.KS", "005930"));
         assert!(!same("AAPL", "MSFT") && !same("005930.KS", "005930.KQ") && !same("BRK-A", "BRK-B"));
-    }
-
-    #[test]
-    fn a_calendar_is_known_by_market_then_by_weekends() {
-        let series = |n_bars: i64| {
-            let bar = |day: i64| {
-                let at = BarTime::from_seconds(day * 86_400);
-                Bar::new(RawBar { at, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: None }).expect("a flat bar")
-            };
-            Series::new(Interval::Day, (0..n_bars).map(bar).collect()).expect("ascending")
-        };
-        let calendar =
-            |ticker: &str, n_bars| detect_calendar(&ticker.parse().expect("a ticker"), &series(n_bars)).to_string();
-        assert_eq!(calendar("005930.KS", 70), "XKRX");
-        assert_eq!(calendar("BTC-USD", 70), "24/7");
-        assert_eq!(calendar("AAPL", 2), "weekdays");
     }
 }

@@ -14,6 +14,7 @@ mod attempt;
 pub mod backtest;
 mod challenge;
 pub mod due;
+mod market;
 pub mod ingest;
 pub mod kind;
 pub mod runner;

@@ -1,0 +1,127 @@
+//! Which market a series' sessions are of, and which of them it lacks.
+
+use chrono::NaiveDate;
+
+use crate::domain::{Bar, Calendar, Interval, Series, Ticker};
+use crate::ingest::Warning;
+
+/// How many of the newest bars tell a market: a year has every holiday once.
+const NEWEST: usize = 260;
+
+/// Finds the calendars of series not seen before. Those of one body mostly have the same dates: they are compared
+/// with a market's once.
+#[derive(Debug, Default)]
+pub(super) struct Detector {
+    last: Option<(Vec<NaiveDate>, Option<Calendar>)>,
+}
+
+impl Detector {
+    /// By the ticker's suffix, then by its dates, then by a code that only fits Korea; Monday to Friday where none of
+    /// them tells.
+    pub(super) fn calendar(&mut self, ticker: &Ticker, series: &Series) -> Calendar {
+        if let Some(calendar) = Calendar::of_ticker(ticker) {
+            return calendar;
+        }
+        let dates = dates(&series.bars()[series.len().saturating_sub(NEWEST)..]);
+        let of_dates = match &self.last {
+            Some((known, calendar)) if *known == dates => calendar.clone(),
+            _ => Calendar::of_dates(&dates),
+        };
+        let calendar = of_dates.clone().or_else(|| korea(ticker, &dates)).unwrap_or(Calendar::Weekdays);
+        self.last = Some((dates, of_dates));
+        calendar
+    }
+}
+
+/// A code such as `005930`, unless bars stand on the exchange's holidays: the mainland's codes look alike.
+fn korea(ticker: &Ticker, dates: &[NaiveDate]) -> Option<Calendar> {
+    let calendar = ticker.is_krx_code().then(|| "XKRX".parse::<Calendar>().ok())??;
+    let n_off = dates.iter().filter(|date| calendar.is_session(**date) == Some(false)).count();
+    (n_off * 100 <= dates.len()).then_some(calendar)
+}
+
+/// What to tell of the calendar of new series: which was taken without anybody naming it.
+pub(super) fn told(detected: &[(Ticker, Calendar)]) -> Option<Warning> {
+    let by_dates: Vec<&(Ticker, Calendar)> = detected
+        .iter()
+        .filter(|(ticker, calendar)| Calendar::of_ticker(ticker).is_none() && *calendar != Calendar::Weekdays)
+        .collect();
+    let (ticker, calendar) = by_dates.first()?;
+    let (whose, ticker) = match by_dates.as_slice() {
+        [_] => ("the dates".to_owned(), Some(ticker.clone())),
+        several => (format!("the dates of {} tickers, the first {ticker},", several.len()), None),
+    };
+    let message =
+        format!("{whose} are sessions of {calendar}: forecasts name its next ones; pass calendar= for another");
+    Some(Warning { code: "calendar_detected", session: None, message, ticker })
+}
+
+/// Sessions of a market within a daily series that have no bar; `None` where none is missing, or no market is known.
+pub(super) fn missing_sessions(ticker: &Ticker, series: &Series, calendar: &Calendar) -> Option<Warning> {
+    if series.interval() != Interval::Day || !matches!(calendar, Calendar::Exchange(_)) {
+        return None;
+    }
+    let missing = calendar.missing_sessions(&dates(series.bars()));
+    let first = missing.first()?;
+    Some(Warning {
+        code: "missing_sessions",
+        session: Some(first.to_string()),
+        message: format!("{} sessions of {calendar} have no bar, the first {first}", missing.len()),
+        ticker: Some(ticker.clone()),
+    })
+}
+
+fn dates(bars: &[Bar]) -> Vec<NaiveDate> {
+    let mut dates: Vec<NaiveDate> = bars.iter().map(Bar::at).map(|at| at.date()).collect();
+    dates.dedup();
+    dates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BarTime;
+    use crate::domain::bar::RawBar;
+
+    fn series(dates: &[NaiveDate]) -> Series {
+        let bar = |date: &NaiveDate| {
+            let at = BarTime::from_date(*date);
+            Bar::new(RawBar { at, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: None }).expect("a flat bar")
+        };
+        Series::new(Interval::Day, dates.iter().map(bar).collect()).expect("ascending")
+    }
+
+    fn sessions(mic: &str, count: usize) -> Vec<NaiveDate> {
+        let calendar: Calendar = mic.parse().expect("a calendar");
+        calendar.sessions_after("2023-01-02".parse().expect("a date"), count)
+    }
+
+    fn detected(ticker: &str, dates: &[NaiveDate]) -> String {
+        Detector::default().calendar(&ticker.parse().expect("a ticker"), &series(dates)).to_string()
+    }
+
+    #[test]
+    fn a_calendar_is_known_by_suffix_then_by_dates_then_by_code() {
+        assert_eq!(detected("005930.KS", &sessions("24/7", 70)), "XKRX");
+        assert_eq!(detected("BTC-USD", &sessions("24/7", 70)), "24/7");
+        assert_eq!(detected("AAPL", &sessions("XNYS", 260)), "XNYS");
+        assert_eq!(detected("7203", &sessions("XTKS", 260)), "XTKS");
+        assert_eq!(detected("005930", &sessions("XKRX", 30)), "XKRX");
+        assert_eq!(detected("600000", &sessions("XSHG", 100)), "weekdays");
+        assert_eq!(detected("AAPL", &sessions("XNYS", 2)), "weekdays");
+    }
+
+    #[test]
+    fn what_was_detected_and_what_is_missing_is_told() {
+        let mut dates = sessions("XNYS", 260);
+        let lost = dates.remove(100);
+        let (ticker, calendar): (Ticker, Calendar) =
+            ("AAPL".parse().expect("a ticker"), "XNYS".parse().expect("a MIC"));
+        let warning = missing_sessions(&ticker, &series(&dates), &calendar).expect("one is missing");
+        assert_eq!((warning.code, warning.session), ("missing_sessions", Some(lost.to_string())));
+        assert_eq!(missing_sessions(&ticker, &series(&sessions("XNYS", 9)), &calendar), None);
+        let warning = told(&[(ticker, calendar.clone())]).expect("told");
+        assert!(warning.message.contains("XNYS"), "{}", warning.message);
+        assert_eq!(told(&[("AAPL.US".parse().expect("a ticker"), calendar)]), None);
+    }
+}
