@@ -30,6 +30,7 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
         Some(chosen) => (Cow::Borrowed(text), delimiter_of(chosen)?),
         None => parted(text),
     };
+    let is_rewritten = matches!(text, Cow::Owned(_));
     let text = text.as_ref();
     let records = records::scan(text, delimiter);
     let mut found = header::find(text, &records, delimiter, options)?;
@@ -52,7 +53,7 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
         sheet,
         rejected: sorted.rejected,
         notes: sorted.notes,
-        delimiter: Some(char::from(delimiter).to_string()),
+        delimiter: (!is_rewritten).then(|| char::from(delimiter).to_string()),
         is_typed: false,
     })
 }

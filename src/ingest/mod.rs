@@ -45,6 +45,7 @@ mod stretches;
 mod volume_basis;
 mod meaning;
 mod series;
+mod dialect;
 mod read;
 mod write;
 

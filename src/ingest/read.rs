@@ -1,14 +1,11 @@
 //! The whole journey of a body.
 
-use std::collections::BTreeMap;
-
 use super::bars::{self, Lines, Refusals};
-use super::date_vote::DateReading;
 use super::sheet::Source;
 use super::workbook::{self, Unpacked};
 use super::{
-    BodyFormat, Dialect, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, columns, csv,
-    decode, json, parquet, rules, series, stretches,
+    BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, csv, decode, dialect,
+    json, parquet, rules, series, stretches,
 };
 
 /// Reads a body that [`inflate`](super::inflate) has unpacked.
@@ -104,10 +101,10 @@ fn finish(
             "the times have no zone and were taken as UTC: pass timezone=+09:00 and the like",
         ));
     }
-    let order = order(&rows);
+    let order = dialect::order(&rows);
     let names_bad = refusals.total - n_lines_refused - rows.iter().map(|rows| rows.refused).sum::<usize>();
     let mut tickers: Vec<TickerReading> = Vec::with_capacity(rows.len());
-    let dialect = dialect(&source, encoding, &rules, &dates, order);
+    let dialect = dialect::told(&source, encoding, &rules, &dates, order, options);
     drop(source);
     for rows in rows {
         tickers.extend(series::finish(rows, &rules.timing, options.adjust.is_some(), &mut refusals, &mut warnings));
@@ -168,67 +165,4 @@ fn notes(source: &Source, skipped: &bars::Skipped) -> Vec<Warning> {
         }
     }
     warnings
-}
-
-fn order(rows: &[bars::Rows]) -> &'static str {
-    let (up, down) = rows.iter().fold((0, 0), |(up, down), rows| (up + rows.n_up, down + rows.n_down));
-    match (up, down) {
-        (_, 0) => "ascending",
-        (0, _) => "descending",
-        _ => "unsorted",
-    }
-}
-
-fn dialect(source: &Source, encoding: &str, rules: &bars::Rules, dates: &DateReading, order: &'static str) -> Dialect {
-    let layout = &source.layout;
-    let name_of = |column: usize| layout.names.get(column).cloned().unwrap_or_default();
-    let mut columns = BTreeMap::from([("date".to_owned(), name_of(layout.date))]);
-    if let Some(group) = layout.groups.first() {
-        let volume = group.volumes.first().map(|(_, column)| *column);
-        let found = [
-            ("time", layout.time),
-            ("ticker", layout.ticker),
-            ("open", Some(group.open)),
-            ("high", Some(group.high)),
-            ("low", Some(group.low)),
-            ("close", Some(group.close)),
-            ("volume", volume),
-            ("adj_close", group.adj_close.filter(|column| *column != group.close)),
-        ];
-        columns.extend(found.into_iter().filter_map(|(role, at)| at.map(|at| (role.to_owned(), name_of(at)))));
-    }
-    Dialect {
-        name: vendor(&layout.names).to_owned(),
-        encoding: encoding.to_owned(),
-        delimiter: source.delimiter.clone(),
-        decimal: char::from(rules.numbers.decimal).to_string(),
-        date_format: dates.pattern.clone(),
-        order,
-        columns,
-        price_basis: rules.price_basis,
-        interval: rules.timing.interval.to_string(),
-    }
-}
-
-/// Who writes such headers; told to people, never used to read.
-fn vendor(names: &[String]) -> &'static str {
-    let keys: Vec<String> = names.iter().map(|name| columns::key(name)).collect();
-    let has = |wanted: &[&str]| wanted.iter().all(|key| keys.iter().any(|known| known == key));
-    match () {
-        () if has(&["date", "open", "high", "low", "close", "adjclose", "volume"]) => "yahoo",
-        () if has(&["closelast"]) => "nasdaq",
-        () if has(&["price", "vol", "change"]) || has(&["종가", "거래량", "변동"]) || has(&["ultimo", "vol"]) => {
-            "investing"
-        }
-        () if has(&["일자", "종가", "등락률"]) || has(&["종목코드", "종목명", "종가"]) => "krx",
-        () if has(&["날짜", "시가", "등락률"]) => "pykrx",
-        () if names.iter().any(|name| name.trim().eq_ignore_ascii_case("<open>")) => "metatrader",
-        () if has(&["成交股數", "開盤價"]) => "twse",
-        () if has(&["始値", "終値"]) => "japanese",
-        () if has(&["收盘价", "开盘价"]) => "chinese",
-        () if has(&["time", "open", "high", "low", "close"]) && !has(&["date"]) => "tradingview",
-        () if has(&["timestamp", "open", "high", "low", "close"]) => "alphavantage",
-        () if has(&["date", "open", "high", "low", "close", "change"]) => "financedatareader",
-        () => "generic",
-    }
 }

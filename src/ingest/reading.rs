@@ -57,8 +57,7 @@ pub struct Refusal {
     pub ticker: Option<Ticker>,
 }
 
-/// How a body was understood. The fields have the names of [`ReadOptions`](super::ReadOptions): sent
-/// back as such they pin the reading.
+/// How a body was understood; [`query`](Self::query) sent back pins the reading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dialect {
     /// `yahoo`, `nasdaq`, `krx`, … where the header is known, else `generic`.
@@ -79,6 +78,8 @@ pub struct Dialect {
     pub price_basis: PriceBasis,
     /// How much time a bar covers.
     pub interval: String,
+    /// The same as query parameters: behind a `?` they read such a file again without looking for evidence.
+    pub query: String,
 }
 
 /// Something worth a look that refuses nothing.

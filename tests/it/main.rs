@@ -17,6 +17,7 @@ mod http;
 mod cli;
 mod page;
 mod ingest;
+mod dialects;
 mod train;
 mod jobs;
 mod backtests;
