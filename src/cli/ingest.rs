@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::reading::ReadFlags;
 use crate::app::App;
-use crate::config::Settings;
 use crate::domain::{Calendar, Ticker};
-use crate::ingest::{BodyFormat, Reading, Refusal, inflate, read};
+use crate::ingest::{BodyFormat, Refusal};
 use crate::jobs::ingest::{IngestError, IngestReport, IngestRequest, OnError, TrainChoice, ingest};
 use crate::store::OnConflict;
 
@@ -42,23 +41,17 @@ pub(super) struct Arguments {
     no_train: bool,
 }
 
-/// Which files are only looked at.
+/// Files and how they are read.
 #[derive(Debug, clap::Args)]
-pub(super) struct InspectArguments {
-    #[command(flatten)]
-    files: Files,
-}
-
-#[derive(Debug, clap::Args)]
-struct Files {
+pub(super) struct Files {
     /// Files, or folders whose price files are taken.
     #[arg(required = true, value_name = "FILE")]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     /// Whose bars these are [default: the file's ticker column, else its name].
     #[arg(long)]
     ticker: Option<Ticker>,
     #[command(flatten)]
-    reading: ReadFlags,
+    pub(super) reading: ReadFlags,
 }
 
 /// Stores each file; the first that cannot be used at all ends the command.
@@ -100,20 +93,6 @@ pub(super) async fn store_file(
         stored => stored,
     };
     stored.with_context(|| format!("nothing of {} was stored", path.display()))
-}
-
-/// Tells how files are understood; nothing is stored and no database is needed.
-pub(super) fn inspect(settings: &Settings, arguments: &InspectArguments, out: &mut Output) -> anyhow::Result<()> {
-    let (options, limits) = (arguments.files.reading.options(), &settings.limits.ingest);
-    for path in price_files(&arguments.files.paths)? {
-        let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let reading = inflate(bytes, encoding, limits)
-            .and_then(|bytes| read(&bytes, format, &options, limits))
-            .with_context(|| format!("{} cannot be used", path.display()))?;
-        print_reading(&path, &reading, out)?;
-    }
-    Ok(())
 }
 
 /// Files as given, and those in folders that look like prices, by name.
@@ -180,39 +159,8 @@ pub(super) fn print(path: &Path, report: &IngestReport, out: &mut Output) -> any
     Ok(())
 }
 
-fn print_reading(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
-    let n_bars: usize = reading.tickers.iter().map(|ticker| ticker.series.len()).sum();
-    if out.json {
-        return out.json(&json!({
-            "file": path, "received": reading.received, "bars": n_bars, "refused": reading.refusals_total,
-            "tickers": reading.tickers.iter().map(|part| json!({ "ticker": part.ticker, "bars": part.series.len() })).collect::<Vec<_>>(),
-            "dialect": reading.dialect, "refusals": reading.refusals, "warnings": reading.warnings,
-        }));
-    }
-    let dialect = &reading.dialect;
-    out.say(format!(
-        "{}: {} tickers, {n_bars} bars of {} rows, {} refused",
-        path.display(),
-        reading.tickers.len(),
-        reading.received,
-        reading.refusals_total
-    ))?;
-    let delimiter =
-        dialect.delimiter.as_ref().map(|delimiter| format!(", separated by {delimiter:?}")).unwrap_or_default();
-    out.say(format!(
-        "  read as {}, {}{delimiter}, dates {}, {}, interval {}",
-        dialect.name, dialect.encoding, dialect.date_format, dialect.order, dialect.interval
-    ))?;
-    let columns: Vec<String> = dialect.columns.iter().map(|(column, header)| format!("{column} = {header}")).collect();
-    out.say(format!("  columns: {}", columns.join(", ")))?;
-    print_refusals(&reading.refusals, reading.refusals_total as u64, out)?;
-    for warning in &reading.warnings {
-        out.say(format!("  note: {}", warning.message))?;
-    }
-    Ok(())
-}
-
-fn print_refusals(refusals: &[Refusal], total: u64, out: &mut Output) -> anyhow::Result<()> {
+/// The first refusals in full, then a count.
+pub(super) fn print_refusals(refusals: &[Refusal], total: u64, out: &mut Output) -> anyhow::Result<()> {
     for refusal in refusals.iter().take(REFUSALS_SHOWN) {
         out.say(format!("  line {}: {}", refusal.line, refusal.message))?;
     }

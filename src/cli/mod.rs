@@ -12,6 +12,7 @@ mod generate;
 mod progress;
 mod reading;
 mod ingest;
+mod inspect;
 mod train;
 mod lists;
 mod forecast;
@@ -55,7 +56,7 @@ enum Command {
     #[command(flatten)]
     Stored(StoredCommand),
     /// Tell how price files are understood, and what is wrong with them; stores nothing.
-    Inspect(ingest::InspectArguments),
+    Inspect(inspect::Arguments),
     /// Score every baseline and our network on price files: one table, the same points for all.
     Evaluate(evaluate::Arguments),
     /// Make an invented market as CSV.
@@ -125,7 +126,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker => return serve::worker(settings()?, &mut out).await,
         Command::Stored(command) => return with_app(command, settings()?, &mut out).await,
         Command::Healthcheck => return serve::healthcheck(&settings()?).await,
-        Command::Inspect(arguments) => ingest::inspect(&settings()?, &arguments, &mut out)?,
+        Command::Inspect(arguments) => inspect::run(&settings()?, &arguments, &mut out)?,
         Command::Evaluate(arguments) => evaluate::run(&settings()?, &arguments, &mut out)?,
         Command::Generate(arguments) => generate::run(&arguments, &mut out)?,
         Command::Config => config(&settings()?, &mut out)?,

@@ -6,7 +6,7 @@ use crate::ingest::{Adjust, PriceBasis, ReadOptions, Resample};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Reading")]
 pub(super) struct ReadFlags {
-    /// How dates are written: %d/%m/%Y and the like, or epoch, excel, roc.
+    /// How dates are written: %d/%m/%Y and the like, or epoch, excel, roc, buddhist.
     #[arg(long, value_name = "FORMAT")]
     date_format: Option<String>,
     /// What stands between fields: , ; | or tab.
@@ -24,8 +24,8 @@ pub(super) struct ReadFlags {
     /// Which prices are kept where a file has both: raw or adjusted.
     #[arg(long, value_name = "BASIS", value_parser = price_basis)]
     price_basis: Option<PriceBasis>,
-    /// The zone of times that have none, as an offset: +09:00.
-    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
+    /// The zone of times that have none: Asia/Seoul, America/New_York, +09:00.
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     timezone: Option<String>,
     /// split: puts earlier prices on the scale of the newest where a split is suspected.
     #[arg(long, value_name = "WHAT", value_parser = adjust)]

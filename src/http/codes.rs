@@ -140,7 +140,7 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
     ("halted_sessions", "Rows with a close and zeros beside it: halted sessions make no bar."),
     ("zero_rows", "Rows of zeros make no bar."),
     ("empty_rows", "Rows without prices make no bar."),
-    ("time_zone_assumed", "Times without a zone were taken as UTC: pass `timezone=+09:00` and the like."),
+    ("time_zone_assumed", "Times without a zone were taken as UTC: pass `timezone=Asia/Seoul` and the like."),
     ("comment_lines", "Lines that begin with # were left out."),
     ("repeated_header", "Header lines between rows were left out."),
     ("footer_lines", "Lines after the last row were left out."),

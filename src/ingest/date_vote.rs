@@ -10,6 +10,8 @@ pub(super) struct DateReading {
     pub order: Order,
     /// As a pattern: `%d/%m/%Y`.
     pub pattern: String,
+    /// What decided it.
+    pub why: &'static str,
     /// Cells that have a time and a zone, and those that have a time only.
     pub n_zoned: usize,
     pub n_naive: usize,
@@ -74,14 +76,14 @@ pub(super) fn decide<'a>(
             votes.count(line, text, shape);
         }
     }
-    let order = match &options.date_format {
-        Some(format) => order_of(format)?,
+    let (order, why) = match &options.date_format {
+        Some(format) => (order_of(format)?, "as the caller says"),
         None => votes.order(is_taiwanese)?,
     };
     let sample =
         if votes.n_open > votes.n_shown { votes.sample.as_ref().map(|(text, _)| text.as_str()) } else { first };
     let pattern = sample.map_or_else(|| "%Y-%m-%d".to_owned(), |text| pattern(text, order));
-    Ok(DateReading { order, pattern, n_zoned: votes.n_zoned, n_naive: votes.n_naive })
+    Ok(DateReading { order, pattern, why, n_zoned: votes.n_zoned, n_naive: votes.n_naive })
 }
 
 impl Votes {
@@ -152,19 +154,19 @@ impl Votes {
         }
     }
 
-    fn order(&self, is_taiwanese: bool) -> Result<Order, ReadError> {
+    fn order(&self, is_taiwanese: bool) -> Result<(Order, &'static str), ReadError> {
         if self.n_serial > self.n_shown + self.n_open {
-            return Ok(Order::Excel);
+            return Ok((Order::Excel, "most cells are day numbers of a spreadsheet"));
         }
         if self.has_three_digit_year || (is_taiwanese && self.n_open > 0) {
-            return Ok(Order::Roc);
+            return Ok((Order::Roc, "years of three digits, or headers of Taiwan"));
         }
         if self.n_buddhist * 2 > self.n_cells {
-            return Ok(Order::Buddhist);
+            return Ok((Order::Buddhist, "years that only the Buddhist era has"));
         }
         let most = self.tallies.iter().map(|tally| tally.n_valid).max().unwrap_or(0);
         if most == 0 {
-            return Ok(Order::Ymd);
+            return Ok((Order::Ymd, "every date shows its year"));
         }
         let best: Vec<usize> = (0..3).filter(|idx| self.tallies[*idx].n_valid == most).collect();
         // Rows that only another order can read: one is a typing error, more are a second format.
@@ -185,15 +187,16 @@ impl Votes {
             .on_line(b.exclusive_line));
         }
         let order = match best.as_slice() {
-            [only] => ORDERS[*only],
-            [first, ..] if self.n_differ == 0 => ORDERS[*first],
+            [only] => (ORDERS[*only], "some rows can be read in this order only"),
+            [first, ..] if self.n_differ == 0 => (ORDERS[*first], "all orders give the same days"),
             several => self
                 .by_sequence(several)
-                .or_else(|| self.by_sessions(several))
-                .or_else(|| self.by_weekdays(several))
+                .map(|order| (order, "in this order the rows stand in time order"))
+                .or_else(|| Some((self.by_sessions(several)?, "in this order days follow each other")))
+                .or_else(|| Some((self.by_weekdays(several)?, "in this order no date is a weekend's")))
                 .ok_or_else(|| self.ambiguous(several))?,
         };
-        self.refuse_roc_or_not(order)
+        self.refuse_roc_or_not(order.0).map(|_| order)
     }
 
     /// Rows stand in time order in one reading and jump to and fro in the others: five rows or more prove it.

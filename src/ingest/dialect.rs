@@ -53,6 +53,7 @@ pub(super) fn told(
         columns,
         price_basis: rules.price_basis,
         interval: rules.timing.interval.to_string(),
+        why_date_format: dates.why,
         query: query(&pinned),
     }
 }

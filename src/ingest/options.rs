@@ -48,7 +48,7 @@ impl Default for IngestLimits {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadOptions {
-    /// How dates are written: `%d/%m/%Y` and the like, or `epoch`, `excel`, `roc`.
+    /// How dates are written: `%d/%m/%Y` and the like, or `epoch`, `excel`, `roc`, `buddhist`.
     pub date_format: Option<String>,
     /// What stands between fields: one of `,` `;` `|`, a tab (`tab` or `\t`).
     pub delimiter: Option<String>,
@@ -61,7 +61,8 @@ pub struct ReadOptions {
     /// Which column is which: `date,open,high,low,close,volume` by position (`-` skips one; such a file
     /// needs no header), or `close:Last,volume:Volume BTC` by name.
     pub columns: Option<String>,
-    /// The zone of times without one: an offset such as `+09:00`.
+    /// The zone of times without one, and of the sessions of times in UTC: a place (`Asia/Seoul`) or an offset
+    /// (`+09:00`).
     pub timezone: Option<String>,
     /// `split`: earlier prices and volumes are put on the scale of the newest where a split is suspected.
     pub adjust: Option<Adjust>,

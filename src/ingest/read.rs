@@ -98,7 +98,7 @@ fn finish(
     if rules.timing.is_zone_assumed {
         warnings.push(plain(
             "time_zone_assumed",
-            "the times have no zone and were taken as UTC: pass timezone=+09:00 and the like",
+            "the times have no zone and were taken as UTC: pass timezone=Asia/Seoul and the like",
         ));
     }
     let order = dialect::order(&rows);

@@ -78,6 +78,8 @@ pub struct Dialect {
     pub price_basis: PriceBasis,
     /// How much time a bar covers.
     pub interval: String,
+    /// What decided the order of dates, where rows had to.
+    pub why_date_format: &'static str,
     /// The same as query parameters: behind a `?` they read such a file again without looking for evidence.
     pub query: String,
 }

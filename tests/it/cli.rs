@@ -48,6 +48,28 @@ impl Desk {
 }
 
 #[test]
+fn inspecting_tells_what_would_be_read_and_why() {
+    let desk = Desk::new();
+    std::fs::write(
+        desk.0.path().join("GOOD.csv"),
+        "Date,Open,High,Low,Close\n13/02/2024,10,11,9,10.5\n14/02/2024,10,9,11,10\n",
+    )
+    .expect("a file");
+    std::fs::write(desk.0.path().join("PAGE.csv"), "<html><title>Sign in</title></html>").expect("a file");
+    let told = desk.ok("inspect GOOD.csv");
+    for part in [
+        "dates %d/%m/%Y: some rows can be read in this order only",
+        "2024-02-13: open 10, high 11, low 9, close 10.5, volume none",
+        "refused for high_below_low: 1",
+        "date_format=%25d%2F%25m%2F%25Y",
+    ] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+    let (status, told) = desk.refused("inspect PAGE.csv");
+    assert_eq!((status, told.contains("cannot be used")), (Some(1), true), "{told}");
+}
+
+#[test]
 fn from_a_file_to_a_forecast() {
     let desk = Desk::new();
     desk.ok("generate --tickers 2 --bars 400 --last 2026-03-06 --folder prices");

@@ -39,8 +39,8 @@ pub(in crate::http) struct PostBarsQuery {
     price_basis: Option<PriceBasisQuery>,
     /// Which column is which: `date,open,high,low,close,volume` by position, or `close:Last` by name.
     columns: Option<String>,
-    /// The zone of times that have none, as an offset; UTC where absent.
-    #[param(example = "+09:00")]
+    /// The zone of times that have none, a place or an offset (`+09:00`); UTC where absent.
+    #[param(example = "Asia/Seoul")]
     timezone: Option<String>,
     /// What is done about suspected splits; nothing but a warning where absent.
     #[param(inline)]

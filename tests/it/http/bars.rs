@@ -38,7 +38,8 @@ async fn a_price_history_is_stored_counted_and_read_back() {
         "name": "generic",
         "order": "ascending",
         "price_basis": "raw",
-        "query": "columns=date%3ADate%2Copen%3AOpen%2Chigh%3AHigh%2Clow%3ALow%2Cclose%3AClose%2Cvolume%3AVolume&date_format=%25Y-%25m-%25d&decimal=.&delimiter=%2C&encoding=utf-8"
+        "query": "columns=date%3ADate%2Copen%3AOpen%2Chigh%3AHigh%2Clow%3ALow%2Cclose%3AClose%2Cvolume%3AVolume&date_format=%25Y-%25m-%25d&decimal=.&delimiter=%2C&encoding=utf-8",
+        "why_date_format": "every date shows its year"
       },
       "dry_run": false,
       "first": "2024-01-02",

@@ -1,0 +1,125 @@
+//! What would be read of files, and why; nothing is stored and no database is needed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::ingest::{Files, price_files, print_refusals};
+use super::output::Output;
+use crate::config::Settings;
+use crate::ingest::{BarRecord, BodyFormat, ReadError, Reading, inflate, read};
+
+/// Bars shown of each ticker, and tickers of which they are shown.
+const BARS_SHOWN: usize = 3;
+const TICKERS_SHOWN: usize = 3;
+
+/// Which files are only looked at.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    files: Files,
+}
+
+/// Tells how each file is understood; those that cannot be used are told too, and fail the command at its end.
+pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
+    let (options, limits) = (arguments.files.reading.options(), &settings.limits.ingest);
+    let paths = price_files(&arguments.files.paths)?;
+    let mut n_unusable = 0;
+    for path in &paths {
+        let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        match inflate(bytes, encoding, limits).and_then(|bytes| read(&bytes, format, &options, limits)) {
+            Ok(reading) if out.json => out.json(&as_json(path, &reading))?,
+            Ok(reading) => print(path, &reading, out)?,
+            Err(error) => {
+                n_unusable += 1;
+                print_error(path, &error, out)?;
+            }
+        }
+    }
+    match (n_unusable, paths.len()) {
+        (0, _) => Ok(()),
+        (_, 1) => bail!("the file cannot be used"),
+        (few, all) => bail!("{few} of {all} files cannot be used"),
+    }
+}
+
+fn print_error(path: &Path, error: &ReadError, out: &mut Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.json(&json!({ "file": path, "code": error.code(), "message": error.to_string() }));
+    }
+    out.say(format!("{}: refused ({}): {error}", path.display(), error.code()))
+}
+
+fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
+    let n_bars: usize = reading.tickers.iter().map(|ticker| ticker.series.len()).sum();
+    out.say(format!(
+        "{}: {} tickers, {n_bars} bars of {} rows, {} refused",
+        path.display(),
+        reading.tickers.len(),
+        reading.received,
+        reading.refusals_total
+    ))?;
+    let dialect = &reading.dialect;
+    let delimiter =
+        dialect.delimiter.as_ref().map(|delimiter| format!(", separated by {delimiter:?}")).unwrap_or_default();
+    out.say(format!(
+        "  read as {}, {}{delimiter}, decimals {:?}, {}, interval {}",
+        dialect.name, dialect.encoding, dialect.decimal, dialect.order, dialect.interval
+    ))?;
+    out.say(format!("  dates {}: {}", dialect.date_format, dialect.why_date_format))?;
+    let columns: Vec<String> = dialect.columns.iter().map(|(column, header)| format!("{column} = {header}")).collect();
+    out.say(format!("  columns: {}", columns.join(", ")))?;
+    print_bars(reading, out)?;
+    for (code, count) in by_code(reading) {
+        out.say(format!("  refused for {code}: {count}"))?;
+    }
+    print_refusals(&reading.refusals, reading.refusals_total as u64, out)?;
+    for warning in &reading.warnings {
+        out.say(format!("  note: {}", warning.message))?;
+    }
+    out.say(format!("  to read such files always so: ?{}", dialect.query))
+}
+
+/// The first bars as they were read.
+fn print_bars(reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
+    for part in reading.tickers.iter().take(TICKERS_SHOWN) {
+        let name = part.ticker.as_ref().map(|ticker| format!("{ticker} ")).unwrap_or_default();
+        for bar in part.series.bars().iter().take(BARS_SHOWN) {
+            let BarRecord { session, open, high, low, close, volume } = BarRecord::of(bar, &part.series);
+            let volume = volume.map_or_else(|| "none".to_owned(), |volume| volume.to_string());
+            out.say(format!("  {name}{session}: open {open}, high {high}, low {low}, close {close}, volume {volume}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refusals that were kept, counted by their code.
+fn by_code(reading: &Reading) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for refusal in &reading.refusals {
+        *counts.entry(refusal.code).or_default() += 1;
+    }
+    counts
+}
+
+fn as_json(path: &Path, reading: &Reading) -> Value {
+    let tickers = reading.tickers.iter().map(|part| {
+        let first: Vec<BarRecord> =
+            part.series.bars().iter().take(BARS_SHOWN).map(|bar| BarRecord::of(bar, &part.series)).collect();
+        json!({ "ticker": part.ticker, "bars": part.series.len(), "duplicates": part.duplicates, "first_bars": first })
+    });
+    json!({
+        "file": path,
+        "received": reading.received,
+        "bars": reading.tickers.iter().map(|ticker| ticker.series.len()).sum::<usize>(),
+        "refused": reading.refusals_total,
+        "refused_by_code": by_code(reading),
+        "tickers": tickers.collect::<Vec<_>>(),
+        "dialect": reading.dialect,
+        "refusals": reading.refusals,
+        "warnings": reading.warnings,
+    })
+}
