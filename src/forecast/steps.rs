@@ -1,6 +1,6 @@
 //! From return quantiles to what a client reads: prices, probabilities, sessions.
 
-use crate::domain::{BarTime, Calendar, Interval, Level, Quantiles};
+use crate::domain::{BarTime, Calendar, Interval, Level, Quantiles, krx};
 
 /// One step ahead, in prices.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +72,23 @@ pub struct StepReturns {
     pub distribution: Quantiles,
     /// The point forecast of it.
     pub point: f64,
+}
+
+impl ForecastStep {
+    /// The step with every price on a tick of the Korea Exchange and within the daily limits between `last_close` and
+    /// its session. Returns and probabilities stay those of the distribution.
+    #[must_use]
+    pub fn under_krx_rules(mut self, last_close: f64) -> Self {
+        let steps = self.step;
+        let admit = |price: &mut f64| *price = krx::admissible(*price, last_close, steps);
+        admit(&mut self.close);
+        for interval in &mut self.intervals {
+            admit(&mut interval.lower);
+            admit(&mut interval.upper);
+        }
+        self.quantiles.iter_mut().for_each(|quantile| admit(&mut quantile.close));
+        self
+    }
 }
 
 /// Puts log returns (one per step, from step 1) into prices.

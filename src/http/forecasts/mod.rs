@@ -18,12 +18,12 @@ use super::extract::{Json as JsonIn, Path, Query};
 use super::jobs::JobBody;
 use super::wire::{checked_limit, cut, out_of_range, start_of_tickers, ticker};
 use crate::domain::Ticker;
-use crate::forecast::{ForecastError, ForecastRequest};
+use crate::forecast::{Forecast, ForecastError, ForecastRequest};
 use crate::jobs::due::TRAIN;
 use crate::store::JobFilter;
 use body::{ForecastBody, ForecastsBody, MissingBody};
 pub(super) use cache::ForecastCache;
-use query::{ForecastQuery, ForecastsQuery};
+use query::{ForecastQuery, ForecastsQuery, PriceRules};
 use window::{WindowBody, WindowModel};
 
 /// The forecast from the newest window of stored bars. A ticker that has too few bars for a network is answered by
@@ -48,7 +48,7 @@ pub(super) async fn get_forecast(
         return Ok(json(bytes));
     }
     let request = query.request(&api.settings().limits.query)?;
-    let body = one(&api, &ticker, &request).await?;
+    let body = one(&api, &ticker, &request, query.rules).await?;
     let bytes = Bytes::from(serde_json::to_vec(&body).map_err(Problem::internal)?);
     // The revision was read before the forecast was made: the answer is at least as new as its tag says.
     api.0.forecasts.put(ticker, raw, revision, bytes.clone()).await;
@@ -78,10 +78,10 @@ pub(super) async fn get_forecasts(
             cut(records.into_iter().map(|record| record.ticker).collect(), page, Ticker::to_string)
         }
     };
-    let (asking, asked) = (&api, &request);
+    let (asking, asked, rules) = (&api, &request, query.rules);
     let made: Vec<_> = futures::stream::iter(tickers)
         .map(|ticker| async move {
-            let made = one(asking, &ticker, asked).await;
+            let made = one(asking, &ticker, asked, rules).await;
             (ticker, made)
         })
         .buffered(AT_ONCE)
@@ -125,9 +125,15 @@ pub(super) async fn post_forecast(
     Ok(Json(forecast.into()))
 }
 
-async fn one(api: &Api, ticker: &Ticker, request: &ForecastRequest) -> Result<ForecastBody, Problem> {
+/// A ticker's forecast; rules are kept in the answer only, the ledger scores what the model said.
+async fn one(
+    api: &Api,
+    ticker: &Ticker,
+    request: &ForecastRequest,
+    rules: Option<PriceRules>,
+) -> Result<ForecastBody, Problem> {
     match api.0.forecaster.forecast(ticker, request).await {
-        Ok(forecast) => Ok(forecast.into()),
+        Ok(forecast) => Ok(with_rules(forecast, rules).into()),
         Err(error @ ForecastError::NoModelYet { .. }) => {
             let filter = JobFilter { kind: Some(TRAIN), ticker: Some(ticker.clone()), ..JobFilter::default() };
             let job = api.app().store.jobs(&filter, 1).await?.pop().map(JobBody::from);
@@ -136,6 +142,14 @@ async fn one(api: &Api, ticker: &Ticker, request: &ForecastRequest) -> Result<Fo
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn with_rules(mut forecast: Forecast, rules: Option<PriceRules>) -> Forecast {
+    if rules == Some(PriceRules::Krx) {
+        let last_close = forecast.last_close;
+        forecast.steps = forecast.steps.into_iter().map(|step| step.under_krx_rules(last_close)).collect();
+    }
+    forecast
 }
 
 fn json(bytes: Bytes) -> Response {

@@ -1,7 +1,7 @@
 //! What is asked of a forecast, from the query string.
 
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::config::QueryLimits;
 use crate::domain::{Horizon, Level, Ticker};
@@ -32,6 +32,17 @@ pub(in crate::http) struct ForecastQuery {
     model: Option<String>,
     /// Whether a champion that is too old by the policy still answers.
     allow_stale: Option<bool>,
+    /// Whose rules prices keep; as computed where absent.
+    #[param(inline)]
+    pub(super) rules: Option<PriceRules>,
+}
+
+/// Rules that quoted prices keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::http) enum PriceRules {
+    /// Ticks of the Korea Exchange (since 2023-01-25) and its limit of 30 % a session.
+    Krx,
 }
 
 /// The same for many tickers.
@@ -59,6 +70,9 @@ pub(in crate::http) struct ForecastsQuery {
     model: Option<String>,
     /// Whether a champion that is too old by the policy still answers.
     allow_stale: Option<bool>,
+    /// Whose rules prices keep; as computed where absent.
+    #[param(inline)]
+    pub(super) rules: Option<PriceRules>,
     /// Tickers on a page.
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<u32>,
@@ -92,6 +106,7 @@ impl ForecastsQuery {
             as_of: as_of.clone(),
             model: model.clone(),
             allow_stale: *allow_stale,
+            rules: self.rules,
         };
         query.request(limits)
     }

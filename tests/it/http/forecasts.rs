@@ -43,6 +43,23 @@ async fn a_forecast_has_the_shape_that_clients_know() {
 }
 
 #[tokio::test]
+async fn prices_keep_the_rules_of_the_korea_exchange_when_asked() {
+    let app = served().await;
+    let plain = app.get("/v1/tickers/TEST/forecast?horizon=2").await.json();
+    let kept = app.get("/v1/tickers/TEST/forecast?horizon=2&rules=krx").await.json();
+    for (plain, kept) in plain["steps"].as_array().unwrap().iter().zip(kept["steps"].as_array().unwrap()) {
+        assert_eq!(plain["return_log"], kept["return_log"], "the distribution is not touched");
+        for at in ["/close", "/intervals/0/lower", "/intervals/1/upper", "/quantiles/0/close"] {
+            let price = |step: &serde_json::Value| step.pointer(at).unwrap().as_f64().unwrap();
+            assert_eq!(price(kept).to_bits(), candlecast::domain::krx::round_to_tick(price(plain)).to_bits(), "{at}");
+        }
+    }
+    assert_eq!(app.get("/v1/tickers/TEST/forecast?rules=nyse").await.status, StatusCode::BAD_REQUEST);
+    let many = app.get("/v1/forecasts?tickers=TEST&horizon=2&rules=krx").await.json();
+    assert_eq!(many["forecasts"][0]["steps"], kept["steps"]);
+}
+
+#[tokio::test]
 async fn an_answer_kept_in_memory_goes_when_bars_or_champion_move() {
     let app = served().await;
     let stored = market("TEST", 420);
