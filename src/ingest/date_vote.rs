@@ -22,6 +22,8 @@ struct Votes {
     n_cells: usize,
     n_shown: usize,
     n_open: usize,
+    /// Open ones without a year of four digits.
+    n_yearless: usize,
     /// Cells whose readings are different days.
     n_differ: usize,
     n_serial: usize,
@@ -122,6 +124,7 @@ impl Votes {
             self.sample = Some((text.to_owned(), line));
         }
         self.n_open += 1;
+        self.n_yearless += usize::from(shown.is_none());
         let mut days = ORDERS.map(|order| triple.day(order));
         match triple.named_month() {
             // `02-Jan-24` has its day first wherever that can be; no vendor writes the other.
@@ -158,7 +161,7 @@ impl Votes {
         if self.n_serial > self.n_shown + self.n_open {
             return Ok((Order::Excel, "most cells are day numbers of a spreadsheet"));
         }
-        if self.has_three_digit_year || (is_taiwanese && self.n_open > 0) {
+        if self.has_three_digit_year || (is_taiwanese && self.n_yearless > 0) {
             return Ok((Order::Roc, "years of three digits, or headers of Taiwan"));
         }
         if self.n_buddhist * 2 > self.n_cells {

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use calamine::{Data, Range, Reader, Xlsx};
+use calamine::{Data, Reader, Xlsx};
 use zip::ZipArchive;
 
 use super::inflate::counted;
@@ -75,14 +75,7 @@ fn sheet(bytes: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| corrupt(&error.to_string()))?;
     let mut best: Option<(usize, String)> = None;
     for name in book.sheet_names() {
-        let Ok(range) = book.worksheet_range(&name) else { continue };
-        if range.height() > limits.max_rows.saturating_add(1000) {
-            return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
-        }
-        if range.width() > 4 * limits.max_columns {
-            return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
-        }
-        let text = text(&range);
+        let Some(text) = text(&mut book, &name, limits)? else { continue };
         let score = header::best_line(&text, &records::scan(&text, b','), b',').map_or(0, |(_, score)| score);
         if best.as_ref().is_none_or(|(most, _)| score > *most) {
             best = Some((score, text));
@@ -93,23 +86,52 @@ fn sheet(bytes: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
         .ok_or_else(|| ReadError::unusable("empty_body", "the workbook has no sheet with values"))
 }
 
-fn text(range: &Range<Data>) -> String {
-    let mut out = String::new();
-    // Rows above and columns left of the used cells count: lines are the sheet's rows.
-    let (above, _) = range.start().unwrap_or((0, 0));
-    out.extend(std::iter::repeat_n('\n', above as usize));
-    let width = used_width(range);
-    for row in range.rows() {
-        let cells: Vec<String> = row.iter().take(width).map(cell).collect();
-        json_rows::push_line(&mut out, cells.iter().map(String::as_str));
+/// A sheet as delimited text, lines counted as its rows; `None` for one without cells, such as a chart. Cells are read one
+/// by one: a sheet with two cells far apart would be billions of them.
+fn text(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, limits: &IngestLimits) -> Result<Option<String>, ReadError> {
+    let Ok(mut cells) = book.worksheet_cells_reader(name) else { return Ok(None) };
+    let mut rows: Vec<(u32, Vec<(u32, String)>)> = Vec::new();
+    while let Some(found) = cells.next_cell().map_err(|error| corrupt(&error.to_string()))? {
+        let (row, column) = found.get_position();
+        if row as usize > limits.max_rows.saturating_add(1000) {
+            return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
+        }
+        let text = cell(&found.get_value().clone().into());
+        if text.is_empty() {
+            continue;
+        }
+        if column as usize >= 4 * limits.max_columns {
+            return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
+        }
+        match rows.last_mut() {
+            Some((last, cells)) if *last == row => cells.push((column, text)),
+            Some((last, _)) if *last > row => return Err(corrupt("its rows are not in order")),
+            _ => rows.push((row, vec![(column, text)])),
+        }
     }
-    out
+    written(&rows, limits).map(Some)
 }
 
-/// Columns to the right that are empty in every row are no columns.
-fn used_width(range: &Range<Data>) -> usize {
-    let is_used = |cell: &Data| !cell.to_string().trim().is_empty();
-    range.rows().filter_map(|row| row.iter().rposition(is_used)).max().map_or(0, |last| last + 1)
+/// Rows with the columns that are used; empty rows between are empty lines.
+fn written(rows: &[(u32, Vec<(u32, String)>)], limits: &IngestLimits) -> Result<String, ReadError> {
+    let columns = || rows.iter().flat_map(|(_, cells)| cells.iter().map(|(column, _)| *column));
+    let (first, last) = (columns().min().unwrap_or(0), columns().max().unwrap_or(0));
+    let mut out = String::new();
+    let mut line = 0;
+    for (row, cells) in rows {
+        out.extend(std::iter::repeat_n('\n', (row - line) as usize));
+        let mut texts = vec![""; (last - first) as usize + 1];
+        for (column, text) in cells {
+            texts[(column - first) as usize] = text;
+        }
+        json_rows::push_line(&mut out, texts.into_iter());
+        line = row + 1;
+        if out.len() > limits.max_inflated_bytes {
+            let max = limits.max_inflated_bytes;
+            return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
+        }
+    }
+    Ok(out)
 }
 
 fn cell(value: &Data) -> String {

@@ -232,6 +232,101 @@ fn each_limit_holds_on_both_sides() {
     }
 }
 
+/// A workbook as a spreadsheet wrote it, with another text for its sheet.
+fn workbook(sheet: &str) -> Vec<u8> {
+    use std::io::Read as _;
+    let bytes = include_bytes!("fixtures/dialects/text_numbers.xlsx");
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes.as_slice())).expect("a workbook");
+    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    for idx in 0..zip.len() {
+        let mut part = zip.by_index(idx).expect("a part");
+        let name = part.name().expect("a name").to_string();
+        let mut content = Vec::new();
+        part.read_to_end(&mut content).expect("its content");
+        if name.starts_with("xl/worksheets/") {
+            content = format!(
+                "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{sheet}\
+                 </sheetData></worksheet>"
+            )
+            .into_bytes();
+        }
+        parts.push((name, content));
+    }
+    zipped(&parts.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>())
+}
+
+fn zipped(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a part");
+        zip.write_all(bytes).expect("into memory");
+    }
+    zip.finish().expect("into memory").into_inner()
+}
+
+fn sheet_of(rows: &[[&str; 5]]) -> String {
+    let row = |(idx, cells): (usize, &[&str; 5])| {
+        let cell = |(column, text): (usize, &&str)| {
+            let place = char::from(b'A' + column as u8);
+            format!("<c r=\"{place}{}\" t=\"inlineStr\"><is><t>{text}</t></is></c>", idx + 1)
+        };
+        format!("<row r=\"{}\">{}</row>", idx + 1, cells.iter().enumerate().map(cell).collect::<String>())
+    };
+    rows.iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn packed_bodies_are_capped_on_both_sides() {
+    let code = |bytes: &[u8], format: BodyFormat, limits: &IngestLimits| {
+        read(bytes, format, &ReadOptions::default(), limits).map_or_else(|error| error.code(), |_| "ok")
+    };
+    let limits = IngestLimits::default;
+    let header = ["date", "open", "high", "low", "close"];
+    let book = workbook(&sheet_of(&[header, ["2024-01-02", "1", "1", "1", "1"], ["2024-01-03", "1", "1", "1", "1"]]));
+    assert_eq!(code(&book, BodyFormat::Csv, &limits()), "ok");
+    assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_rows: 1, ..limits() }), "too_many_rows");
+    assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_columns: 4, ..limits() }), "too_many_columns");
+    assert_eq!(
+        code(&book, BodyFormat::Csv, &IngestLimits { max_inflated_bytes: book.len(), ..limits() }),
+        "inflated_too_large"
+    );
+    // Two cells far apart are a sheet of billions.
+    let far = "<row r=\"1\"><c r=\"A1\"><v>1</v></c></row><row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row>";
+    assert!(["too_many_rows", "too_many_columns"].contains(&code(
+        &workbook(far),
+        BodyFormat::Csv,
+        &IngestLimits { max_rows: 1_000, ..limits() }
+    )));
+    let csv = b"date,open,high,low,close\n2024-01-02,1,1,1,1\n".to_vec();
+    let zip = zipped(&[("A.csv", csv.clone())]);
+    assert_eq!(code(&zip, BodyFormat::Csv, &limits()), "ok");
+    assert_eq!(code(&zipped(&[("A.csv", csv.clone()), ("B.csv", csv)]), BodyFormat::Csv, &limits()), "archive_files");
+    let bomb = zipped(&[("A.csv", vec![b'0'; 3 << 20])]);
+    assert_eq!(code(&bomb, BodyFormat::Csv, &limits()), "inflate_ratio");
+    assert_eq!(
+        code(
+            &bomb,
+            BodyFormat::Csv,
+            &IngestLimits { max_inflated_bytes: 2 << 20, max_inflate_ratio: 1 << 20, ..limits() }
+        ),
+        "inflated_too_large"
+    );
+    let bars: Vec<(u8, [u32; 4], Option<u32>)> = vec![(1, [100; 4], Some(5)); 40];
+    let parquet = write(&series(&bars, true), BodyFormat::Parquet).expect("written");
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_rows: 40, max_columns: 6, ..limits() }), "ok");
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_rows: 39, ..limits() }), "too_many_rows");
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_columns: 5, ..limits() }), "too_many_columns");
+    let small = IngestLimits { max_inflated_bytes: parquet.len(), ..limits() };
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_inflated_bytes: 1 << 20, ..limits() }), "ok");
+    assert!(["ok", "inflated_too_large"].contains(&code(&parquet, BodyFormat::Parquet, &small)));
+    assert_eq!(
+        code(&parquet, BodyFormat::Parquet, &IngestLimits { max_inflated_bytes: 100, ..limits() }),
+        "inflated_too_large"
+    );
+    assert_eq!(code(&parquet[..parquet.len() / 2], BodyFormat::Parquet, &limits()), "invalid_parquet");
+}
+
 fn any_bars() -> impl Strategy<Value = Vec<(u8, [u32; 4], Option<u32>)>> {
     let prices = prop::array::uniform4(1_000_u32..9_999_999);
     prop::collection::vec((1_u8..5, prices, prop::option::of(0_u32..2_000_000_000)), 20..60)
@@ -250,71 +345,139 @@ fn series(rows: &[(u8, [u32; 4], Option<u32>)], has_volume: bool) -> Series {
     Series::new(Interval::Day, bars.collect()).expect("ascending")
 }
 
-/// A series in one of the ways vendors write: separator, decimal sign, date pattern, order, quotes.
-fn written(
-    series: &Series,
-    delimiter: &str,
+/// One of the ways in which vendors write a file.
+#[derive(Debug, Clone)]
+struct Style {
+    delimiter: &'static str,
     decimal_comma: bool,
-    date: &str,
+    date: &'static str,
     descending: bool,
     grouped: bool,
-) -> String {
-    let number = |value: f64| {
-        let mut text = format!("{value:.2}");
-        if grouped {
-            let (whole, cents) = text.split_once('.').expect("two decimals");
-            let head = whole.len() % 3;
-            let mut parts: Vec<&str> = vec![&whole[..head]];
-            parts.extend((head..whole.len()).step_by(3).map(|at| &whole[at..at + 3]));
-            parts.retain(|part| !part.is_empty());
-            text = format!("{}.{cents}", parts.join(","));
-        }
-        let text: String = match decimal_comma {
-            true => text
-                .chars()
-                .map(|c| match c {
-                    '.' => ',',
-                    ',' => '.',
-                    c => c,
-                })
-                .collect(),
-            false => text,
-        };
-        if text.contains(delimiter) { format!("\"{text}\"") } else { text }
-    };
-    let mut lines: Vec<String> = series
-        .bars()
-        .iter()
-        .map(|bar| {
-            let date = bar.at().instant().format(date).to_string();
-            let date = if date.contains(delimiter) { format!("\"{date}\"") } else { date };
-            let volume = bar.volume().map(|volume| volume.to_string()).unwrap_or_default();
-            [date, number(bar.close()), number(bar.open()), number(bar.high()), number(bar.low()), volume]
-                .join(delimiter)
-        })
-        .collect();
-    if descending {
-        lines.reverse();
+    quoted: bool,
+    header: [&'static str; 6],
+    /// Text, and the encoding it is in.
+    encoding: &'static encoding_rs::Encoding,
+    line_end: &'static str,
+    title: bool,
+    footer: bool,
+    currency: &'static str,
+}
+
+const ENGLISH: [&str; 6] = ["Date", "Close", "Open", "High", "Low", "Volume"];
+
+fn any_style() -> impl Strategy<Value = Style> {
+    let headers = prop::sample::select(vec![
+        (ENGLISH, encoding_rs::UTF_8),
+        (["<DATE>", "<CLOSE>", "<OPEN>", "<HIGH>", "<LOW>", "<VOL>"], encoding_rs::UTF_8),
+        (["일자", "종가", "시가", "고가", "저가", "거래량"], encoding_rs::EUC_KR),
+        (["날짜", "종가", "시가", "고가", "저가", "거래량"], encoding_rs::UTF_8),
+        (["日付", "終値", "始値", "高値", "安値", "出来高"], encoding_rs::SHIFT_JIS),
+        (["日期", "收盘价", "开盘价", "最高价", "最低价", "成交量"], encoding_rs::GBK),
+        (["日期", "收盤價", "開盤價", "最高價", "最低價", "成交股數"], encoding_rs::BIG5),
+        (["Datum", "Schluss", "Eröffnung", "Höchst", "Tief", "Stück"], encoding_rs::WINDOWS_1252),
+        (["Data", "Kurs zamknięcia", "Otwarcie", "Najwyższy", "Najniższy", "Wolumen"], encoding_rs::WINDOWS_1250),
+        (["Дата", "Цена", "Откр.", "Макс.", "Мин.", "Объём"], encoding_rs::WINDOWS_1251),
+        (["Tarih", "Şimdi", "Açılış", "Yüksek", "Düşük", "Hac."], encoding_rs::WINDOWS_1254),
+    ]);
+    let dates = prop::sample::select(vec![
+        "%Y-%m-%d",
+        "%Y/%m/%d",
+        "%Y- %m- %d",
+        "%Y.%m.%d",
+        "%d.%m.%Y",
+        "%m/%d/%Y",
+        "%d/%m/%Y",
+        "%m/%d/%y",
+        "%Y%m%d",
+        "%b %d, %Y",
+        "%d-%b-%y",
+        "%A, %d %B %Y",
+        "%Y-%m-%d 00:00:00+09:00",
+        "%s",
+    ]);
+    let delimiters = prop::sample::select(vec![",", ";", "\t", "|"]);
+    let line_ends = prop::sample::select(vec!["\n", "\r\n", "\r"]);
+    let currencies = prop::sample::select(vec!["", "$", "₩"]);
+    let flags = prop::array::uniform6(any::<bool>());
+    (headers, dates, delimiters, line_ends, currencies, flags).prop_map(
+        |((header, encoding), date, delimiter, line_end, currency, flags)| {
+            let [decimal_comma, descending, grouped, quoted, title, footer] = flags;
+            // Only UTF-8 has every currency's sign.
+            let currency = if encoding == encoding_rs::UTF_8 { currency } else { "" };
+            let rest = Style {
+                delimiter,
+                decimal_comma,
+                date,
+                descending,
+                grouped,
+                quoted,
+                header,
+                encoding,
+                line_end,
+                title,
+                footer,
+                currency,
+            };
+            // Taiwan's years of two or three digits are its own.
+            if header[5] == "成交股數" && date.contains("%y") { Style { date: "%Y/%m/%d", ..rest } } else { rest }
+        },
+    )
+}
+
+impl Style {
+    fn number(&self, value: f64) -> String {
+        let text = format!("{value:.2}");
+        let (whole, cents) = text.split_once('.').expect("two decimals");
+        let (decimal, group) = if self.decimal_comma { (",", ".") } else { (".", ",") };
+        let head = whole.len() % 3;
+        let mut parts: Vec<&str> = vec![&whole[..head]];
+        parts.extend((head..whole.len()).step_by(3).map(|at| &whole[at..at + 3]));
+        parts.retain(|part| !part.is_empty());
+        let whole = if self.grouped { parts.join(group) } else { whole.to_owned() };
+        format!("{}{whole}{decimal}{cents}", self.currency)
     }
-    format!("{}\n{}\n", ["Date", "Close", "Open", "High", "Low", "Volume"].join(delimiter), lines.join("\n"))
+
+    fn cell(&self, text: &str) -> String {
+        if self.quoted || text.contains(self.delimiter) { format!("\"{text}\"") } else { text.to_owned() }
+    }
+
+    /// The file of a series.
+    fn written(&self, series: &Series) -> Vec<u8> {
+        let row = |bar: &Bar| {
+            let [close, open, high, low] = [bar.close(), bar.open(), bar.high(), bar.low()].map(|p| self.number(p));
+            let volume = bar.volume().map(|volume| volume.to_string()).unwrap_or_default();
+            [bar.at().instant().format(self.date).to_string(), close, open, high, low, volume]
+        };
+        let join = |cells: &[String]| cells.iter().map(|cell| self.cell(cell)).collect::<Vec<_>>().join(self.delimiter);
+        let mut rows: Vec<String> = series.bars().iter().map(|bar| join(&row(bar))).collect();
+        if self.descending {
+            rows.reverse();
+        }
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(self.title.then(|| "ACME Corp. price history".to_owned()));
+        lines.push(join(&self.header.map(str::to_owned)));
+        lines.extend(rows);
+        lines.extend(self.footer.then(|| "Source: the exchange".to_owned()));
+        let text = lines.join(self.line_end) + self.line_end;
+        let (bytes, _, is_lossy) = self.encoding.encode(&text);
+        assert!(!is_lossy, "{text}");
+        bytes.into_owned()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_series_in_any_dialect_reads_back_the_same(
-        rows in any_bars(), has_volume: bool, descending: bool, decimal_comma: bool, grouped: bool,
-        delimiter in prop::sample::select(vec![",", ";", "\t", "|"]),
-        date in prop::sample::select(vec!["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y%m%d", "%b %d, %Y", "%d-%b-%y", "%Y年%m月%d日", "%s"]),
-    ) {
+    fn any_series_in_any_dialect_reads_back_the_same(rows in any_bars(), has_volume: bool, style in any_style()) {
         let series = series(&rows, has_volume);
-        let body = written(&series, delimiter, decimal_comma, date, descending, grouped);
-        let reading = reading_with(body.as_bytes(), &ReadOptions::default());
+        let body = style.written(&series);
+        let reading = reading_with(&body, &ReadOptions::default());
+        prop_assert_eq!(&reading, &reading_with(&body, &ReadOptions::default()), "a second reading is the first");
         match reading {
-            Ok(reading) => prop_assert_eq!(&reading.tickers[0].series, &series, "{}", body),
+            Ok(reading) => prop_assert_eq!(&reading.tickers[0].series, &series),
             // Sixty days can all have a day of at most 12: then it must say so.
-            Err(error) => prop_assert_eq!(error.code(), "ambiguous_date", "{}\n{}", error, body),
+            Err(error) => prop_assert_eq!(error.code(), "ambiguous_date", "{}", error),
         }
     }
 
