@@ -35,6 +35,10 @@ pub struct WorkerSettings {
     /// slot.
     #[garde(range(min = 1_000))]
     pub deadline_ms: u64,
+    /// How often a training keeps where it stands, beside the artifacts; when its process is told to stop it does so
+    /// too. Too low writes for nothing; too high and a training whose worker is killed does that much again.
+    #[garde(range(min = 100))]
+    pub checkpoint_ms: u64,
 }
 
 impl Default for WorkerSettings {
@@ -47,6 +51,7 @@ impl Default for WorkerSettings {
             poll_ms: 500,
             max_attempts: 3,
             deadline_ms: 3_600_000,
+            checkpoint_ms: 30_000,
         }
     }
 }

@@ -206,13 +206,25 @@ impl Attempt {
                 End::Requeue { failed, delay_ms } => store.requeue(&self.lease, failed.as_ref(), *delay_ms).await,
             };
             match written {
-                Ok(true) => return name,
+                Ok(true) => {
+                    if matches!(end, End::Final(_)) {
+                        self.forget_checkpoint().await;
+                    }
+                    return name;
+                }
                 Ok(false) => return "lost",
                 Err(error) => tracing::warn!(job = %self.job.id, %error, attempt, "cannot write a job's end"),
             }
             tokio::time::sleep(Duration::from_millis(100) * attempt.pow(2)).await;
         }
         "lost"
+    }
+
+    /// A job that is over is not taken up again.
+    async fn forget_checkpoint(&self) {
+        if let Err(error) = self.runner.app.registry.remove_checkpoint(&self.job.ticker, &self.job.id).await {
+            tracing::warn!(job = %self.job.id, %error, "its checkpoint stays until the next sweep");
+        }
     }
 
     /// What becomes of the row; `None` when it is no longer ours to write.

@@ -243,7 +243,7 @@ fn walk_forward(series: &Series, config: &BacktestConfig, context: &JobContext) 
         context.report(json!({"fraction": fraction, "eta_ms": eta_ms}));
     };
     // No deadline of its own: the runner raises the flag at the job's, and then knows why.
-    let control = Control { progress: &|_| (), cancel: context.cancel_flag(), deadline: None };
+    let control = Control { cancel: context.cancel_flag(), ..Control::quiet() };
     let network = Network { name: "network".to_owned(), config: config.config.clone(), control: &control };
     let baselines: Vec<&dyn Method> = config.baselines.iter().map(|baseline| baseline as &dyn Method).collect();
     let watch = Watch { progress: &progress, is_canceled: &|| context.is_canceled() };

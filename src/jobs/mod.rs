@@ -5,10 +5,8 @@
 //! succeeded | failed | canceled`; what holds each step against other workers is in [`store`](crate::store).
 //!
 //! An end of any kind (a panic, a NaN, a cancel, a deadline) is the job's, never the process's. A worker that is
-//! killed writes nothing: its lease runs out, and whoever looks next takes the job up.
-//!
-//! Absent on purpose: checkpoints. A training takes seconds to minutes, and the same data, config and seed give
-//! the same model again.
+//! killed writes nothing: its lease runs out, and whoever looks next takes the job up. A training that was
+//! interrupted goes on from its checkpoint, which lies beside the artifacts, to the bytes that it would have had.
 
 mod attempt;
 pub mod backtest;

@@ -1,6 +1,7 @@
 //! The `train` kind: stored bars to a new version, and perhaps to a new champion.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::HeldBackRecord;
 use crate::registry::RegistryError;
 use crate::store::{JobRecord, ModelRecord, StoreError, TickerRecord};
-use crate::train::{Control, Progress, TrainConfig, TrainError, Trained, train};
+use crate::train::{Checkpoint, Control, Keep, Progress, TrainConfig, TrainError, Trained, train};
 
 /// Trains a ticker's next model.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,16 @@ fn train_and_publish(
         *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         context.report(json!(progress));
     };
-    let control = Control { progress: &progress, cancel: context.cancel_flag(), deadline: Some(context.deadline()) };
+    let resume = earlier_checkpoint(app, job, context);
+    let keep = |checkpoint| keep_checkpoint(app, job, context, &checkpoint);
+    let every = Duration::from_millis(app.settings.worker.checkpoint_ms);
+    let control = Control {
+        progress: &progress,
+        cancel: context.cancel_flag(),
+        deadline: Some(context.deadline()),
+        resume: resume.as_ref(),
+        keep: Some(Keep { checkpoint: &keep, every }),
+    };
     let trained: Trained = train(&series, config, &control).map_err(of_training)?;
     // Training that stops early says nothing more; who follows the job should see it arrive.
     if let Some(last) = *last.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -63,6 +73,35 @@ fn train_and_publish(
         .map_err(|error| JobFailure::lasting("network_failed", error))?;
     let published = app.registry.publish(&job.ticker, &trained, &record, &series, ticker.data_version, Some(&job.id));
     context.wait_for(published).map_err(of_registry)
+}
+
+/// Where an earlier attempt stood. One that cannot be read costs time, not the job.
+fn earlier_checkpoint(app: &App, job: &JobRecord, context: &JobContext) -> Option<Checkpoint> {
+    let kept = match context.wait_for(app.registry.checkpoint(&job.ticker, &job.id)) {
+        Ok(kept) => kept?,
+        Err(error) => {
+            tracing::warn!(job = %job.id, %error, "cannot look for a checkpoint; the training begins anew");
+            return None;
+        }
+    };
+    match Checkpoint::from_bytes(&kept) {
+        Ok(checkpoint) => Some(checkpoint),
+        Err(error) => {
+            tracing::warn!(job = %job.id, %error, "the training begins anew");
+            None
+        }
+    }
+}
+
+/// A checkpoint that cannot be kept costs a later attempt time, not this one its result.
+fn keep_checkpoint(app: &App, job: &JobRecord, context: &JobContext, checkpoint: &Checkpoint) {
+    let kept = match checkpoint.to_bytes() {
+        Ok(bytes) => context.wait_for(app.registry.keep_checkpoint(&job.ticker, &job.id, bytes)),
+        Err(error) => return tracing::warn!(job = %job.id, %error, "cannot write a checkpoint"),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(job = %job.id, %error, "cannot keep a checkpoint");
+    }
 }
 
 /// A ticker with all its bars, both of one data version.

@@ -34,16 +34,35 @@ impl Default for AdamWConfig {
 #[derive(Debug, Clone)]
 pub struct AdamW {
     config: AdamWConfig,
-    steps: u32,
-    mean: Vec<f32>,
-    square: Vec<f32>,
+    memory: AdamWMemory,
+}
+
+/// What the optimizer remembers between steps; with it another one goes on where this one stood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdamWMemory {
+    /// Steps taken.
+    pub steps: u32,
+    /// Decayed mean of the gradients, one a parameter.
+    pub mean: Vec<f32>,
+    /// Decayed mean of their squares, one a parameter.
+    pub square: Vec<f32>,
 }
 
 impl AdamW {
     /// A fresh memory for parameters of this length.
     pub fn new(config: AdamWConfig, parameters: &Parameters) -> Self {
         let len = parameters.layout().len();
-        Self { config, steps: 0, mean: vec![0.0; len], square: vec![0.0; len] }
+        Self::resume(config, AdamWMemory { steps: 0, mean: vec![0.0; len], square: vec![0.0; len] })
+    }
+
+    /// Goes on with the memory of an optimizer of the same parameters.
+    pub fn resume(config: AdamWConfig, memory: AdamWMemory) -> Self {
+        Self { config, memory }
+    }
+
+    /// What it remembers.
+    pub fn memory(&self) -> &AdamWMemory {
+        &self.memory
     }
 
     /// One step down the gradients; answers their norm before clipping.
@@ -75,8 +94,9 @@ impl AdamW {
             return norm;
         }
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
-        self.steps += 1;
-        let steps = f64::from(self.steps);
+        let AdamWMemory { steps, mean, square } = &mut self.memory;
+        *steps += 1;
+        let steps = f64::from(*steps);
         let step = AdamWStep {
             scale: clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0)) as f32,
             betas: (beta1 as f32, beta2 as f32),
@@ -86,7 +106,7 @@ impl AdamW {
             correction: (1.0 - beta2.powf(steps)).sqrt().recip() as f32,
             epsilon: epsilon as f32,
         };
-        step.apply(isa, numbers, gradient, &mut self.mean, &mut self.square);
+        step.apply(isa, numbers, gradient, mean, square);
         norm
     }
 }

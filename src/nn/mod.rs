@@ -36,7 +36,7 @@ pub mod parameters;
 pub mod recurrent;
 mod step_form;
 
-pub use adamw::{AdamW, AdamWConfig};
+pub use adamw::{AdamW, AdamWConfig, AdamWMemory};
 pub use frozen::{Carried, Frozen};
 pub use init::{Generator, seeded};
 pub use linear::Linear;

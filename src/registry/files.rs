@@ -13,7 +13,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use super::{Manifest, RegistryError};
 use crate::domain::Ticker;
 
-/// Where artifacts lie: `TICKER/VERSION.safetensors` beside `TICKER/VERSION.json`.
+/// Where artifacts lie: `TICKER/VERSION.safetensors` beside `TICKER/VERSION.json`, and `TICKER/JOB.checkpoint` of
+/// trainings under way.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     objects: Arc<dyn ObjectStore>,
@@ -110,12 +111,44 @@ impl Files {
 
     pub(super) async fn delete(&self, ticker: &Ticker, version: u32) -> Result<(), RegistryError> {
         for ending in ["json", "safetensors"] {
-            match self.objects.delete(&path(ticker, version, ending)).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(self.failed(&error)),
-            }
+            self.remove(&path(ticker, version, ending)).await?;
         }
         Ok(())
+    }
+
+    pub(super) async fn put_checkpoint(&self, ticker: &Ticker, job: &str, bytes: Vec<u8>) -> Result<(), RegistryError> {
+        let put = self.objects.put(&checkpoint_path(ticker, job), PutPayload::from(bytes)).await;
+        put.map(drop).map_err(|error| self.failed(&error))
+    }
+
+    pub(super) async fn checkpoint(&self, ticker: &Ticker, job: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        self.read(&checkpoint_path(ticker, job)).await
+    }
+
+    pub(super) async fn delete_checkpoint(&self, ticker: &Ticker, job: &str) -> Result<(), RegistryError> {
+        self.remove(&checkpoint_path(ticker, job)).await
+    }
+
+    /// Ticker and job of the checkpoints that were written longer than `min_age` ago.
+    pub(super) async fn checkpoints_older_than(
+        &self,
+        min_age: Duration,
+    ) -> Result<Vec<(Ticker, String)>, RegistryError> {
+        let files: Vec<_> = self.objects.list(None).try_collect().await.map_err(|error| self.failed(&error))?;
+        let old = files.iter().filter(|file| (Utc::now() - file.last_modified).to_std().is_ok_and(|age| age > min_age));
+        let checkpoint = |file: &object_store::ObjectMeta| {
+            let (folder, name) = file.location.as_ref().split_once('/')?;
+            Some((folder.parse().ok()?, name.strip_suffix(".checkpoint")?.to_owned()))
+        };
+        Ok(old.filter_map(checkpoint).collect())
+    }
+
+    /// Removes one object, if it is there.
+    async fn remove(&self, at: &Path) -> Result<(), RegistryError> {
+        match self.objects.delete(at).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(&error)),
+        }
     }
 
     async fn read(&self, at: &Path) -> Result<Option<Vec<u8>>, RegistryError> {
@@ -151,6 +184,10 @@ fn path(ticker: &Ticker, version: u32, ending: &str) -> Path {
     Path::from_iter([ticker.as_str(), &format!("{version}.{ending}")])
 }
 
+fn checkpoint_path(ticker: &Ticker, job: &str) -> Path {
+    Path::from_iter([ticker.as_str(), &format!("{job}.checkpoint")])
+}
+
 /// The library writes to `NAME#NUMBER` and renames.
 fn remove_staged(place: &std::path::Path, min_age: Duration) -> std::io::Result<Vec<String>> {
     let mut removed = Vec::new();
@@ -159,7 +196,8 @@ fn remove_staged(place: &std::path::Path, min_age: Duration) -> std::io::Result<
             let file = file?;
             let name = file.file_name().to_string_lossy().into_owned();
             let is_staged = name.rsplit_once('#').is_some_and(|(stem, number)| {
-                (stem.ends_with(".safetensors") || stem.ends_with(".json")) && number.parse::<u64>().is_ok()
+                let is_ours = [".safetensors", ".json", ".checkpoint"].iter().any(|ending| stem.ends_with(ending));
+                is_ours && number.parse::<u64>().is_ok()
             });
             let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
             if is_staged && age > min_age {

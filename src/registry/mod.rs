@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: which version deserves to be champion (`jobs`), forecasts (`forecast`).
 
+mod checkpoints;
 mod files;
 mod copy;
 mod sweep;

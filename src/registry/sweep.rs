@@ -2,7 +2,8 @@
 //!
 //! A manifest is written after its tensors and before its row, so tensors without a manifest were never a version
 //! and nothing can come to name them. Whole artifacts are left alone, also those that no row of this database
-//! names: the folder may be another database's, and a model that is lost is worse than a file that is left.
+//! names: the folder may be another database's, and a model that is lost is worse than a file that is left. A
+//! checkpoint is removed with its job's end, and here where nobody came to do that.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub struct Swept {
 }
 
 impl Registry {
-    /// Removes unfinished files that are older than `min_age`: a younger one may be a publisher's at work.
+    /// Removes unfinished files that are older than `min_age` (a younger one may be a publisher's at work), and as old
+    /// checkpoints of jobs that are over.
     ///
     /// # Errors
     /// When the files or the database do not answer, or a file cannot be removed.
@@ -33,6 +35,12 @@ impl Registry {
             } else {
                 self.files.delete(&ticker, version).await?;
                 swept.removed.push(format!("{ticker}/{version}.safetensors"));
+            }
+        }
+        for (ticker, job) in self.files.checkpoints_older_than(min_age).await? {
+            if self.store.job(&job).await?.is_none_or(|job| job.state.is_final()) {
+                self.files.delete_checkpoint(&ticker, &job).await?;
+                swept.removed.push(format!("{ticker}/{job}.checkpoint"));
             }
         }
         Ok(swept)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
+use super::{Checkpoint, TrainError};
 
 /// The wires between a training and who started it.
 pub struct Control<'a> {
@@ -15,6 +15,18 @@ pub struct Control<'a> {
     pub cancel: &'a AtomicBool,
     /// When the training gives up by itself; `None`: never.
     pub deadline: Option<Instant>,
+    /// Where an earlier attempt stood. One of other bars, another config or another release is not taken up.
+    pub resume: Option<&'a Checkpoint>,
+    /// Who keeps where this attempt stands; `None`: nobody.
+    pub keep: Option<Keep<'a>>,
+}
+
+/// How a training's checkpoints are kept.
+pub struct Keep<'a> {
+    /// Called between two batches, on the training thread: every so often, and when the training is canceled.
+    pub checkpoint: &'a (dyn Fn(Checkpoint) + Sync),
+    /// The least time between two of them.
+    pub every: Duration,
 }
 
 /// How far a training is.
@@ -49,7 +61,7 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 impl Control<'static> {
     /// Nobody listens and nobody interrupts.
     pub fn quiet() -> Self {
-        Self { progress: &|_| (), cancel: &NEVER, deadline: None }
+        Self { progress: &|_| (), cancel: &NEVER, deadline: None, resume: None, keep: None }
     }
 }
 

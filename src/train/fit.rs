@@ -1,10 +1,9 @@
 //! From bars to a [`Model`].
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
+use super::checkpoint::Keeper;
 use super::held_back::HeldBack;
 use super::member::{Epoch, Material, Member, Validation};
 use super::model::{Model, ModelSpec};
@@ -99,11 +98,12 @@ const MIN_WINDOWS: usize = 120;
 
 /// Trains on all bars of a series.
 ///
+/// With the checkpoint of an earlier attempt in `control` it goes on there, to the same bits.
+///
 /// # Errors
 /// When the config makes no sense, the series is shorter than [`min_bars`], the loss diverges, or the job
 /// is canceled or past its deadline.
 pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result<Trained, TrainError> {
-    let started = Instant::now();
     config.check(&TrainLimits::NONE)?;
     control.check()?;
     let (needed, have) = (min_bars(config), series.len());
@@ -113,14 +113,15 @@ pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result
     let columns = Columns::new(series);
     let material = gather(&columns, config);
     let epochs = config.ensemble * config.epochs;
+    let mut keeper = Keeper::new(control, series, config);
     let (mut members, mut validations) = (Vec::new(), Vec::new());
     for idx in 0..config.ensemble {
-        let mut report = |epoch: Epoch| {
-            let progress = Progress::new(idx * config.epochs + epoch.number, epochs, started.elapsed());
+        let report = |epoch: Epoch| {
+            let progress = Progress::new(idx * config.epochs + epoch.number, epochs, epoch.elapsed);
             let (train_loss, validation_loss) = (Some(epoch.train_loss), Some(epoch.validation_loss));
             (control.progress)(Progress { train_loss, validation_loss, ..progress });
         };
-        let (member, validation) = Member::fit(&material, config, idx, control, &mut report)?;
+        let (member, validation) = Member::fit(&material, config, idx, &mut keeper, &report)?;
         members.push(member);
         validations.push(validation);
     }

@@ -1,17 +1,19 @@
 //! One network of the ensemble: fitted on all windows but one stretch, stopped and scored on that stretch.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 
 use super::base::Base;
+use super::checkpoint::{DoneMember, Keeper, Standing};
 use super::network::{Network, pinball};
 use super::shape::Shape;
-use super::{Control, Topology, TrainConfig, TrainError};
+use super::{Topology, TrainConfig, TrainError};
 use crate::features::volatility::TooFewRows;
 use crate::features::{Columns, FeatureMatrix, RegressorTable, Rows, Scaler};
-use crate::nn::{AdamW, AdamWConfig, Parameters, seeded};
+use crate::nn::{AdamW, AdamWConfig, Generator, Parameters, seeded};
 
 /// A fitted member.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub(super) struct Epoch {
     pub(super) number: usize,
     pub(super) train_loss: f64,
     pub(super) validation_loss: f64,
+    /// Time since the training began.
+    pub(super) elapsed: Duration,
 }
 
 /// The cutoffs of member `member` to fit on and to hold back. Stretches go backward from the newest; windows
@@ -65,13 +69,13 @@ pub(super) fn split(n_cutoffs: usize, member: usize, config: &TrainConfig) -> (V
 }
 
 impl Member {
-    /// Fits member number `member`; `report` hears of each epoch.
+    /// Fits member number `member`, or what `keeper` has not of it; `report` hears of each epoch.
     pub(super) fn fit(
         material: &Material,
         config: &TrainConfig,
         member: usize,
-        control: &Control,
-        report: &mut dyn FnMut(Epoch),
+        keeper: &mut Keeper,
+        report: &dyn Fn(Epoch),
     ) -> Result<(Self, Validation), TrainError> {
         let (kept, held) = split(material.cutoffs.len(), member, config);
         let kept: Vec<usize> = kept.into_iter().map(|idx| material.cutoffs[idx]).collect();
@@ -86,9 +90,19 @@ impl Member {
         let shape = Shape::new(&base.quantiles, config.middle(), &Device::Cpu)?;
         let fitted = Self { base, scaler, network, parameters, shape };
         let scales = fitted.base.scales(columns, &material.table, &held);
-        let mut course = Course::new(&fitted, material, config)?;
-        let losses = course.run(&kept, &held, generator, control, report)?;
-        let epochs = course.epochs;
+        let course = Course::new(&fitted, material, config)?;
+        let (losses, epochs) = match keeper.done(member) {
+            Some(DoneMember { weights, losses, epochs }) => {
+                fitted.parameters.set(weights)?;
+                (*losses, *epochs)
+            }
+            None => {
+                let done = course.run(kept, &held, generator, keeper, report)?;
+                let outcome = (done.losses, done.epochs);
+                keeper.finish(done);
+                outcome
+            }
+        };
         let scaled = fitted.scaled_quantiles(&course.inputs, &held)?;
         let quantiles = unscale(&scaled, &scales);
         Ok((fitted, Validation { cutoffs: held, quantiles, losses, epochs }))
@@ -119,7 +133,59 @@ struct Course<'a> {
     /// Returns over scales, one a step.
     targets: Rows,
     levels: Tensor,
-    epochs: usize,
+}
+
+/// What moves while a member is trained, beside its weights; see [`Standing`].
+struct Pass {
+    epoch: usize,
+    n_batches: usize,
+    loss_sum: f64,
+    since: usize,
+    losses: (f64, f64),
+    best: Vec<f32>,
+    order: Vec<usize>,
+    generator: Generator,
+    optimizer: AdamW,
+}
+
+impl Pass {
+    fn first(
+        order: Vec<usize>,
+        base_loss: f64,
+        generator: Generator,
+        config: &TrainConfig,
+        parameters: &Parameters,
+    ) -> candle_core::Result<Self> {
+        let (best, optimizer) = (parameters.to_vec()?, AdamW::new(optimizer(config), parameters));
+        let losses = (base_loss, base_loss);
+        Ok(Self { epoch: 1, n_batches: 0, loss_sum: 0.0, since: 0, losses, best, order, generator, optimizer })
+    }
+
+    fn resume(from: Standing, config: &TrainConfig, parameters: &Parameters) -> candle_core::Result<Self> {
+        let Standing { epoch, n_batches, loss_sum, since, losses, best, weights, memory, order, generator } = from;
+        parameters.set(&weights)?;
+        let optimizer = AdamW::resume(optimizer(config), memory);
+        Ok(Self { epoch, n_batches, loss_sum, since, losses, best, order, generator, optimizer })
+    }
+
+    fn standing(&self, parameters: &Parameters) -> candle_core::Result<Standing> {
+        Ok(Standing {
+            epoch: self.epoch,
+            n_batches: self.n_batches,
+            loss_sum: self.loss_sum,
+            since: self.since,
+            losses: self.losses,
+            best: self.best.clone(),
+            weights: parameters.to_vec()?,
+            memory: self.optimizer.memory().clone(),
+            order: self.order.clone(),
+            generator: self.generator.clone(),
+        })
+    }
+}
+
+fn optimizer(config: &TrainConfig) -> AdamWConfig {
+    AdamWConfig { weight_decay: config.weight_decay, clip_norm: Some(config.clip_norm), ..AdamWConfig::default() }
 }
 
 impl<'a> Course<'a> {
@@ -142,64 +208,70 @@ impl<'a> Course<'a> {
             inputs: material.features.scaled(&member.scaler),
             targets: Rows::new(first, config.horizon.steps(), targets),
             levels: Tensor::from_vec(levels, config.levels.len(), &Device::Cpu)?,
-            epochs: 0,
         })
     }
 
-    /// Trains and leaves the best weights; the losses of the base and of those weights on `held`.
+    /// Trains and leaves the best weights, from the first batch or from where `keeper` knows it to stand.
     fn run(
-        &mut self,
-        kept: &[usize],
+        &self,
+        kept: Vec<usize>,
         held: &[usize],
-        mut generator: crate::nn::Generator,
-        control: &Control,
-        report: &mut dyn FnMut(Epoch),
-    ) -> Result<(f64, f64), TrainError> {
+        generator: Generator,
+        keeper: &mut Keeper,
+        report: &dyn Fn(Epoch),
+    ) -> Result<DoneMember, TrainError> {
         let (config, parameters) = (self.config, &self.member.parameters);
-        let optimizer = AdamWConfig {
-            weight_decay: config.weight_decay,
-            clip_norm: Some(config.clip_norm),
-            ..AdamWConfig::default()
+        let mut pass = match keeper.resume() {
+            Some(standing) => Pass::resume(standing, config, parameters)?,
+            None => Pass::first(kept, self.validate(held)?, generator, config, parameters)?,
         };
-        let mut optimizer = AdamW::new(optimizer, parameters);
-        let base_loss = self.validate(held)?;
-        let (mut best, mut best_loss, mut since) = (parameters.to_vec()?, base_loss, 0);
-        let mut order = kept.to_vec();
-        let n_batches = order.len().div_ceil(config.batch_size);
-        for epoch in 1..=config.epochs {
-            order.shuffle(&mut generator);
-            let mut sum = 0.0;
-            for (idx, batch) in order.chunks(config.batch_size).enumerate() {
-                control.check()?;
-                let done = ((epoch - 1) * n_batches + idx) as f64 / (config.epochs * n_batches) as f64;
-                let diverged = TrainError::Diverged { epoch, step: idx + 1 };
-                let loss = self.loss(batch, Some(&mut generator))?;
-                let value = f64::from(loss.to_scalar::<f32>()?);
-                let norm = optimizer.step(parameters, &loss.backward()?, config.learning_rate * schedule(done))?;
-                if !value.is_finite() || !norm.is_finite() {
-                    return Err(diverged);
-                }
-                sum += value * batch.len() as f64;
-            }
-            self.epochs = epoch;
+        loop {
+            self.epoch(&mut pass, keeper)?;
             let validation_loss = self.validate(held)?;
-            report(Epoch { number: epoch, train_loss: sum / order.len() as f64, validation_loss });
-            if validation_loss < best_loss {
-                (best, best_loss, since) = (parameters.to_vec()?, validation_loss, 0);
+            let train_loss = pass.loss_sum / pass.order.len() as f64;
+            report(Epoch { number: pass.epoch, train_loss, validation_loss, elapsed: keeper.elapsed() });
+            if validation_loss < pass.losses.1 {
+                (pass.best, pass.losses.1, pass.since) = (parameters.to_vec()?, validation_loss, 0);
             } else {
-                since += 1;
+                pass.since += 1;
             }
-            if since >= config.patience {
+            if pass.since >= config.patience || pass.epoch >= config.epochs {
                 break;
             }
+            (pass.epoch, pass.n_batches, pass.loss_sum) = (pass.epoch + 1, 0, 0.0);
         }
-        parameters.set(&best)?;
-        Ok((base_loss, best_loss))
+        parameters.set(&pass.best)?;
+        Ok(DoneMember { weights: pass.best, losses: pass.losses, epochs: pass.epoch })
+    }
+
+    /// The batches of an epoch that are not done yet.
+    fn epoch(&self, pass: &mut Pass, keeper: &mut Keeper) -> Result<(), TrainError> {
+        let (config, parameters) = (self.config, &self.member.parameters);
+        let n_batches = pass.order.len().div_ceil(config.batch_size);
+        while pass.n_batches < n_batches {
+            keeper.between_batches(|| pass.standing(parameters))?;
+            if pass.n_batches == 0 {
+                pass.order.shuffle(&mut pass.generator);
+            }
+            let start = pass.n_batches * config.batch_size;
+            let batch = &pass.order[start..pass.order.len().min(start + config.batch_size)];
+            let done = ((pass.epoch - 1) * n_batches + pass.n_batches) as f64 / (config.epochs * n_batches) as f64;
+            let loss = self.loss(batch, Some(&mut pass.generator))?;
+            let value = f64::from(loss.to_scalar::<f32>()?);
+            let rate = config.learning_rate * schedule(done);
+            let norm = pass.optimizer.step(parameters, &loss.backward()?, rate)?;
+            if !value.is_finite() || !norm.is_finite() {
+                return Err(TrainError::Diverged { epoch: pass.epoch, step: pass.n_batches + 1 });
+            }
+            pass.loss_sum += value * batch.len() as f64;
+            pass.n_batches += 1;
+        }
+        Ok(())
     }
 
     /// Mean pinball loss of windows that end with `cutoffs`: of every position in training (when `dropout` draws
     /// masks), else of the newest bar.
-    fn loss(&self, cutoffs: &[usize], dropout: Option<&mut crate::nn::Generator>) -> candle_core::Result<Tensor> {
+    fn loss(&self, cutoffs: &[usize], dropout: Option<&mut Generator>) -> candle_core::Result<Tensor> {
         let network = &self.member.network;
         let (window, n_steps) = (network.window(), self.targets.width());
         let positions = if dropout.is_some() { network.positions() } else { 1 };

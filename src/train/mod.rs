@@ -9,6 +9,7 @@
 
 mod artifact;
 mod base;
+pub mod checkpoint;
 pub mod config;
 pub mod control;
 pub mod fit;
@@ -19,8 +20,9 @@ mod network;
 mod shape;
 
 pub use artifact::{ArtifactError, Table};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{ConfigError, Preset, Topology, TrainConfig, TrainLimits};
-pub use control::{Control, Progress};
+pub use control::{Control, Keep, Progress};
 pub use fit::{Coverage, TrainError, TrainMetrics, Trained, min_bars, train};
 pub use held_back::HeldBack;
 pub use model::{ForecastError, Model, ModelSpec};

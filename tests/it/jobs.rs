@@ -365,6 +365,7 @@ impl Worker {
             .env("CANDLECAST_WORKER__LEASE_MS", "5000")
             .env("CANDLECAST_WORKER__HEARTBEAT_MS", "1000")
             .env("CANDLECAST_WORKER__POLL_MS", "20")
+            .env("CANDLECAST_WORKER__CHECKPOINT_MS", "100")
             .env("CANDLECAST_LOG", "warn")
             .current_dir(std::env::temp_dir())
             .stdout(std::process::Stdio::null())
@@ -387,14 +388,18 @@ impl Drop for Worker {
 #[test]
 fn a_worker_killed_in_the_middle_of_a_training_loses_nothing() {
     on_both_apps(&quick(), |app| async move {
-        // Many bars, so that the training takes long enough to be killed in the middle.
-        let name = ticker("A");
-        put(&app, &name, &market("A", 6_000)).await;
-        let config = TrainConfig { epochs: 2, ..TrainConfig::preset(Preset::Fast) };
-        let (queued, _) = enqueue_training(&app, &name, config, 1).await.unwrap().expect("queued");
+        // Many bars and epochs, so that the training takes long enough to be killed in the middle.
+        let (name, series) = (ticker("A"), market("A", 3_000));
+        put(&app, &name, &series).await;
+        let config = TrainConfig { hidden: 16, epochs: 12, patience: 12, ..TrainConfig::preset(Preset::Fast) };
+        let (queued, _) = enqueue_training(&app, &name, config.clone(), 1).await.unwrap().expect("queued");
 
         let mut first = Worker::start(&app);
-        until(&app, &queued.id, |job| job.state == JobState::Running).await;
+        let begun = Instant::now();
+        while app.registry.checkpoint(&name, &queued.id).await.unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "no checkpoint: {:?}", job(&app, &queued.id).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         first.kill();
         let interrupted = job(&app, &queued.id).await;
         assert_eq!((interrupted.state, interrupted.attempt), (JobState::Running, 1), "killed in the middle");
@@ -410,5 +415,12 @@ fn a_worker_killed_in_the_middle_of_a_training_loses_nothing() {
         assert_eq!(app.store.models(&name).await.unwrap().len(), 1);
         assert_eq!(app.store.ticker(&name).await.unwrap().unwrap().champion, Some(1));
         assert!(app.registry.load(&name, 1).await.is_ok());
+        assert_eq!(app.registry.checkpoint(&name, &queued.id).await.unwrap(), None, "gone with the job's end");
+
+        let whole = train(&series, &config, &Control::quiet()).unwrap();
+        let record = HeldBackRecord::new(&whole.held_back, &series).unwrap();
+        let whole = app.registry.publish(&name, &whole, &record, &series, 1, None).await.unwrap();
+        let resumed = app.store.model(&name, 1).await.unwrap().unwrap();
+        assert_eq!(resumed.sha256, whole.sha256, "the bytes of a training that nobody killed");
     });
 }

@@ -19,6 +19,7 @@ mod page;
 mod ingest;
 mod dialects;
 mod train;
+mod checkpoints;
 mod jobs;
 mod backtests;
 mod registry;

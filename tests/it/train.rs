@@ -35,6 +35,18 @@ fn market(n_bars: usize, seed: u64) -> Series {
     Series::new(Interval::Day, bars.collect()).expect("ascending")
 }
 
+/// A price that swings without a random number: there is something to learn.
+fn swings(n_bars: usize) -> Series {
+    let bar = |idx: usize| {
+        let price = |x: f64| 100.0 + 3.0 * (x / 7.0).sin() + 1.5 * (x * 1.7).sin();
+        let (open, close) = (price(idx as f64 - 0.5), price(idx as f64));
+        let (high, low) = (open.max(close) + 0.5, open.min(close) - 0.4);
+        let at = BarTime::from_seconds(86_400 * idx as i64);
+        Bar::new(RawBar { at, open, high, low, close, volume: None }).expect("high above low")
+    };
+    Series::new(Interval::Day, (0..n_bars).map(bar).collect()).expect("ascending")
+}
+
 fn fast() -> TrainConfig {
     TrainConfig::preset(Preset::Fast)
 }
@@ -184,4 +196,37 @@ fn a_file_with_another_shape_or_a_nan_is_refused() {
     broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(Model::from_parts(model.spec().clone(), &broken).is_err());
     assert!(Model::from_parts(model.spec().clone(), &bytes[..end - 1]).is_err());
+}
+
+#[test]
+fn one_thread_or_several_give_the_same_bytes() {
+    let series = market(400, 10);
+    let bytes = |n_threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("threads");
+        let config = TrainConfig { layers: 2, hidden: 40, ..fast() };
+        let model = pool.install(|| train(&series, &config, &Control::quiet())).expect("400 bars are enough").model;
+        model.to_safetensors(&[]).expect("finite")
+    };
+    assert!(bytes(1) == bytes(4));
+}
+
+#[test]
+fn a_model_trained_at_one_lookback_serves_at_another() {
+    let series = swings(500);
+    for topology in [Topology::ManyToOne, Topology::ManyToMany, Topology::ManyToManyAligned] {
+        let config = TrainConfig { topology, learning_rate: 1e-2, epochs: 8, patience: 8, ..fast() };
+        let model = train(&series, &config, &Control::quiet()).expect("500 bars are enough").model;
+        let mut longer = model.spec().clone();
+        longer.config.lookback = 2 * config.lookback;
+        let bytes = model.to_safetensors(&[]).expect("finite");
+        let (longer, _) = Model::from_parts(longer, &bytes).expect("weights know nothing of the window's length");
+        // What it learned is not the window's length: weights of the tenth bar are those of the twentieth.
+        assert_eq!(longer.min_bars(), model.min_bars() + config.lookback);
+        let (at_ten, at_twenty) = (model.forecast(&series).expect("long"), longer.forecast(&series).expect("long"));
+        assert_ne!(at_ten, at_twenty, "{topology:?} sees ten bars more");
+        for (short, long) in at_ten.iter().zip(&at_twenty) {
+            let ratio = (long.at(0.9) - long.at(0.1)) / (short.at(0.9) - short.at(0.1));
+            assert!((0.5..2.0).contains(&ratio), "{topology:?}: the same market, not {ratio} times as wild");
+        }
+    }
 }

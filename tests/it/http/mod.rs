@@ -5,6 +5,7 @@ mod forecasts;
 mod guards;
 mod limits;
 mod server;
+mod topologies;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
