@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use candlecast::domain::{Bar, Series};
 use candlecast::ingest::{BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, inflate, read};
+use proptest::prelude::*;
 
 /// A line of `expected.tsv`: empty fields are not compared.
 struct Expected<'a> {
@@ -110,5 +111,106 @@ fn a_dialect_sent_back_reads_the_same() {
         let pinned = options(url::form_urlencoded::parse(query.as_bytes()).into_owned());
         let again = reading(expected.file, &pinned).map(|reading| reading.tickers);
         assert_eq!(again, Ok(first.tickers), "{} with {query}", expected.file);
+    }
+}
+
+/// A change to a file: where (as a share of its length) and what.
+#[derive(Debug, Clone)]
+enum Change {
+    Byte(f64, u8),
+    Cut(f64, f64),
+    Twice(f64, f64),
+    Put(f64, &'static str),
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    const TOKENS: [&str; 22] = [
+        ",",
+        ";",
+        "\t",
+        "\"",
+        "\n",
+        "\r",
+        "-",
+        "0",
+        "1e308",
+        "99999999999999999999",
+        "NaN",
+        "2024-02-30",
+        "\u{feff}",
+        "é",
+        "날짜",
+        "Date",
+        "Open",
+        "(",
+        "{",
+        "[",
+        "%",
+        "\0",
+    ];
+    prop_oneof![
+        (0.0..1.0, any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
+        (0.0..1.0, 0.0..0.3).prop_map(|(at, share)| Change::Cut(at, share)),
+        (0.0..1.0, 0.0..0.3).prop_map(|(at, share)| Change::Twice(at, share)),
+        (0.0..1.0, prop::sample::select(TOKENS.to_vec())).prop_map(|(at, token)| Change::Put(at, token)),
+    ]
+}
+
+fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for change in changes {
+        let place = |share: f64| ((bytes.len() as f64 * share) as usize).min(bytes.len().saturating_sub(1));
+        match change {
+            _ if bytes.is_empty() => {}
+            Change::Byte(at, byte) => {
+                let at = place(*at);
+                bytes[at] = *byte;
+            }
+            Change::Cut(at, share) => {
+                let (from, to) = (place(*at), place(at + share));
+                bytes.drain(from..to.max(from));
+            }
+            Change::Twice(at, share) => {
+                let (from, to) = (place(*at), place(at + share));
+                let part = bytes[from..to.max(from)].to_vec();
+                bytes.splice(from..from, part);
+            }
+            Change::Put(at, token) => {
+                let at = place(*at);
+                bytes.splice(at..at, token.bytes());
+            }
+        }
+    }
+    bytes
+}
+
+proptest! {
+    // More by `PROPTEST_CASES=20000 cargo test --test it broken_files`.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn broken_files_never_panic_and_read_the_same_twice(
+        at in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(any_change(), 1..6),
+    ) {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(folder()).expect("the fixtures").map(|entry| entry.expect("an entry").path()).collect();
+        files.sort();
+        let file = &files[at.index(files.len())];
+        let (format, encoding) = BodyFormat::of_file_name(&file.to_string_lossy());
+        let body = changed(std::fs::read(file).expect("a fixture"), &changes);
+        let limits = IngestLimits { max_inflated_bytes: 4 << 20, ..IngestLimits::default() };
+        let reading = || {
+            inflate(body.clone(), encoding, &limits)
+                .and_then(|body| read(&body, format, &ReadOptions::default(), &limits))
+                // Which of two broken columns of a Parquet file is told first is up to the threads.
+                .map_err(|error| error.code())
+        };
+        let once = reading();
+        prop_assert_eq!(&once, &reading());
+        if let Ok(reading) = once {
+            let bars: usize = reading.tickers.iter().map(|ticker| ticker.series.len()).sum();
+            let others: usize = reading.tickers.iter().map(|ticker| ticker.duplicates).sum();
+            prop_assert_eq!(reading.received, bars + others + reading.refusals_total, "{:?}", file);
+        }
     }
 }
