@@ -169,7 +169,8 @@ async fn checkpoints(writer: SqlitePool) {
     while !writer.is_closed() {
         ticks.tick().await;
         match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&writer).await {
-            Ok(_) | Err(sqlx::Error::PoolClosed) => {}
+            // Busy with a long write, or closing: the next tick is soon enough.
+            Ok(_) | Err(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => {}
             Err(error) => tracing::warn!(%error, "the log of the database could not be copied into its file; it grows"),
         }
     }
