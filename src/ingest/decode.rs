@@ -33,6 +33,9 @@ const LEGACY: [(&Encoding, &str); 11] = [
     (WINDOWS_874, "windows-874"),
 ];
 
+/// An encoding, its name, and the letters that files in it have.
+type Script = (&'static Encoding, &'static str, fn(char) -> bool);
+
 /// The text of a body.
 ///
 /// # Errors
@@ -173,18 +176,17 @@ fn legacy(bytes: &[u8]) -> Option<Decoded<'_>> {
     }
     // Of KS X 1001: one accented Latin letter before an ASCII one would be a rare syllable.
     let is_ksx = bytes.iter().all(|byte| byte.is_ascii() || *byte >= 0xa1);
-    let by_letters: [(&'static Encoding, &'static str, fn(char) -> bool); 3] = [
+    let scripts: [Script; 3] = [
         (EUC_KR, "cp949", |c| ('가'..='힣').contains(&c)),
         (GBK, "gbk", |c| ('\u{4e00}'..='\u{9fff}').contains(&c)),
         (WINDOWS_1251, "windows-1251", |c| ('А'..='я').contains(&c) || matches!(c, 'ё' | 'Ё')),
     ];
-    let found = by_letters.into_iter().filter(|(encoding, _, _)| *encoding != EUC_KR || is_ksx).find_map(
+    scripts.into_iter().filter(|(encoding, _, _)| *encoding != EUC_KR || is_ksx).find_map(
         |(encoding, name, is_letter)| {
             let text = strictly(encoding, bytes)?;
             is_of_words(&text, is_letter).then_some(Decoded { text, encoding: name })
         },
-    );
-    found
+    )
 }
 
 /// Whether all that is not ASCII are letters of one script, and words of them: at least two letters side by side.

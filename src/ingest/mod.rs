@@ -2,9 +2,10 @@
 //! was understood go out.
 //!
 //! A body travels down these files: [`inflate`] unpacks it under caps, `decode` says what it is and finds its
-//! encoding, `records` and `csv` (or `json`, `parquet`, `workbook`) make a table of text of it, `layout` and
-//! `columns` tell which column is which, `rules` decides by all rows how dates and numbers are written, `bars`
-//! reads each row, `series` puts a ticker's bars in order, and `meaning` tells what looks wrong in them.
+//! encoding, `records` and `csv` (or `json`, `parquet`, `workbook`) make a table of text of it, `header`, `layout` and
+//! `columns` (by the `names` that vendors use) tell which column is which, `rules` decides by all rows how dates and
+//! numbers are written, `bars` reads each row, `series` puts a ticker's bars in order, `repeats`, `meaning` and
+//! `volume_basis` tell what looks wrong in them, and `dialect` tells how all this was understood.
 //!
 //! Rules, not vendors: nothing is read by who wrote it. Where the rows leave two readings open the body is
 //! refused with both, and an option decides. What a valid bar is, only [`Bar::new`](crate::domain::Bar::new) knows.
