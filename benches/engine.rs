@@ -1,7 +1,7 @@
 //! How long a training step and a forward pass take, one thread: ours, and candle-nn's on the same shapes.
 //!
-//! `cargo bench --bench engine [-- ours | candle | parts]` prints one JSON object a line, medians in
-//! microseconds; `scripts/bench-engine` runs this and PyTorch in turn and prints ratios.
+//! `RAYON_NUM_THREADS=1 cargo bench --bench engine [-- ours | candle | parts]` prints one JSON object a line, medians
+//! in microseconds; `scripts/bench-engine` runs this and PyTorch in turn and prints ratios.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -23,6 +23,8 @@ const TRAINING: [[usize; 4]; 3] = [[60, 64, 8, 64], [20, 64, 8, 32], [20, 16, 4,
 const FORWARD: [usize; 4] = [60, 1, 8, 64];
 
 fn main() {
+    let threads = std::env::var("RAYON_NUM_THREADS");
+    assert!(threads.as_deref() == Ok("1"), "set RAYON_NUM_THREADS=1, or candle-nn's products run on every processor");
     let chosen = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let runs = |who: &str| chosen.as_deref().is_none_or(|chosen| chosen == who);
     for shape in TRAINING {
@@ -34,6 +36,10 @@ fn main() {
         }
         if runs("parts") {
             parts(shape);
+        }
+        // For two at a time.
+        if chosen.as_deref() == Some("busy") && shape == TRAINING[0] {
+            busy(ours(shape));
         }
     }
     if runs("ours") {
@@ -49,6 +55,17 @@ fn main() {
 
 fn report(who: &str, what: &str, shape: [usize; 4], median_us: f64) {
     println!("{}", serde_json::json!({ "who": who, "what": what, "shape": shape, "median_us": median_us }));
+}
+
+/// Steps done in three seconds.
+fn busy(mut step: impl FnMut()) {
+    step();
+    let (start, mut steps) = (Instant::now(), 0_u32);
+    while start.elapsed() < Duration::from_secs(3) {
+        step();
+        steps += 1;
+    }
+    println!("{}", serde_json::json!({ "steps_per_s": f64::from(steps) / start.elapsed().as_secs_f64() }));
 }
 
 /// The median over about a second, after a warm-up.
@@ -161,30 +178,50 @@ fn candle_forward(shape: [usize; 4]) -> impl FnMut() {
     }
 }
 
-/// Where a training step of ours goes.
+/// Where a training step of ours goes. Products are what grows with the features read, all else (gates, states,
+/// packing) does not: the time of a network that reads [`MORE`] features more gives the products' speed and share.
 fn parts(shape: [usize; 4]) {
     let [time, batch, input, hidden] = shape;
-    let network = Ours::new(shape);
     let (x, y) = (windows(shape), targets(shape));
+    let network = Ours::new(shape);
+    let (forward, backward) = layer_us(shape);
+    let (wider_forward, wider_backward) = layer_us([time, batch, input + MORE, hidden]);
+    let with_head = median(|| drop(black_box(network.loss(&x, &y).backward().unwrap())));
     let mut optimizer = AdamW::new(AdamWConfig::default(), &network.parameters);
-    let encode = median(|| drop(black_box(network.recurrent.encode(&network.parameters, &x, None, None).unwrap())));
-    let forward = median(|| drop(black_box(network.loss(&x, &y))));
-    let loss = network.loss(&x, &y);
-    let backward = median(|| drop(black_box(loss.backward().unwrap())));
-    let gradients = loss.backward().unwrap();
-    let step = median(|| {
+    let gradients = network.loss(&x, &y).backward().unwrap();
+    let optimizer = median(|| {
         black_box(optimizer.step(&network.parameters, &gradients, 0.0).unwrap());
     });
-    let products = 2e-3 * (time * batch * 4 * hidden) as f64; // GFLOP/s from microseconds
+    // Each feature is read once on the way there and once for its weights' gradient; hidden units are read once more,
+    // for the gradient by the step before.
+    let products = (wider_forward - forward) / MORE as f64 * (input + hidden) as f64
+        + (wider_backward - backward) / MORE as f64 * (input + 2 * hidden) as f64;
+    let whole = with_head + optimizer;
+    let gflop = 2e-3 * (time * batch * 4 * hidden) as f64; // GFLOP/s from microseconds, a feature or unit
     println!(
         "{}",
         serde_json::json!({
-            "shape": shape, "layer_forward_us": encode, "head_and_loss_us": forward - encode,
-            "backward_us": backward, "optimizer_us": step,
-            "forward_gflops": products * (input + hidden) as f64 / encode,
-            "backward_gflops": products * (input + 2 * hidden) as f64 / backward,
+            "shape": shape, "forward_us": forward, "backward_us": backward, "head_and_loss_us": with_head - forward - backward,
+            "optimizer_us": optimizer, "products_share": products / whole,
+            "gates_states_packing_share": (forward + backward - products) / whole,
+            "head_and_loss_share": (with_head - forward - backward) / whole, "optimizer_share": optimizer / whole,
+            "forward_gflops": gflop * (input + hidden) as f64 / forward,
+            "backward_gflops": gflop * (input + 2 * hidden) as f64 / backward,
+            "products_gflops": gflop * (2 * input + 3 * hidden) as f64 / products,
         })
     );
+}
+
+/// Features added to see what one costs.
+const MORE: usize = 64;
+
+/// A layer forward, and backward to its weights from its last state, in microseconds.
+fn layer_us(shape: [usize; 4]) -> (f64, f64) {
+    let (network, x) = (Ours::new(shape), windows(shape));
+    let encode = || network.recurrent.encode(&network.parameters, &x, None, None).unwrap();
+    let forward = median(|| drop(black_box(encode())));
+    let both = median(|| drop(black_box(encode().last_hidden().sum_all().unwrap().backward().unwrap())));
+    (forward, both - forward)
 }
 
 /// What this machine's general matrix product does on one thread, 512³: the measure for the kernels.

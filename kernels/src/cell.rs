@@ -7,6 +7,7 @@
 
 use crate::activations::{sigmoid, tanh};
 use crate::simd::{BLOCK, Simd};
+use crate::tile::vectors;
 
 /// One recurrence, for one vector of units of one row of the batch.
 pub(crate) trait Recurrence {
@@ -91,7 +92,7 @@ impl Recurrence for Lstm {
     unsafe fn differentiate<S: Simd>(saved: *const f32, before: State, hidden: S::V, carry: Carry) -> [S::V; 4] {
         // SAFETY: the caller's promise.
         unsafe {
-            let [i, f, g, o, squashed] = [0, 1, 2, 3, 4].map(|slot| S::load(saved.add(slot * BLOCK)));
+            let [i, f, g, o, squashed] = vectors::<S, 5>(saved);
             let through_output = S::mul(hidden, o);
             let cell = S::add(S::load(carry.cell), S::mul(through_output, one_minus_square::<S>(squashed)));
             S::store(carry.cell, S::mul(cell, f));
@@ -136,7 +137,7 @@ impl Recurrence for Gru {
     unsafe fn differentiate<S: Simd>(saved: *const f32, before: State, hidden: S::V, carry: Carry) -> [S::V; 4] {
         // SAFETY: the caller's promise.
         unsafe {
-            let [n, r, z, from_hidden] = [0, 1, 2, 3].map(|slot| S::load(saved.add(slot * BLOCK)));
+            let [n, r, z, from_hidden] = vectors::<S, 4>(saved);
             S::store(carry.direct, S::mul(hidden, z));
             let keep = S::mul(hidden, S::sub(S::splat(1.0), z));
             let candidate = S::mul(keep, one_minus_square::<S>(n));

@@ -54,8 +54,33 @@ pub(crate) unsafe fn multiply<S: Simd, const M: usize>(
 /// The first `columns` vectors of a packed row, one a block.
 #[inline(always)]
 unsafe fn row<S: Simd>(from: *const f32, columns: usize) -> [S::V; 4] {
-    // SAFETY: the caller has that many blocks there; past them the first is read again, and not used.
-    unsafe { [0, 1, 2, 3].map(|c| S::load(from.add(if c < columns { c * BLOCK } else { 0 }))) }
+    // SAFETY: the caller has that many blocks there, and the instruction set of `S`.
+    unsafe {
+        let mut vectors = [S::splat(0.0); 4];
+        // A loop and no closure, as in `tiles`.
+        for (c, vector) in vectors.iter_mut().enumerate() {
+            if c < columns {
+                *vector = S::load(from.add(c * BLOCK));
+            }
+        }
+        vectors
+    }
+}
+
+/// What a unit saved: `N` vectors, one a block.
+///
+/// # Safety
+/// The processor has the instruction set of `S`, and `N` blocks are there.
+#[inline(always)]
+pub(crate) unsafe fn vectors<S: Simd, const N: usize>(from: *const f32) -> [S::V; N] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut vectors = [S::splat(0.0); N];
+        for (slot, vector) in vectors.iter_mut().enumerate() {
+            *vector = S::load(from.add(slot * BLOCK));
+        }
+        vectors
+    }
 }
 
 /// Rows that lie `inner` apart within a group and `outer` apart between groups: batch within time.
