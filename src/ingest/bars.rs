@@ -279,7 +279,12 @@ fn read_row(
         if rules.signs_are_directions { value.map(f64::abs) } else { value }
     };
     let prices = [group.open, group.high, group.low, group.close].map(price);
-    if prices.iter().all(|price| *price == Err(NumberIssue::Missing)) {
+    // Four times NaN is a minute without a trade; one beside prices is an error of the file.
+    let is_none = |price: &Result<f64, NumberIssue>| {
+        matches!(price, Err(NumberIssue::Missing))
+            || (*price == Err(NumberIssue::NotFinite) && is_nan(cell(group.open)))
+    };
+    if prices.iter().all(is_none) {
         return Ok(Row::Empty);
     }
     if prices[0] == Err(NumberIssue::NotANumber) && is_event(cell(group.open)) {
@@ -329,6 +334,10 @@ fn read_row(
         };
         Fault { column, text: cell(at).trim().to_owned(), code: error.code(), message: error.to_string() }
     })
+}
+
+fn is_nan(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("nan")
 }
 
 /// `0.25 Dividend`, `4:1 Stock Split`: tables of web pages tell such things between the sessions.

@@ -53,13 +53,17 @@ impl Zone {
     }
 }
 
-/// `93000`, `0930`, `153000` as seconds of the day.
+/// `93000`, `0930`, `153000`, `9` as seconds of the day.
 pub(super) fn compact_time(digits: &str) -> Option<u32> {
     if digits.is_empty() || digits.len() > 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let value: u32 = digits.parse().ok()?;
-    let value = if digits.len() <= 4 { value * 100 } else { value };
+    let value = match digits.len() {
+        1 | 2 => value * 10_000,
+        3 | 4 => value * 100,
+        _ => value,
+    };
     seconds(value / 10_000, value / 100 % 100, value % 100)
 }
 

@@ -70,6 +70,10 @@ fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
         (b"\xfd7zXZ", "not_csv", "the body is xz: unpack it, or send gzip"),
         (b"Rar!", "not_csv", "the body is a RAR archive: unpack it, or send a zip"),
         (b"7z\xbc\xaf", "not_csv", "the body is a 7z archive: unpack it, or send a zip"),
+        (b"ARROW1", "not_csv", "the body is Arrow or Feather: write it as Parquet"),
+        (b"\x89HDF", "not_csv", "the body is HDF5: write it as Parquet or CSV"),
+        (b"\x80\x04\x95", "not_csv", "the body is a Python pickle: write it as Parquet or CSV"),
+        (b"\x93NUMPY", "not_csv", "the body is a NumPy array: write it as CSV with a header line"),
         (b"SQLite format", "not_csv", "the body is an SQLite database: export the prices as CSV"),
     ];
     match named.iter().find(|(magic, _, _)| bytes.starts_with(magic)) {

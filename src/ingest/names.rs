@@ -27,7 +27,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Time,
         0,
-        "time 시간 시각 체결시간 時刻 時間 时间 hora uhrzeit zeit heure ora godzina время tradetime timeofday saat minute",
+        "time 시간 시각 체결시간 時刻 時間 时间 hora uhrzeit zeit heure ora godzina время tradetime timeofday saat minute hour",
     ),
     (
         Role::Open,

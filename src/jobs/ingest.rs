@@ -250,11 +250,21 @@ fn name<'a>(
     }
 }
 
-/// Vendors write one ticker with and without its market (`AAPL`, `AAPL.US`; `005930`, `005930.KS`).
+/// Vendors write one ticker with and without its market (`AAPL`, `AAPL.US`; `005930`, `005930.KS`; `SH.600000`,
+/// `600000.SS`), Korean ones with an A before the code, and spreadsheets take the zeros before a number away.
 fn is_same(asked: &Ticker, found: &Ticker) -> bool {
-    let bare = |ticker: &Ticker| ticker.as_str().split('.').next().unwrap_or_default().to_owned();
-    let has_two_markets = asked.suffix().is_some() && found.suffix().is_some();
-    if has_two_markets { asked == found } else { bare(asked) == bare(found) }
+    let ((asked, asked_market), (found, found_market)) = (code_and_market(asked), code_and_market(found));
+    asked == found && (asked_market.is_empty() || found_market.is_empty() || asked_market == found_market)
+}
+
+/// `600000` and `SS` of `SH.600000`.
+fn code_and_market(ticker: &Ticker) -> (&str, &str) {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (first, last) = ticker.as_str().split_once('.').unwrap_or((ticker.as_str(), ""));
+    let (code, market) = if is_digits(last) && !is_digits(first) { (last, first) } else { (first, last) };
+    let code = code.strip_prefix('A').filter(|rest| rest.len() == 6 && is_digits(rest)).unwrap_or(code);
+    let code = if is_digits(code) { code.trim_start_matches('0') } else { code };
+    (code, if market == "SH" { "SS" } else { market })
 }
 
 fn price_basis(dialect: &Dialect) -> PriceBasis {
@@ -311,6 +321,8 @@ mod tests {
     fn vendors_may_leave_the_market_out_but_not_name_another_company() {
         let same = |a: &str, b: &str| is_same(&a.parse().expect("a ticker"), &b.parse().expect("a ticker"));
         assert!(same("AAPL", "AAPL") && same("AAPL", "AAPL.US") && same("005930.KS", "005930"));
+        assert!(same("600000.SS", "SH.600000") && same("005930.KS", "A005930") && same("005930", "5930"));
+        assert!(!same("600000.SS", "SH.600001") && !same("000001.SZ", "SH.000001") && !same("005930", "59300"));
         assert!(!same("AAPL", "MSFT") && !same("005930.KS", "005930.KQ") && !same("BRK-A", "BRK-B"));
     }
 }
