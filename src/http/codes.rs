@@ -122,6 +122,11 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
         "unit_error_suspected",
         "Prices step by 100 or 1000: another unit (pence for pounds)? Correct those rows and send them again.",
     ),
+    (
+        "level_break",
+        "What was sent does not continue what is stored: another currency, unit, company or scale of splits? Try \
+         dry_run=true; to begin anew delete the ticker and send its whole history.",
+    ),
     ("long_gap", "A long time without bars: is part of the file missing?"),
     ("missing_sessions", "Sessions of the ticker's market within the file have no bar: is part of it missing?"),
     (

@@ -57,12 +57,24 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
     Ok(Standing { retraining: policy.retraining(facts), last_job })
 }
 
-/// Queues a training if the policy says that it is due; the job, if it is a new one.
+/// Of a history of which more than one bar in this many was replaced, a model has learned something else.
+const REWRITTEN: u64 = 20;
+
+/// Queues a training if the policy says that it is due, or if `n_replaced` bars just sent rewrite the history that
+/// an automatic policy trained on; the job, if it is a new one.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn enqueue_when_due(app: &App, record: &TickerRecord) -> Result<Option<JobRecord>, StoreError> {
-    if !standing(app, record).await?.retraining.due {
+pub async fn enqueue_when_due(
+    app: &App,
+    record: &TickerRecord,
+    n_replaced: u64,
+) -> Result<Option<JobRecord>, StoreError> {
+    let policy = policy(record);
+    let is_rewritten = policy.automatic
+        && record.bars_total >= u64::from(policy.min_bars)
+        && n_replaced * REWRITTEN > record.bars_total;
+    if !is_rewritten && !standing(app, record).await?.retraining.due {
         return Ok(None);
     }
     let queued = enqueue_training(app, &record.ticker, TrainConfig::default(), record.data_version).await?;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::due::enqueue_when_due;
+use super::level::level_break;
 use super::market;
 use crate::app::App;
 use crate::domain::{Calendar, Ticker};
@@ -183,11 +184,16 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
     let mut sent = Vec::with_capacity(named.len());
     let mut detector = market::Detector::default();
     let mut detected: Vec<(Ticker, Calendar)> = Vec::new();
+    let mut warnings: Vec<Warning> = Vec::new();
     for (ticker, part) in &named {
+        let known = app.store.ticker(ticker).await?;
+        if let Some(record) = &known {
+            warnings.extend(level_break(app, record, &part.series).await?);
+        }
         let calendar = match &request.calendar {
             Some(calendar) => Some(calendar.clone()),
             // Detection is for the first file: later ones must not move a series to another market.
-            None if app.store.ticker(ticker).await?.is_some() => None,
+            None if known.is_some() => None,
             None => {
                 let calendar = detector.calendar(ticker, &part.series);
                 detected.push((ticker.clone(), calendar.clone()));
@@ -197,7 +203,7 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
         sent.push(SentBars { ticker, series: &part.series, calendar, currency: None, price_basis: basis });
     }
     let outcomes = app.store.put_bars(&sent, request.on_conflict, request.dry_run).await?;
-    let mut warnings: Vec<Warning> = market::told(&detected).into_iter().collect();
+    warnings.extend(market::told(&detected));
     // Of many tickers the counts tell.
     if let ([outcome], [(ticker, part)]) = (outcomes.as_slice(), named.as_slice()) {
         warnings.extend(market::missing_sessions(ticker, &part.series, &outcome.record.calendar));
@@ -282,7 +288,9 @@ async fn report(
 ) -> Result<TickerReport, IngestError> {
     let changed = outcome.inserted + outcome.updated > 0;
     let job = match request.train {
-        TrainChoice::Auto if changed && !request.dry_run => enqueue_when_due(app, &outcome.record).await?,
+        TrainChoice::Auto if changed && !request.dry_run => {
+            enqueue_when_due(app, &outcome.record, outcome.updated).await?
+        }
         _ => None,
     };
     Ok(TickerReport {

@@ -12,6 +12,7 @@ mod attempt;
 pub mod backtest;
 mod challenge;
 pub mod due;
+mod level;
 mod market;
 pub mod ingest;
 pub mod kind;

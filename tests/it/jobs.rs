@@ -9,6 +9,7 @@ use candlecast::app::App;
 use candlecast::config::{Settings, WorkerSettings};
 use candlecast::domain::Bar;
 use candlecast::evaluate::HeldBackRecord;
+use candlecast::jobs::due::enqueue_when_due;
 use candlecast::jobs::due::standing;
 use candlecast::jobs::{JobContext, JobFailure, JobKind, Runner, enqueue_training};
 use candlecast::store::{JobRecord, JobState, LedgerEntry, TickerPatch};
@@ -268,6 +269,19 @@ fn a_training_publishes_a_version_and_the_first_becomes_champion() {
         let (queued, _) = enqueue_training(&app, &short, fast, 1).await.unwrap().unwrap();
         assert!(runner.run_one().await.unwrap());
         assert_eq!(job(&app, &queued.id).await.error.unwrap()["code"], "too_few_bars");
+    });
+}
+
+#[test]
+fn a_history_that_was_rewritten_is_learned_anew() {
+    on_both_apps(&quick(), |app| async move {
+        let name = ticker("A");
+        put(&app, &name, &market("A", 400)).await;
+        enqueue_training(&app, &name, TrainConfig::preset(Preset::Fast), 1).await.unwrap();
+        assert!(Runner::new(Arc::clone(&app)).run_one().await.unwrap());
+        let record = app.store.ticker(&name).await.unwrap().unwrap();
+        assert!(enqueue_when_due(&app, &record, 20).await.unwrap().is_none(), "one bar in twenty is a correction");
+        assert!(enqueue_when_due(&app, &record, 21).await.unwrap().is_some());
     });
 }
 

@@ -306,3 +306,22 @@ async fn a_file_within_the_day_is_read_in_its_zone_and_put_together_to_sessions(
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}: {}", refused.text());
     }
 }
+
+#[tokio::test]
+async fn bars_on_another_level_than_those_stored_are_told() {
+    let app = TestApp::new().await;
+    app.post_csv("/v1/tickers/AAPL/bars", TWO).await;
+    let codes = |answer: &serde_json::Value| -> Vec<String> {
+        let warnings = answer["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().filter_map(|warning| warning["code"].as_str().map(str::to_owned)).collect()
+    };
+    let next = "Date,Open,High,Low,Close,Volume\n2024-01-04,11,12,10,11.5,500\n";
+    let answer = app.post_csv("/v1/tickers/AAPL/bars?dry_run=true", next).await.json();
+    assert!(!codes(&answer).contains(&"level_break".to_owned()), "{answer}");
+    let other_unit = "Date,Open,High,Low,Close,Volume\n2024-01-04,7000,7100,6900,7050,500\n";
+    let answer = app.post_csv("/v1/tickers/AAPL/bars", other_unit).await.json();
+    assert!(codes(&answer).contains(&"level_break".to_owned()), "{answer}");
+    let same_days = "Date,Open,High,Low,Close,Volume\n2024-01-02,20,22,18,21,500\n2024-01-03,21,24,20,22,600\n";
+    let answer = app.post_csv("/v1/tickers/AAPL/bars?dry_run=true", same_days).await.json();
+    assert!(codes(&answer).contains(&"level_break".to_owned()), "{answer}");
+}
