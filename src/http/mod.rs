@@ -10,6 +10,7 @@
 mod auth;
 mod backtests;
 mod bars;
+mod chart;
 mod codes;
 mod docs;
 mod error;

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::error::Problem;
 use super::{
-    Api, backtests, bars, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers,
+    Api, backtests, bars, chart, docs, forecasts, guard, jobs, ledger, metrics, models, observe, page, service, tickers,
 };
 
 /// What needs a key where keys exist.
@@ -32,6 +32,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::get_forecasts, forecasts::post_forecast))
         .routes(routes!(ledger::get_ledger))
+        .routes(routes!(chart::get_chart))
         .routes(routes!(service::get_limits))
         .routes(routes!(service::get_version))
         .routes(routes!(metrics::get_metrics))

@@ -1,5 +1,7 @@
 //! What several bodies share.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 
 use super::error::Problem;
@@ -25,11 +27,17 @@ pub(super) fn checked_limit(asked: Option<u32>, default: usize, max: usize) -> R
     }
 }
 
-/// A number that can be read but not be granted.
+/// A number that can be read but not be granted, of those that begin with 1.
 pub(super) fn out_of_range(name: &str, asked: usize, max: usize) -> Problem {
-    Problem::new("out_of_range", format!("{name} {asked} is outside 1 to {max}."))
+    outside(name, asked, 1..=max)
+}
+
+/// A number that can be read but not be granted.
+pub(super) fn outside(name: &str, asked: usize, granted: RangeInclusive<usize>) -> Problem {
+    let (min, max) = granted.into_inner();
+    Problem::new("out_of_range", format!("{name} {asked} is outside {min} to {max}."))
         .with("name", name)
-        .with("min", 1)
+        .with("min", min)
         .with("max", max)
 }
 

@@ -10,7 +10,7 @@ use candlecast::store::Scope;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{TestApp, settings};
-use crate::support::{market, publish, put, ticker};
+use crate::support::{live_through, market, put, ticker};
 
 /// The page after its scripts ran, as the browser has it.
 fn rendered(url: &str) -> String {
@@ -30,8 +30,7 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let app = Arc::new(App::open(settings(&folder)).await.unwrap());
     let (name, series) = (ticker("TEST"), market("TEST", 420));
-    put(&app, &name, &series).await;
-    publish(&app, &name, &series, true).await;
+    live_through(&app, &name, &series, 412).await;
     let stop = CancellationToken::new();
     let server = Server::bind(Arc::clone(&app), stop.clone()).await.unwrap();
     let address = server.address();
@@ -43,7 +42,11 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
     let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/TEST"))).await.unwrap();
     assert!(page.contains("data-ready=\"true\""), "the scripts did not end: {page}");
     assert!(page.contains("Model version 1 (lstm)"), "{page}");
-    assert!(page.contains("Track record of 77 forecasts (of sessions held back in training)"), "{page}");
+    check_track_record(&page);
+    let picture = format!("http://{address}/v1/tickers/TEST/chart.svg");
+    assert!(page.contains("href=\"/v1/tickers/TEST/chart.svg\""), "{page}");
+    let picture = tokio::task::spawn_blocking(move || rendered(&picture)).await.unwrap();
+    assert!(picture.contains("TEST: 120 sessions to 2024-11-22") && picture.contains("Of 8 forecasts"), "{picture}");
     assert!(page.contains("class=\"main-svg\"") && page.contains("trace boxes"), "no candles were drawn");
     assert!(page.contains("js-fill"), "no fan was drawn");
 
@@ -60,6 +63,21 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
 
     stop.cancel();
     tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
+}
+
+/// What the page says of the eight forecasts that were served before their sessions came: in words and by marks.
+fn check_track_record(page: &str) {
+    let skill = page.split("<p id=\"skill\">").nth(1).and_then(|rest| rest.split('<').next()).expect("a sentence");
+    assert!(skill.contains("no evidence that the point forecast beats “no change”; 80 % intervals held "), "{skill}");
+    assert!(skill.ends_with(" (8 served live, the others of sessions held back in training)."), "{skill}");
+    let strip = page.split("<div id=\"strip\"").nth(1).and_then(|rest| rest.split("</div>").next()).expect("a strip");
+    let marks = |side: &str| strip.matches(&format!("<span class=\"{side}\"")).count();
+    let (inside, above, below) = (marks("inside"), marks("above"), marks("below"));
+    assert_eq!(inside + above + below, 8, "{strip}");
+    let words = format!("Of the last 8 forecasts served, {inside} (");
+    assert!(strip.contains(&words) && page.matches(&words).count() == 2, "the strip's name and the sentence: {strip}");
+    assert!(page.contains(&format!("interval, {above} above it and {below} below.")), "{page}");
+    assert!(page.contains("was forecast (80 %)") && page.contains("class=\"yerror\""), "no past forecast was drawn");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,21 +1,40 @@
 const ticker = decodeURIComponent(location.pathname.split("/").pop()).toUpperCase();
 const base = `/v1/tickers/${encodeURIComponent(ticker)}`;
 const SESSIONS_SHOWN = 120;
+const PAST_SHOWN = 60;
 let drawn = null;
 let following = null;
 
 document.title = `${ticker} · candlecast`;
 $("name").textContent = ticker;
+$("picture").href = `${base}/chart.svg`;
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** The last sessions as candlesticks, and from the last close a fan of intervals. */
-function draw({ bars, forecast, calendar }) {
+/** The 80 % intervals that were served before their sessions came, and rings where the close fell outside. */
+function drawPast(past) {
+  if (!past.length) return [];
+  const of = (entries, field) => entries.map((entry) => entry[field]);
+  const missed = past.filter((entry) => entry.side !== "inside");
+  const arms = { type: "data", symmetric: false, width: 0, thickness: 5, color: `rgba(${colour("--past")}, 0.3)` };
+  return [{
+    x: of(past, "session"), y: of(past, "close"), mode: "markers", name: "was forecast (80 %)", marker: { size: 3, color: `rgb(${colour("--past")})` },
+    error_y: { ...arms, array: past.map((entry) => entry.upper - entry.close), arrayminus: past.map((entry) => entry.close - entry.lower) },
+    hovertemplate: "%{y:.2f}",
+  }, {
+    x: of(missed, "session"), y: of(missed, "truth"), mode: "markers", name: "closed outside", hoverinfo: "skip",
+    marker: { symbol: "circle-open", size: 10, line: { width: 2 }, color: `rgb(${colour("--past")})` },
+  }];
+}
+
+/** The last sessions as candlesticks, what was forecast of them, and from the last close a fan of intervals. */
+function draw({ bars, forecast, calendar, past }) {
   const of = (field) => bars.map((bar) => bar[field]);
   const traces = [{
     type: "candlestick", name: ticker, x: of("session"), open: of("open"), high: of("high"), low: of("low"), close: of("close"),
     increasing: { line: { color: colour("--up"), width: 1 } }, decreasing: { line: { color: colour("--down"), width: 1 } },
   }];
+  traces.unshift(...drawPast(past.filter((entry) => entry.session >= bars[0]?.session)));
   const steps = forecast ? forecast.steps.filter((step) => step.session !== null) : [];
   if (steps.length) {
     const x = [forecast.as_of, ...steps.map((step) => step.session)];
@@ -56,14 +75,57 @@ function showForecast(forecast, missing) {
     : `Model version ${model.version} (${model.cell}), trained through ${model.trained_through}, as of ${forecast.as_of}.`;
 }
 
+const exactly = (fraction) => `${(100 * fraction).toFixed(1)} %`;
+
 /** What the forecasts before this one were worth, in a sentence. */
 function describeSkill(skill) {
   if (!skill) return "";
-  const origin = skill.n_live === skill.n ? "served live"
+  const origin = skill.n_live === skill.n ? "all served live"
     : skill.n_live ? `${skill.n_live} served live, the others of sessions held back in training` : "of sessions held back in training";
-  const held = skill.coverage.map((entry) => `${percent(entry.level)} intervals held ${percent(entry.observed)}`).join(", ");
-  const verdict = { beats_naive: "better than “no change”", worse_than_naive: "worse than “no change”", no_evidence: "no evidence against “no change”" }[skill.verdict];
-  return `Track record of ${skill.n} forecasts (${origin}): ${held}; the point forecast: ${verdict}.`;
+  const verdict = {
+    beats_naive: "The point forecast beats “no change” by more than luck",
+    worse_than_naive: "The point forecast is worse than “no change” by more than luck: do not use it",
+    no_evidence: "There is no evidence that the point forecast beats “no change”",
+  }[skill.verdict];
+  const held = skill.coverage.map((entry) => `${percent(entry.level)} intervals held ${exactly(entry.observed)}`).join(", ");
+  return `${verdict}; ${held} of ${skill.n} forecasts (${origin}).`;
+}
+
+/** The newest forecasts of networks that came true, one session ahead, in order of time; prices as stored now. */
+async function getPast() {
+  const { ledger } = await getJson(`${base}/ledger?live=true&step=1`);
+  // Of several as of one session the first one served counts, as in the track record.
+  const first = new Map();
+  for (const entry of ledger) {
+    const known = first.get(entry.as_of);
+    const isModel = /^\d+$/.test(entry.model);
+    if (isModel && entry.truth && (!known || entry.served_at < known.served_at)) first.set(entry.as_of, entry);
+  }
+  return [...first.values()].map(judge).sort((a, b) => (a.session < b.session ? -1 : 1)).slice(-PAST_SHOWN);
+}
+
+function judge({ truth, last_close, close, quantiles }) {
+  const origin = truth.close / Math.exp(truth.return_log);
+  const now = (served) => origin * (served / last_close);
+  const [lower, upper] = [0.1, 0.9].map((level) => now(quantiles.find((entry) => entry.quantile === level).close));
+  const side = truth.close < lower ? "below" : truth.close > upper ? "above" : "inside";
+  return { session: truth.session, truth: truth.close, close: now(close), lower, upper, side };
+}
+
+/** A mark for each past forecast: in the middle where the interval held, above or below where it did not. */
+function showPast(past) {
+  const count = (side) => past.filter((entry) => entry.side === side).length;
+  const inside = count("inside");
+  const words = past.length ? `Of the last ${past.length} forecasts served, ${inside} (${percent(inside / past.length)}) closed inside of their 80 % interval, `
+    + `${count("above")} above it and ${count("below")} below.` : "No forecast that was served has come true yet.";
+  $("past").textContent = words;
+  $("strip").hidden = past.length === 0;
+  $("strip").setAttribute("aria-label", words);
+  $("strip").replaceChildren(...past.map((entry) => {
+    const mark = element("span", "", entry.side);
+    mark.title = `${entry.session}: closed at ${price(entry.truth)}, ${entry.side}${entry.side === "inside" ? " of" : ""} ${price(entry.lower)} – ${price(entry.upper)}`;
+    return mark;
+  }));
 }
 
 /** The champion's forecast as far as it reaches; without a champion the best baseline's. */
@@ -106,12 +168,14 @@ async function begin() {
   $("due").textContent = about.retraining.reason;
   const last = new Date(`${about.last.slice(0, 10)}T00:00:00Z`);
   const from = new Date(last.getTime() - SESSIONS_SHOWN * 1.5 * 86400e3).toISOString().slice(0, 10);
-  const [{ bars }, forecast] = await Promise.all([
+  const [{ bars }, forecast, past] = await Promise.all([
     getJson(`${base}/bars?from=${from}`),
     getForecast(about.champion).catch((error) => { showForecast(null, error.message); return null; }),
+    getPast(),
   ]);
   if (forecast) showForecast(forecast);
-  drawn = { bars: bars.slice(-SESSIONS_SHOWN), forecast, calendar: about.calendar };
+  showPast(past);
+  drawn = { bars: bars.slice(-SESSIONS_SHOWN), forecast, past, calendar: about.calendar };
   await draw(drawn);
   await listBacktests();
   document.body.dataset.ready = "true";
@@ -129,6 +193,14 @@ async function listBacktests() {
   }));
 }
 
+// A link sends no key: where one is needed the picture is fetched with it.
+$("picture").addEventListener("click", async (event) => {
+  if (!sessionStorage.getItem(KEY)) return;
+  event.preventDefault();
+  try {
+    location.href = URL.createObjectURL(await (await call($("picture").href)).blob());
+  } catch (error) { complain(error); }
+});
 $("backtest").addEventListener("click", async () => {
   try {
     const job = await (await call(`${base}/backtests`, { method: "POST" })).json();

@@ -10,7 +10,7 @@ use crate::support::app::TestApp;
 use crate::support::{market, publish, put, ticker};
 
 /// A service with 420 sessions of TEST and a champion.
-async fn served() -> TestApp {
+pub(super) async fn served() -> TestApp {
     let app = TestApp::new().await;
     let (name, series) = (ticker("TEST"), market("TEST", 420));
     put(&app.app, &name, &series).await;

@@ -1,6 +1,7 @@
 //! The API from outside: the real router over a temporary store.
 
 mod bars;
+mod chart;
 mod forecasts;
 mod guards;
 mod limits;

@@ -11,6 +11,7 @@ use candlecast::config::{DatabaseSettings, Settings};
 use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
 use candlecast::evaluate::{HeldBackRecord, synthetic};
+use candlecast::forecast::{ForecastRequest, Forecaster};
 use candlecast::store::{OnConflict, PriceBasis, SentBars, Store};
 use candlecast::train::{self, Control, Preset, TrainConfig};
 
@@ -84,4 +85,15 @@ pub async fn publish(app: &App, ticker: &Ticker, series: &Series, promoted: bool
         app.refresh().await.expect("refreshed");
     }
     model.version
+}
+
+/// A ticker with a champion trained on the first `n_trained` bars, and a forecast served before each of the others came.
+pub async fn live_through(app: &Arc<App>, ticker: &Ticker, series: &Series, n_trained: usize) {
+    put(app, ticker, &series.slice(0..n_trained)).await;
+    publish(app, ticker, &series.slice(0..n_trained), true).await;
+    let forecaster = Forecaster::new(Arc::clone(app));
+    for n_bars in n_trained + 1..=series.len() {
+        forecaster.forecast(ticker, &ForecastRequest::default()).await.expect("a forecast");
+        put(app, ticker, &series.slice(0..n_bars)).await;
+    }
 }
