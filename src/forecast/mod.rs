@@ -52,6 +52,9 @@ impl Forecaster {
     pub async fn forecast(&self, ticker: &Ticker, request: &ForecastRequest) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let record = &snapshot.record;
+        // The newest bar by its date is the newest bar: the forecast is a live one.
+        let as_of = request.as_of.filter(|at| record.last.is_none_or(|last| *at < last));
+        let request = &ForecastRequest { as_of, ..request.clone() };
         let chosen = Chosen::find(&self.app, &snapshot, request, None).await?;
         let age_bars = self.age_bars(&snapshot, &chosen, request.as_of).await?;
         let (series, returns) = match at_hand(&snapshot, request) {

@@ -179,7 +179,9 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
             refusals: reading.refusals,
         });
     }
-    let named = name(&reading.tickers, request.ticker.as_ref())?;
+    let mut named = name(&reading.tickers, request.ticker.as_ref())?;
+    // A ticker of whose rows none is a bar is not made: its refusals are told, and its first bars find its market.
+    named.retain(|(_, part)| !part.series.is_empty());
     let basis = price_basis(&reading.dialect);
     let mut sent = Vec::with_capacity(named.len());
     let mut detector = market::Detector::default();
@@ -193,7 +195,7 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
         let calendar = match &request.calendar {
             Some(calendar) => Some(calendar.clone()),
             // Detection is for the first file: later ones must not move a series to another market.
-            None if known.is_some() => None,
+            None if known.as_ref().is_some_and(|record| record.bars_total > 0) => None,
             None => {
                 let calendar = detector.calendar(ticker, &part.series);
                 detected.push((ticker.clone(), calendar.clone()));

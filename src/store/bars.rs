@@ -1,12 +1,13 @@
 //! Bars: stored whole or not at all, counted exactly.
 
 /// The record of a ticker, made where there is none. On Postgres the update that changes nothing holds the row, so that
-/// two bodies for one ticker go one after the other.
+/// two bodies for one ticker go one after the other; it touches no key, so that what only refers to the ticker
+/// (forecasts, jobs) does not wait.
 macro_rules! find_or_make {
     ($tx:expr, $sent:expr) => {{
         let sql = sqlx::AssertSqlSafe(format!(
             "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
-             VALUES ($1, $2, $3, $4, $5, '{{}}') ON CONFLICT (name) DO UPDATE SET name = excluded.name
+             VALUES ($1, $2, $3, $4, $5, '{{}}') ON CONFLICT (name) DO UPDATE SET interval = tickers.interval
              RETURNING {COLUMNS}"
         ));
         let calendar = $sent.calendar.clone().unwrap_or(Calendar::Weekdays);

@@ -3,7 +3,7 @@
 use sqlx::Row;
 
 use super::db::{on, on_writer};
-use super::tickers::{RAISE_REVISION, parsed};
+use super::tickers::{MOVE, RAISE_REVISION, parsed};
 use super::{Store, StoreError};
 use crate::domain::{BarTime, Ticker};
 
@@ -210,23 +210,27 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn promote(&self, ticker: &Ticker, version: u32, expected: Option<u32>) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE tickers SET champion = $2, revision = $4
+        const SQL: &str = "UPDATE tickers SET champion = $2
              WHERE name = $1 AND COALESCE(champion, 0) = COALESCE($3, 0)
                AND EXISTS (SELECT 1 FROM models WHERE ticker_id = tickers.id AND version = $2)";
         self.db
             .run(async {
                 on_writer!(&self.db, (pool, begin) => {
                     let mut tx = pool.begin_with(begin).await?;
-                    let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
                     let rows = sqlx::query(SQL)
                         .bind(ticker.as_str())
                         .bind(i64::from(version))
                         .bind(expected.map(i64::from))
-                        .bind(revision)
                         .execute(&mut *tx)
                         .await?
                         .rows_affected();
-                    tx.commit().await?;
+                    // After the ticker's row, as everywhere: the other way round waits for an upload in a circle.
+                    let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
+                    sqlx::query(MOVE).bind(ticker.as_str()).bind(revision).execute(&mut *tx).await?;
+                    match rows {
+                        1 => tx.commit().await?,
+                        _ => tx.rollback().await?,
+                    }
                     Ok(rows == 1)
                 })
             })

@@ -85,9 +85,12 @@ pub struct TickerPatch {
 
 pub(super) const COLUMNS: &str = "id, name, interval, calendar, currency, price_basis, policy, champion, data_version, revision, bars_total, first_ts, last_ts";
 
-/// Raises the counter and gives the number to one ticker. Runs last in a transaction: the counter's row stays
-/// locked until the commit, so numbers become visible in the order in which they were given.
+/// Raises the counter. On Postgres it runs after all rows of tickers are locked: the counter's row stays locked until
+/// the commit, so numbers become visible in the order in which they were given, and nobody waits in a circle.
 pub(super) const RAISE_REVISION: &str = "UPDATE counters SET value = value + 1 WHERE name = 'revision' RETURNING value";
+
+/// Gives a raised revision to a ticker.
+pub(super) const MOVE: &str = "UPDATE tickers SET revision = $2 WHERE name = $1";
 
 impl Store {
     /// One ticker.
@@ -155,22 +158,22 @@ impl Store {
     /// When the database fails.
     pub async fn patch_ticker(&self, ticker: &Ticker, patch: &TickerPatch) -> Result<Option<TickerRecord>, StoreError> {
         const SQL: &str = "UPDATE tickers SET calendar = COALESCE($2, calendar), currency = COALESCE($3, currency),
-             policy = COALESCE($4, policy), revision = $5 WHERE name = $1";
+             policy = COALESCE($4, policy) WHERE name = $1";
         let calendar = patch.calendar.as_ref().map(ToString::to_string);
         let policy = patch.policy.as_ref().map(ToString::to_string);
         self.db
             .run(async {
                 on_writer!(&self.db, (pool, begin) => {
                     let mut tx = pool.begin_with(begin).await?;
-                    let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
                     sqlx::query(SQL)
                         .bind(ticker.as_str())
                         .bind(&calendar)
                         .bind(&patch.currency)
                         .bind(&policy)
-                        .bind(revision)
                         .execute(&mut *tx)
                         .await?;
+                    let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
+                    sqlx::query(MOVE).bind(ticker.as_str()).bind(revision).execute(&mut *tx).await?;
                     tx.commit().await?;
                 });
                 Ok::<_, StoreError>(())

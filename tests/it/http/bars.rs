@@ -325,3 +325,13 @@ async fn bars_on_another_level_than_those_stored_are_told() {
     let answer = app.post_csv("/v1/tickers/AAPL/bars?dry_run=true", same_days).await.json();
     assert!(codes(&answer).contains(&"level_break".to_owned()), "{answer}");
 }
+
+#[tokio::test]
+async fn a_ticker_without_a_bar_is_not_made_by_a_file_of_many() {
+    let app = TestApp::new().await;
+    let body = "ticker,date,open,high,low,close,volume\nAAPL,2024-01-02,10,11,9,10.5,5\nAAPL,2024-01-03,10,11,9,10.5,5\n\
+        ZZZ,2024-01-02,0,0,0,5,0\n";
+    let answer = app.post_csv("/v1/bars", body).await.json();
+    assert_eq!((&answer["tickers"], &answer["inserted"]), (&json!(1), &json!(2)), "{answer}");
+    assert_eq!(app.get("/v1/tickers/ZZZ").await.json()["code"], "unknown_ticker");
+}
