@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds our recurrent networks against PyTorch's, live: `scripts/parity.py` (needs torch, numpy, safetensors).
 
-Random shapes, layers 1-3, batch 1-64: PyTorch's weights into our networks (outputs to 1e-5, gradients to 1e-4,
+Random shapes (`--rounds 3` of each), layers 1-3, batch 1-64: PyTorch's weights into our networks (outputs to 1e-5, gradients to 1e-4,
 AdamW to 1e-6 over 100 steps), and the files we save back into torch.nn with load_state_dict.
 `scripts/parity.py --write` makes the committed reference numbers in tests/it/fixtures/pytorch.
 """
@@ -75,10 +75,11 @@ def main():
                 write_case(folder, cell, layers, batch=2, time=3, inputs=3, hidden=5)
         write_adamw(folder)
         return
+    rounds = int(sys.argv[sys.argv.index("--rounds") + 1]) if "--rounds" in sys.argv else 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for cell in CELLS:
-            for layers in (1, 2, 3):
+            for layers in (1, 2, 3) * rounds:
                 shape = [random.randint(1, 64), random.randint(1, 40), random.randint(1, 24), random.randint(1, 80)]
                 write_case(folder, cell, layers, *shape)
             write_case(folder, cell, 1, 64, 60, 8, 64)
