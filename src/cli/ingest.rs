@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::output::Output;
+use super::output::{Output, one_line};
 use super::reading::ReadFlags;
 use crate::app::App;
 use crate::domain::{Calendar, Ticker};
@@ -54,10 +54,12 @@ pub(super) struct Files {
     pub(super) reading: ReadFlags,
 }
 
-/// Stores each file; the first that cannot be used at all ends the command.
+/// Stores each file; those that cannot be used at all are named, and fail the command at its end.
 pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
     let options = arguments.files.reading.options();
-    for path in price_files(&arguments.files.paths)? {
+    let paths = price_files(&arguments.files.paths)?;
+    let mut n_unusable = 0;
+    for path in &paths {
         let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
         let request = IngestRequest {
             options: options.clone(),
@@ -72,10 +74,19 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
             train: if arguments.no_train { TrainChoice::Never } else { TrainChoice::Auto },
             ..IngestRequest::new(arguments.files.ticker.clone(), format, encoding)
         };
-        let report = store_file(app, &path, request).await?;
-        print(&path, &report, out)?;
+        match store_file(app, path, request).await {
+            Ok(report) => print(path, &report, out)?,
+            Err(error) if paths.len() == 1 => return Err(error),
+            Err(error) => {
+                n_unusable += 1;
+                eprintln!("left out: {}", one_line(&error));
+            }
+        }
     }
-    Ok(())
+    match n_unusable {
+        0 => Ok(()),
+        few => bail!("{few} of {} files were left out", paths.len()),
+    }
 }
 
 /// Reads one file and stores its bars; a file that does not say whose they are is known by its name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::ingest::{Files, price_files, print_refusals};
@@ -29,7 +29,15 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     let mut n_unusable = 0;
     for path in &paths {
         let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if paths.len() == 1 => bail!("cannot read {}: {error}", path.display()),
+            Err(error) => {
+                n_unusable += 1;
+                eprintln!("left out: cannot read {}: {error}", path.display());
+                continue;
+            }
+        };
         match inflate(bytes, encoding, limits).and_then(|bytes| read(&bytes, format, &options, limits)) {
             Ok(reading) if out.json => out.json(&as_json(path, &reading))?,
             Ok(reading) => print(path, &reading, out)?,

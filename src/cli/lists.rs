@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::output::{Output, instant, or_dash};
 use crate::app::App;
 use crate::domain::Ticker;
+use crate::jobs::due::training_config;
 use crate::store::{JobFilter, JobRecord, JobState, ModelRecord, TickerRecord};
 
 /// Which tickers.
@@ -73,6 +74,11 @@ pub(super) async fn jobs(app: &App, arguments: &JobsArguments, out: &mut Output)
             .cancel_job(id)
             .await?
             .with_context(|| format!("there is no job {id}: candlecast jobs lists them"))?;
+        out.say(match record.state {
+            JobState::Canceled => format!("{id} is canceled"),
+            state if state.is_final() => format!("{id} has ended already: {}", state.as_str()),
+            _ => format!("{id} is asked to stop; its worker hears of it within a heartbeat"),
+        })?;
         return print_jobs(&[record], out);
     }
     let filter = JobFilter { state: arguments.state, ticker: arguments.ticker.clone(), ..JobFilter::default() };
@@ -126,17 +132,48 @@ fn print_jobs(records: &[JobRecord], out: &mut Output) -> anyhow::Result<()> {
         return out.say("no jobs");
     }
     let rows = records.iter().map(|record| {
-        let what = record.error.as_ref().or(record.result.as_ref()).map(Value::to_string);
         [
-            record.id.clone(),
-            record.kind.clone(),
-            record.ticker.to_string(),
+            format!("{}\n{}", record.id, instant(record.created_at)),
+            format!("{}\n{}", record.ticker, record.kind),
             record.state.as_str().to_owned(),
-            instant(record.created_at),
-            what.unwrap_or_default(),
+            outcome(record),
         ]
     });
-    out.table(["id", "kind", "ticker", "state", "made", "outcome"], rows)
+    out.table(["id, made", "ticker", "state", "outcome"], rows)
+}
+
+/// What came of a job, or how far it is, in words; `--json` has all of it.
+fn outcome(record: &JobRecord) -> String {
+    let text_of = |value: &Option<Value>, field: &str| value.as_ref().and_then(|value| value[field].as_str().map(cut));
+    match record.state {
+        JobState::Running if record.cancel_requested => "asked to stop".to_owned(),
+        JobState::Running => {
+            let fraction = record.progress.as_ref().and_then(|progress| progress["fraction"].as_f64());
+            fraction.map(|fraction| format!("{:.0} % done", fraction * 100.0)).unwrap_or_default()
+        }
+        JobState::Succeeded => version_of(record).or_else(|| text_of(&record.result, "verdict")).unwrap_or_default(),
+        JobState::Enqueued | JobState::Failed | JobState::Canceled => {
+            text_of(&record.error, "message").unwrap_or_default()
+        }
+    }
+}
+
+/// Of a training that succeeded.
+fn version_of(record: &JobRecord) -> Option<String> {
+    let result = record.result.as_ref()?;
+    let version = result["model_version"].as_u64()?;
+    let came = if result["promoted"] == true { "in service" } else { "kept out of service" };
+    Some(format!("version {version} {came}"))
+}
+
+/// The first characters of a text on one line of a table.
+fn cut(text: &str) -> String {
+    const WIDTH: usize = 40;
+    let line = text.replace('\n', " ");
+    match line.chars().count() {
+        0..=WIDTH => line,
+        _ => line.chars().take(WIDTH - 1).chain(['…']).collect(),
+    }
 }
 
 fn label(record: &TickerRecord, at: Option<crate::domain::BarTime>) -> Option<String> {
@@ -156,7 +193,8 @@ fn ticker_json(record: &TickerRecord) -> Value {
 pub(super) fn job_json(record: &JobRecord) -> Value {
     json!({
         "id": record.id, "kind": record.kind, "ticker": record.ticker, "state": record.state.as_str(),
-        "attempt": record.attempt, "created_at": instant(record.created_at), "started_at": record.started_at.map(instant),
+        "attempt": record.attempt, "cancel_requested": record.cancel_requested, "config": training_config(record),
+        "created_at": instant(record.created_at), "started_at": record.started_at.map(instant),
         "finished_at": record.finished_at.map(instant), "progress": record.progress, "result": record.result,
         "error": record.error,
     })
@@ -173,4 +211,43 @@ fn model_json(model: &ModelRecord, champion: Option<u32>) -> Value {
 fn state(text: &str) -> Result<JobState, String> {
     let found = JobState::ALL.into_iter().find(|state| state.as_str() == text);
     found.ok_or_else(|| "expected enqueued, running, succeeded, failed or canceled".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_told_in_words_that_fit() {
+        let job = |state, result: Value, error: Value| JobRecord {
+            id: "0199d2f4-6d9a-7cc2-a7a4-5e2f5a3c1b11".to_owned(),
+            kind: "train".to_owned(),
+            ticker: "AAPL".parse().expect("a ticker"),
+            state,
+            payload: Value::Null,
+            attempt: 1,
+            failures: 0,
+            cancel_requested: false,
+            created_at: 0,
+            started_at: None,
+            finished_at: None,
+            progress: Some(json!({"fraction": 0.416})),
+            result: Some(result),
+            error: Some(error),
+        };
+        let told = |state, result, error| outcome(&job(state, result, error));
+        assert_eq!(
+            told(JobState::Succeeded, json!({"model_version": 3, "promoted": true}), Value::Null),
+            "version 3 in service"
+        );
+        assert_eq!(
+            told(JobState::Succeeded, json!({"model_version": 4, "promoted": false}), Value::Null),
+            "version 4 kept out of service"
+        );
+        assert_eq!(told(JobState::Running, Value::Null, Value::Null), "42 % done");
+        let asked = JobRecord { cancel_requested: true, ..job(JobState::Running, Value::Null, Value::Null) };
+        assert_eq!(outcome(&asked), "asked to stop");
+        let failed = told(JobState::Failed, Value::Null, json!({"code": "x", "message": "the disk\n".repeat(20)}));
+        assert_eq!((failed.chars().count(), failed.ends_with('…'), failed.contains('\n')), (40, true, false));
+    }
 }

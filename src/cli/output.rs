@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,6 +48,10 @@ impl Output {
         table.column_iter_mut().for_each(|column| {
             column.set_padding((0, 1));
         });
+        // What names a row is never broken over lines, so that it can be copied.
+        if let Some(name) = table.column_mut(0) {
+            name.set_constraint(ColumnConstraint::ContentWidth);
+        }
         self.raw(format!("{table}\n").as_bytes())
     }
 

@@ -32,15 +32,36 @@ pub(super) fn of_variable(name: &str) -> Option<String> {
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     known
-        // A setting put into the wrong section counts as near as one typing error.
-        .map(|path| (distance(unknown, path).min(1 + distance(&last(unknown), &last(path))), path))
+        // A setting put into the wrong section counts as near as one typing error, one cut short as two.
+        .map(|path| {
+            let misplaced = 1 + distance(&last(unknown), &last(path));
+            let cut_short = distance_to_start(unknown, path).map_or(usize::MAX, |distance| 2 + distance);
+            (distance(unknown, path).min(misplaced).min(cut_short), path)
+        })
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, path)| *distance <= 2 + path.len() / 5)
         .map(|(_, path)| path)
 }
 
+/// How far an unknown setting is from the beginning of a known one of the same section, as `http.rate_limt` from
+/// `http.rate_limit_per_second`; `None` where a third of its name would be wrong, or more than three characters.
+fn distance_to_start(unknown: &str, path: &str) -> Option<usize> {
+    let ((section, unknown), (known_section, name)) = (unknown.rsplit_once('.')?, path.rsplit_once('.')?);
+    if section != known_section {
+        return None;
+    }
+    let n_typed = unknown.chars().count();
+    let nearest = distances(unknown, name).into_iter().min()?;
+    (nearest <= 3 && nearest * 3 < n_typed).then_some(nearest)
+}
+
 /// How many characters to insert, remove or replace to turn one text into the other (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
+    distances(a, b).pop().unwrap_or_default()
+}
+
+/// The distance from `a` to each beginning of `b`, from none of it to all of it.
+fn distances(a: &str, b: &str) -> Vec<usize> {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
@@ -52,7 +73,7 @@ fn distance(a: &str, b: &str) -> usize {
             row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
         }
     }
-    row[b.len()]
+    row
 }
 
 fn flatten(path: &str, value: &Value, found: &mut Vec<(String, Value)>) {
@@ -78,7 +99,10 @@ mod tests {
         assert_eq!(near("http.lissten"), Some("http.listen"));
         assert_eq!(near("model_dir"), Some("models_dir"));
         assert_eq!(near("listen"), Some("http.listen"));
+        assert_eq!(near("http.rate_limt"), Some("http.rate_limit_per_second"));
+        assert_eq!(near("worker.hartbet"), Some("worker.heartbeat_ms"));
         assert_eq!(near("frobnicate"), None);
+        assert_eq!(near("http.frobnicate"), None);
     }
 
     #[test]

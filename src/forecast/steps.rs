@@ -95,7 +95,8 @@ impl ForecastStep {
 pub fn steps(returns: &[StepReturns], origin: &Origin<'_>, shown: &Shown<'_>) -> Vec<ForecastStep> {
     let sessions = origin.calendar.labels_after(origin.at, origin.interval, returns.len());
     let step = |(idx, (step, session)): (usize, (&StepReturns, Option<String>))| {
-        let (returns, return_log) = (&step.distribution, step.point);
+        // Adding zero makes a zero of either sign a plain one: "-0.0" in an answer reads as a fall.
+        let (returns, return_log) = (&step.distribution, step.point + 0.0);
         let close_at = |level: f64| origin.last_close * returns.at(level).exp();
         let interval = |level: &Level| PriceInterval {
             level: *level,
@@ -127,6 +128,16 @@ mod tests {
     fn returns(sd: f64) -> StepReturns {
         let values = vec![-1.281_552 * sd, 0.0, 1.281_552 * sd];
         StepReturns { distribution: Quantiles::new(vec![0.1, 0.5, 0.9], values).expect("ascending"), point: 0.0 }
+    }
+
+    #[test]
+    fn no_change_has_no_sign() {
+        let calendar: Calendar = "XNYS".parse().expect("a calendar");
+        let origin =
+            Origin { at: BarTime::from_seconds(0), last_close: 100.0, interval: Interval::Day, calendar: &calendar };
+        let step = StepReturns { point: -0.0, ..returns(0.01) };
+        let answer = steps(&[step], &origin, &Shown { levels: &[], quantiles: &[] });
+        assert!(answer[0].return_log.is_sign_positive(), "{:?}", answer[0].return_log);
     }
 
     #[test]

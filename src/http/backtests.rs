@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path, Query};
-use super::jobs::JobBody;
+use super::jobs::{JobBody, QueuedBody};
 use super::tickers::{find, unknown};
 use super::wire::{cut, instant, page_size};
 use crate::domain::Ticker;
@@ -145,7 +145,7 @@ enum BacktestFormat {
 /// ticker is queued or running, that one is the answer. The report then stands under the job's id.
 #[utoipa::path(post, path = "/v1/tickers/{ticker}/backtests", tag = "backtests", params(("ticker" = String, Path, example = "AAPL")),
     request_body(content = BacktestRequestBody, description = "No body: the defaults"), responses(
-    (status = 202, description = "Queued; `Location` is the job", body = JobBody, headers(("location" = String, description = "The job"))),
+    (status = 202, description = "Queued; `Location` is the job", body = QueuedBody, headers(("location" = String, description = "The job"))),
     (status = 404, description = "Nobody sent bars of it", body = ProblemBody, content_type = "application/problem+json"),
     (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
     (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
@@ -160,9 +160,8 @@ pub(super) async fn post_backtest(
     let record = find(&api, &name).await?;
     config.check(record.bars_total as usize, &api.settings().limits)?;
     let queued = enqueue_backtest(api.app(), &record.ticker, &config).await?;
-    let (job, _) = queued.ok_or_else(|| unknown(&record.ticker))?;
-    let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Problem::internal)?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(JobBody::from(job))).into_response())
+    let (job, is_new) = queued.ok_or_else(|| unknown(&record.ticker))?;
+    QueuedBody::answer(job, is_new)
 }
 
 /// The backtests of a ticker that are done, the newest first. The newest few are kept (`/v1/limits`).

@@ -154,6 +154,13 @@ impl Problem {
         self.with("refusals", told)
     }
 
+    /// Adds a sentence to what is wrong.
+    pub(super) fn and_say(mut self, more: &str) -> Self {
+        let end = if self.detail.ends_with(['.', '!', '?']) { "" } else { "." };
+        self.detail = format!("{}{end} {more}", self.detail);
+        self
+    }
+
     /// Says when trying again makes sense.
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds.max(1));

@@ -43,7 +43,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         let text = rejection.body_text();
-        Self::new("bad_query", text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text))
+        let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        Self::new("bad_query", in_plain_words(text))
     }
 }
 
@@ -123,7 +124,25 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let code = if error.is_data() { "bad_field" } else { "bad_json" };
         let text = error.to_string();
-        let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail).to_owned();
+        let detail = match error.is_eof() {
+            true => "the JSON ends before it is complete".to_owned(),
+            false => text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail).to_owned(),
+        };
         Problem::new(code, detail).with("line", error.line()).with("column", error.column())
     })
+}
+
+/// What parsers of numbers and truth values say, as people say it.
+fn in_plain_words(text: &str) -> String {
+    const WORDS: [(&str, &str); 8] = [
+        ("invalid digit found in string", "must be a whole number"),
+        ("cannot parse integer from empty string", "must be a whole number"),
+        ("number too large to fit in target type", "is too large"),
+        ("number too small to fit in target type", "is too small"),
+        ("number would be zero for non-zero type", "must not be 0"),
+        ("invalid float literal", "must be a number"),
+        ("cannot parse float from empty string", "must be a number"),
+        ("provided string was not `true` or `false`", "must be true or false"),
+    ];
+    WORDS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +20,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{Path, Query};
 use super::wire::{cut, instant, page_size, start, ticker};
 use crate::domain::Ticker;
+use crate::jobs::due::training_config;
 use crate::store::{JobFilter, JobRecord, JobState};
 
 /// A piece of background work.
@@ -37,6 +40,11 @@ pub(super) struct JobBody {
     state: JobState,
     /// How often a worker began it.
     attempt: u32,
+    /// Whether a client asked to cancel it; a running job goes on until its worker hears of it, within a heartbeat.
+    cancel_requested: bool,
+    /// Of a training: what is trained, every field of it; null for other kinds.
+    #[schema(value_type = Option<Object>, example = json!({"cell": "lstm", "hidden": 16, "lookback": 20, "horizon": 5}))]
+    config: Option<Value>,
     /// When it was queued, RFC 3339 UTC.
     #[schema(example = "2026-11-23T20:00:00.000Z")]
     created_at: String,
@@ -53,6 +61,24 @@ pub(super) struct JobBody {
     /// Of a job that failed: `code` and `message`.
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
+}
+
+/// A job that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct QueuedBody {
+    #[serde(flatten)]
+    job: JobBody,
+    /// Whether one was queued or running before, with its own settings: then this is that one, and nothing was queued.
+    already_queued: bool,
+}
+
+impl QueuedBody {
+    /// 202 with the job and its `Location`.
+    pub(super) fn answer(job: JobRecord, is_new: bool) -> Result<Response, Problem> {
+        let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Problem::internal)?;
+        let body = Self { job: job.into(), already_queued: !is_new };
+        Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(body)).into_response())
+    }
 }
 
 /// The states of a job.
@@ -75,6 +101,8 @@ pub(super) enum JobStateBody {
 impl From<JobRecord> for JobBody {
     fn from(job: JobRecord) -> Self {
         Self {
+            config: training_config(&job).cloned(),
+            cancel_requested: job.cancel_requested,
             id: job.id,
             kind: job.kind,
             ticker: job.ticker,
@@ -145,7 +173,7 @@ pub(super) async fn get_job(State(api): State<Api>, Path(id): Path<String>) -> R
 
 /// Cancels a job: a waiting one at once, a running one within a heartbeat. The job as it then is.
 #[utoipa::path(delete, path = "/v1/jobs/{id}", tag = "training", params(("id" = String, Path, description = "Of the job")), responses(
-    (status = 200, description = "Canceled, or about to be", body = JobBody),
+    (status = 200, description = "Canceled, or about to be: then `state` is still `running` and `cancel_requested` is true", body = JobBody),
     (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
     (status = 409, description = "It is finished: `job_finished`", body = ProblemBody, content_type = "application/problem+json"),
 ))]

@@ -161,8 +161,8 @@ impl LedgerEntryBody {
         let truth = truth.zip(truth_log).map(|(bar, return_log)| TruthBody {
             session: interval.label(bar.at()),
             close: bar.close(),
-            return_log,
-            error_log: return_log - entry.point,
+            return_log: return_log + 0.0,
+            error_log: return_log - entry.point + 0.0,
             pinball: outcome.map(|outcome| metrics::pinball_of(&outcome.forecast, &SCORE_LEVELS, outcome.truth)),
         });
         let quantile =
@@ -175,7 +175,8 @@ impl LedgerEntryBody {
             served_at: instant(entry.served_at),
             last_close: entry.last_close,
             close: price(entry.point),
-            return_log: entry.point,
+            // A zero of either sign becomes a plain one.
+            return_log: entry.point + 0.0,
             quantiles: SCORE_LEVELS.iter().zip(&entry.quantiles).map(quantile).collect(),
             model: entry.model,
             truth,

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path};
-use super::jobs::JobBody;
+use super::jobs::QueuedBody;
 use super::tickers::{find, unknown};
 use super::wire::instant;
 use crate::domain::Ticker;
@@ -142,10 +142,11 @@ pub(super) struct ModelsBody {
     next_cursor: Option<String>,
 }
 
-/// Queues the training of a challenger. While one of this ticker is queued or running, that one is the answer.
+/// Queues the training of a challenger. While one of this ticker is queued or running, that one is the answer,
+/// with the config it has (`already_queued`).
 #[utoipa::path(post, path = "/v1/tickers/{ticker}/models", tag = "training", params(("ticker" = String, Path, example = "AAPL")),
     request_body(content = TrainBody, description = "No body: the defaults"), responses(
-    (status = 202, description = "Queued; `Location` is the job", body = JobBody, headers(("location" = String, description = "The job"))),
+    (status = 202, description = "Queued; `Location` is the job", body = QueuedBody, headers(("location" = String, description = "The job"))),
     (status = 404, description = "Nobody sent bars of it", body = ProblemBody, content_type = "application/problem+json"),
     (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
     (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
@@ -165,9 +166,8 @@ pub(super) async fn post_model(
         return Err(Problem::new("too_few_bars", detail).with("have", record.bars_total).with("needed", needed));
     }
     let queued = due::enqueue_training(api.app(), &record.ticker, config, record.data_version).await?;
-    let (job, _) = queued.ok_or_else(|| unknown(&record.ticker))?;
-    let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Problem::internal)?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(JobBody::from(job))).into_response())
+    let (job, is_new) = queued.ok_or_else(|| unknown(&record.ticker))?;
+    QueuedBody::answer(job, is_new)
 }
 
 /// The versions of a ticker, the newest first.

@@ -1,10 +1,13 @@
 //! Every route on one page.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::MatchedPath;
 use axum::middleware::{from_fn, from_fn_with_state};
 use utoipa::OpenApi;
+use utoipa::openapi::PathItem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -60,17 +63,38 @@ fn around(guarded: Router<Api>, api: Api) -> Router {
     metrics::begin();
     let (open, _) = open().split_for_parts();
     let gate = Arc::new(guard::Gate::new(api.clone()));
+    let document = openapi();
+    let methods = Arc::new(methods_by_path(&document));
     let guarded = guarded.layer(from_fn_with_state(gate, guard::pass));
     guarded
         .merge(open)
-        .merge(docs::router(&openapi()))
+        .merge(docs::router(&document))
         .merge(page::router())
         .fallback(|| async { Problem::new("not_found", "There is nothing at this path; /docs lists what there is.") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new("method_not_allowed", "This path does not take this method.")
+        .method_not_allowed_fallback(move |path: Option<MatchedPath>| async move {
+            let problem = Problem::new("method_not_allowed", "This path does not take this method.");
+            let allowed = path.and_then(|path| methods.get(path.as_str()).cloned());
+            allowed.into_iter().fold(problem, |problem, allowed| problem.and_say(&allowed))
         })
         .layer(from_fn(observe::observe))
         .with_state(api)
+}
+
+/// What each path takes, as a sentence. The header `Allow` says the same, but is set only beyond all handlers and layers.
+fn methods_by_path(document: &utoipa::openapi::OpenApi) -> HashMap<String, String> {
+    let sentence = |item: &PathItem| {
+        let known = [
+            ("GET, HEAD", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        let taken: Vec<&str> =
+            known.into_iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| name).collect();
+        format!("It takes {}.", taken.join(", "))
+    };
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), sentence(item))).collect()
 }
 
 #[cfg(test)]

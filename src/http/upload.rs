@@ -53,15 +53,22 @@ async fn room(api: &Api, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> 
 fn format(parts: &Parts) -> Result<BodyFormat, Problem> {
     let media_type = media_type(parts).unwrap_or_default();
     BodyFormat::of_media_type(&media_type).ok_or_else(|| {
-        Problem::new(
-            "unsupported_media_type",
-            format!("Prices are read as {}, not as {media_type}.", SUPPORTED.join(", ")),
-        )
-        .with("supported", SUPPORTED.to_vec())
+        let detail = match media_type.as_str() {
+            "multipart/form-data" => {
+                "Send the file itself as the body, not a form (curl -F): curl --data-binary @FILE URL.".to_owned()
+            }
+            _ => format!("Prices are read as {}, not as {media_type}.", SUPPORTED.join(", ")),
+        };
+        Problem::new("unsupported_media_type", detail).with("supported", SUPPORTED.to_vec())
     })
 }
 
 const SUPPORTED: [&str; 3] = ["text/csv", "application/json", "application/vnd.apache.parquet"];
+
+/// Whether a body is text on one line, as curl's `-d` makes of any file.
+pub(super) fn is_one_line(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && !bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) && std::str::from_utf8(bytes).is_ok()
+}
 
 fn encoding(parts: &Parts) -> Result<ContentEncoding, Problem> {
     let named = parts.headers.get(header::CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));

@@ -25,6 +25,11 @@ pub struct TrainPayload {
     pub data_version: u64,
 }
 
+/// The config of a training job as it was queued, every field of it; `None` for other kinds of jobs.
+pub fn training_config(job: &JobRecord) -> Option<&serde_json::Value> {
+    (job.kind == TRAIN).then(|| job.payload.get("config")).flatten()
+}
+
 /// A ticker's last training and whether the next one is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {

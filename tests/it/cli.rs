@@ -67,6 +67,15 @@ fn inspecting_tells_what_would_be_read_and_why() {
     }
     let (status, told) = desk.refused("inspect PAGE.csv");
     assert_eq!((status, told.contains("cannot be used")), (Some(1), true), "{told}");
+
+    for command in ["inspect", "ingest --no-train"] {
+        let done = desk.run(&format!("{command} NOWHERE.csv PAGE.csv GOOD.csv"));
+        let (told, shown) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
+        assert_eq!(done.status.code(), Some(1), "{told}");
+        assert!(shown.contains("GOOD.csv: "), "a bad file costs itself only: {shown}");
+        assert!(told.contains("NOWHERE.csv") && told.contains("2 of 3 files"), "{told}");
+        assert!(told.contains("PAGE.csv") || shown.contains("PAGE.csv: refused"), "{told}{shown}");
+    }
 }
 
 #[test]
@@ -84,7 +93,17 @@ fn from_a_file_to_a_forecast() {
 
     let jobs = desk.json("train SYN0001 --preset fast --horizon 2");
     assert_eq!(jobs["jobs"][0]["result"]["model_version"], 1, "{jobs}");
+    assert_eq!(
+        (&jobs["jobs"][0]["config"]["horizon"], &jobs["jobs"][0]["cancel_requested"]),
+        (&2.into(), &false.into())
+    );
     assert_eq!(desk.json("models SYN0001")["models"][0]["champion"], true);
+    let id = jobs["jobs"][0]["id"].as_str().expect("an id");
+    let table = desk.ok("jobs");
+    assert!(table.contains(id) && table.contains("version 1 in service"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    assert!(desk.ok(&format!("jobs --cancel {id}")).contains("has ended already: succeeded"));
+    assert!(desk.ok("--json jobs").ends_with("}\n"));
 
     let forecast = desk.json("forecast SYN0001 --horizon 2 --levels 0.8");
     let steps = forecast["forecasts"][0]["steps"].as_array().expect("steps");

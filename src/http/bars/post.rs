@@ -9,8 +9,9 @@ use crate::domain::Ticker;
 use crate::http::Api;
 use crate::http::error::{Problem, ProblemBody};
 use crate::http::extract::{Path, Query};
-use crate::http::upload::Upload;
+use crate::http::upload::{Upload, is_one_line};
 use crate::http::wire::ticker;
+use crate::ingest::BodyFormat;
 use crate::jobs::ingest::{IngestRequest, TickerReport, ingest};
 
 /// Stores one ticker's price history: any broker's CSV, a JSON array of bars, or Parquet; gzip and zstd are unpacked.
@@ -61,6 +62,9 @@ pub(in crate::http) async fn post_many(
     Ok(Json(ManyReportBody { tickers: per_ticker.len(), counts, per_ticker, read }))
 }
 
+const LOST_LINE_ENDS: &str =
+    "The body has no line break: curl's -d strips them, curl --data-binary @FILE sends a file as it is.";
+
 async fn take_in(
     api: &Api,
     ticker: Option<Ticker>,
@@ -69,7 +73,11 @@ async fn take_in(
 ) -> Result<(Counts, Vec<TickerReport>, ReadBody), Problem> {
     let Upload { bytes, format, encoding, charset, room } = upload;
     let request = query.request(IngestRequest::new(ticker, format, encoding), charset)?;
-    let report = ingest(api.app(), bytes, &request).await?;
+    let lost_line_ends = format == BodyFormat::Csv && is_one_line(&bytes);
+    let report = ingest(api.app(), bytes, &request).await.map_err(|error| {
+        let problem = Problem::from(error);
+        if lost_line_ends { problem.and_say(LOST_LINE_ENDS) } else { problem }
+    })?;
     drop(room);
     split(report)
 }

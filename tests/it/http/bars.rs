@@ -221,6 +221,13 @@ async fn a_body_is_what_its_headers_say_or_refused() {
     assert_eq!(code(&[("content-encoding", "gzip")], TWO.into()).await, "400 corrupt_body");
     assert_eq!(code(&[("content-type", "image/png")], TWO.into()).await, "415 unsupported_media_type");
     assert_eq!(code(&[], Vec::new()).await, "422 empty_body");
+    let form = post(&[("content-type", "multipart/form-data; boundary=x")], TWO.into()).await;
+    assert_eq!(form.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert!(form.json()["detail"].as_str().unwrap().contains("curl --data-binary @FILE"), "{}", form.text());
+    for rows in [1, 50] {
+        let stripped = post(&[], TWO.repeat(rows).replace('\n', "").into()).await.json();
+        assert!(stripped["detail"].as_str().unwrap().contains("curl's -d strips them"), "{stripped}");
+    }
     assert_eq!(code(&[("content-type", "text/csv; charset=klingon")], TWO.into()).await, "415 unsupported_encoding");
 }
 

@@ -213,7 +213,7 @@ async fn a_window_that_was_never_stored_is_forecast_too() {
     {
       "code": "bad_json",
       "column": 11,
-      "detail": "EOF while parsing a value",
+      "detail": "the JSON ends before it is complete",
       "line": 1,
       "request_id": "[request_id]",
       "status": 400,
@@ -260,7 +260,50 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
     assert_snapshot!(first.shown(), @r#"
     202 Accepted
     {
+      "already_queued": false,
       "attempt": 0,
+      "cancel_requested": false,
+      "config": {
+        "batch_size": 128,
+        "cell": "lstm",
+        "clip_norm": 1.0,
+        "dropout": 0.0,
+        "ensemble": 4,
+        "epochs": 12,
+        "features": [
+          "returns",
+          "ranges",
+          "volatility",
+          "volume",
+          "season"
+        ],
+        "hidden": 512,
+        "horizon": 5,
+        "layers": 4,
+        "learning_rate": 0.003,
+        "levels": [
+          0.025,
+          0.05,
+          0.1,
+          0.2,
+          0.3,
+          0.4,
+          0.5,
+          0.6,
+          0.7,
+          0.8,
+          0.9,
+          0.95,
+          0.975
+        ],
+        "lookback": 20,
+        "patience": 3,
+        "preset": "default",
+        "seed": 0,
+        "tbptt_steps": null,
+        "topology": "many_to_one",
+        "weight_decay": 0.001
+      },
       "created_at": "[created_at]",
       "error": null,
       "finished_at": null,
@@ -275,12 +318,14 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
     "#);
     let id = first.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(first.header("location"), format!("/v1/jobs/{id}"));
-    assert_eq!(app.post_json("/v1/tickers/TEST/models", "").await.json()["id"], *id, "one active training a ticker");
+    let second = app.post_json("/v1/tickers/TEST/models", "").await.json();
+    assert_eq!((&second["id"], &second["already_queued"]), (&json!(id), &json!(true)), "one active training a ticker");
+    assert_eq!(second["config"], first.json()["config"], "it goes on with its own config");
     assert_eq!(app.get("/v1/tickers/TEST").await.json()["last_job"]["id"], *id);
     assert_eq!(app.get("/v1/tickers/TEST/forecast").await.json()["job"]["id"], *id);
 
     let canceled = app.delete(&format!("/v1/jobs/{id}")).await.json();
-    assert_eq!(canceled["state"], "canceled");
+    assert_eq!((&canceled["state"], &canceled["cancel_requested"]), (&json!("canceled"), &json!(true)));
     let events = app.get(&format!("/v1/jobs/{id}/events")).await;
     assert!(events.text().starts_with("event: canceled\ndata: {"), "{}", events.text());
     assert_eq!(events.header("content-type"), "text/event-stream");

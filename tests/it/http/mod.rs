@@ -62,7 +62,7 @@ async fn every_refusal_is_a_problem_with_its_request_id() {
     405 Method Not Allowed
     {
       "code": "method_not_allowed",
-      "detail": "This path does not take this method.",
+      "detail": "This path does not take this method. It takes GET, HEAD.",
       "request_id": "[request_id]",
       "status": 405,
       "title": "Method not allowed",
@@ -108,7 +108,7 @@ async fn every_refusal_is_a_problem_with_its_request_id() {
     400 Bad Request
     {
       "code": "bad_query",
-      "detail": "limit: invalid digit found in string",
+      "detail": "limit: must be a whole number",
       "request_id": "[request_id]",
       "status": 400,
       "title": "Bad query",
