@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(near("http.lissten"), Some("http.listen"));
         assert_eq!(near("model_dir"), Some("models_dir"));
         assert_eq!(near("listen"), Some("http.listen"));
-        assert_eq!(near("http.rate_limt"), Some("http.rate_limit_per_second"));
+        assert_eq!(near("http.rate_limt"), Some("http.rate_limit_burst"), "the first of those that begin so");
         assert_eq!(near("worker.hartbet"), Some("worker.heartbeat_ms"));
         assert_eq!(near("frobnicate"), None);
         assert_eq!(near("http.frobnicate"), None);

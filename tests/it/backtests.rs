@@ -240,7 +240,7 @@ async fn what_cannot_be_run_is_refused_before_any_job_exists() {
     422 bad_field unknown variant `sliding`, expected `expanding` or `rolling`
     422 bad_config hidden 513 is outside 1 to 512.
     422 bad_field unknown field `hiden`
-    400 bad_json EOF while parsing an object
+    400 bad_json the JSON ends before it is complete
     ");
     let post =
         async |content_type: &str| app.send_body(Method::POST, "/v1/tickers/A/backtests", content_type, "{}").await;
