@@ -10,7 +10,7 @@ use super::sheet::Source;
 use super::timing::{self, Timing};
 use super::{IngestLimits, PriceBasis, ReadError, Refusal};
 use crate::domain::bar::RawBar;
-use crate::domain::{Bar, Ticker};
+use crate::domain::{Bar, BarTime, Ticker};
 
 /// How the cells of a table are read.
 #[derive(Debug)]
@@ -27,11 +27,20 @@ pub(super) struct Rules {
     pub signs_are_directions: bool,
 }
 
+/// A bar and where it stood.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub bar: Bar,
+    /// When its row stands: finer than the bar's own time where several rows make one session.
+    pub instant: BarTime,
+    pub line: u32,
+}
+
 /// The bars of one ticker, in the order of the file.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub ticker: Option<Ticker>,
-    pub bars: Vec<(Bar, u32)>,
+    pub bars: Vec<Placed>,
     pub refused: usize,
     pub n_up: usize,
     pub n_down: usize,
@@ -110,7 +119,7 @@ impl Lines {
 
 /// What a row says.
 enum Row {
-    Bar(Bar),
+    Bar { bar: Bar, instant: BarTime },
     Halted,
     Zero,
     Empty,
@@ -177,7 +186,7 @@ pub(super) fn read(
             }
             let rows = &mut all[at];
             match read_row(source, rules, group, row, stamp) {
-                Ok(Row::Bar(bar)) => rows.push(bar, line),
+                Ok(Row::Bar { bar, instant }) => rows.push(Placed { bar, instant, line }),
                 Ok(Row::Halted) => skipped.halted.add(line),
                 Ok(Row::Zero) => skipped.zero.add(line),
                 Ok(Row::Empty) if layout.groups.len() > 1 => {}
@@ -202,21 +211,21 @@ pub(super) fn read(
 }
 
 impl Rows {
-    fn push(&mut self, bar: Bar, line: u32) {
-        self.count_step(&bar);
-        self.bars.push((bar, line));
+    fn push(&mut self, next: Placed) {
+        self.count_step(&next);
+        self.bars.push(next);
     }
 
-    fn count_step(&mut self, next: &Bar) {
-        if let Some((before, _)) = self.bars.last() {
-            self.n_up += usize::from(before.at() < next.at());
-            self.n_down += usize::from(before.at() > next.at());
+    fn count_step(&mut self, next: &Placed) {
+        if let Some(before) = self.bars.last() {
+            self.n_up += usize::from(before.instant < next.instant);
+            self.n_down += usize::from(before.instant > next.instant);
         }
     }
 
     /// Takes up the same ticker's rows of later lines.
     pub(super) fn append(&mut self, later: Self) {
-        if let Some((first, _)) = later.bars.first() {
+        if let Some(first) = later.bars.first() {
             self.count_step(first);
         }
         self.n_up += later.n_up;
@@ -325,7 +334,9 @@ fn read_row(
         values = adjusted(source, rules, group, row, values, &mut volume)?;
     }
     let [open, high, low, close] = values;
-    Bar::new(RawBar { at: rules.timing.at(&stamp), open, high, low, close, volume }).map(Row::Bar).map_err(|error| {
+    let (at, instant) = (rules.timing.at(&stamp), rules.timing.instant(&stamp));
+    let bar = Bar::new(RawBar { at, open, high, low, close, volume });
+    bar.map(|bar| Row::Bar { bar, instant }).map_err(|error| {
         let column = error.column();
         let at = match column {
             "date" => source.layout.date,

@@ -1,10 +1,10 @@
 //! A ticker's bars in order: equal rows at one time are counted, different ones refused.
 
-use super::bars::{Refusals, Rows};
+use super::bars::{Placed, Refusals, Rows};
 use super::timing::Timing;
 use super::{Refusal, TickerReading, Warning, meaning, repeats};
-use crate::domain::bar::RawBar;
-use crate::domain::{Bar, Interval, Series};
+use crate::domain::bar::{BarError, RawBar};
+use crate::domain::{Bar, Interval, Series, Ticker};
 
 /// Puts bars in order.
 pub(super) fn finish(
@@ -22,18 +22,27 @@ pub(super) fn finish(
         bars.reverse();
     }
     // Stable: of two rows at one time the one that stands first in the file goes first.
-    if bars.windows(2).any(|pair| pair[0].0.at() > pair[1].0.at()) || n_down > 0 {
-        bars.sort_by_key(|(bar, line)| (bar.at(), *line));
+    if n_down > 0 {
+        bars.sort_by_key(|row| (row.instant, row.line));
     }
     let mut kept: Vec<Bar> = Vec::with_capacity(bars.len());
     let mut kept_line = 0;
     let mut duplicates = 0;
-    for (bar, line) in bars {
+    for Placed { bar, line, .. } in bars {
         match kept.last_mut() {
             Some(last) if last.at() == bar.at() && timing.resamples() => {
-                *last = merged(last, &bar)?;
-                // Rows that went into a session are neither refused nor lost.
-                duplicates += 1;
+                match merged(last, &bar) {
+                    Ok(session) => {
+                        *last = session;
+                        // Rows that went into a session are neither refused nor lost.
+                        duplicates += 1;
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        let ticker = ticker.clone();
+                        refusals.push(|| unmergeable(&error, &bar, line, interval, ticker));
+                    }
+                }
             }
             Some(last) if last.at() == bar.at() && *last == bar => duplicates += 1,
             Some(last) if last.at() == bar.at() => {
@@ -60,7 +69,10 @@ pub(super) fn finish(
 }
 
 /// Two parts of a session as one.
-fn merged(first: &Bar, then: &Bar) -> Option<Bar> {
+///
+/// # Errors
+/// A volume that is too large when summed: the prices of two valid bars are always one.
+fn merged(first: &Bar, then: &Bar) -> Result<Bar, BarError> {
     let volume = match (first.volume(), then.volume()) {
         (Some(a), Some(b)) => Some(a + b),
         (a, b) => a.or(b),
@@ -73,17 +85,20 @@ fn merged(first: &Bar, then: &Bar) -> Option<Bar> {
         close: then.close(),
         volume,
     })
-    .ok()
 }
 
-fn conflict(
-    kept: &Bar,
-    kept_line: u32,
-    bar: &Bar,
-    line: u32,
-    interval: Interval,
-    ticker: Option<crate::domain::Ticker>,
-) -> Refusal {
+fn unmergeable(error: &BarError, bar: &Bar, line: u32, interval: Interval, ticker: Option<Ticker>) -> Refusal {
+    Refusal {
+        line: u64::from(line),
+        column: Some(error.column()),
+        text: bar.volume().map(|volume| volume.to_string()).unwrap_or_default(),
+        code: error.code(),
+        message: format!("put together with the rows before it on {}: {error}", interval.label(bar.at())),
+        ticker,
+    }
+}
+
+fn conflict(kept: &Bar, kept_line: u32, bar: &Bar, line: u32, interval: Interval, ticker: Option<Ticker>) -> Refusal {
     Refusal {
         line: u64::from(line),
         column: Some("date"),

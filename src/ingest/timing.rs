@@ -87,6 +87,11 @@ impl Timing {
         }
     }
 
+    /// By what rows are put in order: where several make one session their own instants, else where their bars stand.
+    pub(super) fn instant(&self, stamp: &Stamp) -> BarTime {
+        if self.resamples { BarTime::from_seconds(instant(stamp, self.zone)) } else { self.at(stamp) }
+    }
+
     /// Whether several rows make one bar.
     pub(super) fn resamples(&self) -> bool {
         self.resamples

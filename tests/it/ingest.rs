@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, BarTime, Interval, Series};
-use candlecast::ingest::{BodyFormat, IngestLimits, PriceBasis, ReadError, ReadOptions, Reading, read, write};
+use candlecast::ingest::{
+    BodyFormat, IngestLimits, PriceBasis, ReadError, ReadOptions, Reading, Resample, read, write,
+};
 use proptest::prelude::*;
 
 fn told(answer: &Result<Reading, ReadError>) -> String {
@@ -204,6 +206,41 @@ fn options_decide_what_the_rows_leave_open() {
     let adjusted = ReadOptions { price_basis: Some(PriceBasis::Adjusted), ..ReadOptions::default() };
     let yahoo = "Date,Open,High,Low,Close,Adj Close,Volume\n2024-01-02,10,12,8,10,5,500\n";
     assert_eq!(told(&reading_with(yahoo.as_bytes(), &adjusted)), "1d\n  2024-01-02 5 6 4 5 500\n");
+}
+
+#[test]
+fn a_session_opens_with_its_earliest_row_whatever_the_order_of_the_file() {
+    let daily = ReadOptions { resample: Some(Resample::Day), ..ReadOptions::default() };
+    let header = "time,open,high,low,close,volume\n";
+    let first =
+        ["2024-01-02 09:30,10,11,9,10.5,5\n", "2024-01-02 10:30,10.5,12,10,11,6\n", "2024-01-02 11:30,11,11.5,8,9,7\n"];
+    let second = ["2024-01-03 09:30,9,10,8.5,9.5,8\n", "2024-01-03 10:30,9.5,10,9,9.25,1\n"];
+    let read = |rows: &[&str]| told(&reading_with((header.to_owned() + &rows.concat()).as_bytes(), &daily));
+    let one_day = "1d 2 equal\n  2024-01-02 10 12 8 9 18\n";
+    assert_eq!(read(&first), one_day);
+    assert_eq!(read(&[first[2], first[1], first[0]]), one_day, "newest first");
+    assert_eq!(read(&[first[1], first[2], first[0]]), one_day, "in no order");
+    let both = "1d 3 equal\n  2024-01-02 10 12 8 9 18\n  2024-01-03 9 10 8.5 9.25 9\n";
+    assert_eq!(read(&[&first[..], &second[..]].concat()), both);
+    assert_eq!(read(&[second[1], second[0], first[2], first[1], first[0]]), both, "newest first");
+    assert_eq!(read(&[second[0], second[1], first[0], first[1], first[2]]), both, "days newest first, hours not");
+}
+
+#[test]
+fn a_row_whose_volume_is_too_much_for_its_session_is_refused_alone() {
+    let daily = ReadOptions { resample: Some(Resample::Day), ..ReadOptions::default() };
+    let body = format!(
+        "time,open,high,low,close,volume\n2024-01-02 09:30,10,11,9,10.5,{max}\n2024-01-02 10:30,10.5,12,10,11,{max}\n\
+         2024-01-03 09:30,9,10,8.5,9.5,8\n2024-01-03 10:30,9.5,10,9,9.25,1\n",
+        max = Bar::MAX_VOLUME,
+    );
+    let reading = reading_with(body.as_bytes(), &daily).expect("two sessions");
+    let only = &reading.tickers[0];
+    let closes: Vec<f64> = only.series.bars().iter().map(Bar::close).collect();
+    assert_eq!((closes, only.received, only.refused, only.duplicates), (vec![10.5, 9.25], 4, 1, 1));
+    let [refusal] = reading.refusals.as_slice() else { panic!("{:?}", reading.refusals) };
+    assert_eq!((refusal.line, refusal.column, refusal.code), (3, Some("volume"), "volume_out_of_range"));
+    assert_eq!(reading.refusals_total, 1);
 }
 
 #[test]
