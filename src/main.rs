@@ -3,9 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = candlecast::cli::parse();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(candlecast::cli::run(cli)),
-        Err(error) => candlecast::cli::report(&error.into()),
-    }
+    candlecast::cli::run(candlecast::cli::parse())
 }

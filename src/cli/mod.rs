@@ -102,16 +102,20 @@ pub fn parse() -> Cli {
 }
 
 /// Does what the command line asks.
-pub async fn run(cli: Cli) -> ExitCode {
-    match dispatch(cli).await {
+pub fn run(cli: Cli) -> ExitCode {
+    match on_runtime(cli) {
         Ok(code) => code,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }
 }
 
+fn on_runtime(cli: Cli) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(cli))
+}
+
 /// Says in one line why a command failed.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {}", output::one_line(error));
     ExitCode::FAILURE
 }
