@@ -79,10 +79,10 @@ pub(super) async fn jobs(app: &App, arguments: &JobsArguments, out: &mut Output)
             state if state.is_final() => format!("{id} has ended already: {}", state.as_str()),
             _ => format!("{id} is asked to stop; its worker hears of it within a heartbeat"),
         })?;
-        return print_jobs(&[record], out);
+        return print_jobs(app, &[record], out).await;
     }
     let filter = JobFilter { state: arguments.state, ticker: arguments.ticker.clone(), ..JobFilter::default() };
-    print_jobs(&app.store.jobs(&filter, arguments.limit).await?, out)
+    print_jobs(app, &app.store.jobs(&filter, arguments.limit).await?, out).await
 }
 
 pub(super) async fn models(app: &App, arguments: &ModelsArguments, out: &mut Output) -> anyhow::Result<()> {
@@ -124,22 +124,30 @@ pub(super) async fn require(app: &App, ticker: &Ticker) -> anyhow::Result<Ticker
     }
 }
 
-fn print_jobs(records: &[JobRecord], out: &mut Output) -> anyhow::Result<()> {
+async fn print_jobs(app: &App, records: &[JobRecord], out: &mut Output) -> anyhow::Result<()> {
     if out.json {
         return out.json(&json!({ "jobs": records.iter().map(job_json).collect::<Vec<_>>() }));
     }
     if records.is_empty() {
         return out.say("no jobs");
     }
-    let rows = records.iter().map(|record| {
-        [
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        let place = match record.state {
+            JobState::Enqueued => app.store.queue_place(&record.id).await?,
+            _ => None,
+        };
+        rows.push([
             format!("{}\n{}", record.id, instant(record.created_at)),
             format!("{}\n{}", record.ticker, record.kind),
             record.state.as_str().to_owned(),
-            outcome(record),
-        ]
-    });
-    out.table(["id, made", "ticker", "state", "outcome"], rows)
+            place.map_or_else(
+                || outcome(record),
+                |place| format!("{} before it, {} running", place.ahead, place.running),
+            ),
+        ]);
+    }
+    out.table(["id, made", "ticker", "state", "outcome"], rows.into_iter())
 }
 
 /// What came of a job, or how far it is, in words; `--json` has all of it.
@@ -227,6 +235,7 @@ mod tests {
             payload: Value::Null,
             attempt: 1,
             failures: 0,
+            handed_back: 0,
             cancel_requested: false,
             created_at: 0,
             started_at: None,

@@ -21,7 +21,8 @@ use super::extract::{Path, Query};
 use super::wire::{cut, instant, page_size, start, ticker};
 use crate::domain::Ticker;
 use crate::jobs::due::training_config;
-use crate::store::{JobFilter, JobRecord, JobState};
+use crate::jobs::waiting;
+use crate::store::{JobFilter, JobRecord, JobState, Store, StoreError};
 
 /// A piece of background work.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -38,6 +39,8 @@ pub(super) struct JobBody {
     /// Where it stands.
     #[schema(value_type = JobStateBody)]
     state: JobState,
+    /// Where it waits and for what; null when it does not wait, and in lists.
+    queue: Option<QueueBody>,
     /// How often a worker began it.
     attempt: u32,
     /// Whether a client asked to cancel it; a running job goes on until its worker hears of it, within a heartbeat.
@@ -63,6 +66,22 @@ pub(super) struct JobBody {
     error: Option<Value>,
 }
 
+/// The place of a job that waits.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(super) struct QueueBody {
+    /// Waiting jobs that will be taken up before it.
+    #[schema(example = 3)]
+    jobs_ahead: u64,
+    /// Jobs that run now, on all workers.
+    #[schema(example = 1)]
+    jobs_running: u64,
+    /// When its next try is due, after one that failed; null where it could begin now.
+    not_before: Option<String>,
+    /// What it waits for, in words.
+    #[schema(example = "1 job runs and 3 wait before it; worker.n_jobs says how many a worker runs at one time")]
+    reason: String,
+}
+
 /// A job that was asked for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct QueuedBody {
@@ -74,9 +93,9 @@ pub(super) struct QueuedBody {
 
 impl QueuedBody {
     /// 202 with the job and its `Location`.
-    pub(super) fn answer(job: JobRecord, is_new: bool) -> Result<Response, Problem> {
+    pub(super) async fn answer(api: &Api, job: JobRecord, is_new: bool) -> Result<Response, Problem> {
         let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Problem::internal)?;
-        let body = Self { job: job.into(), already_queued: !is_new };
+        let body = Self { job: JobBody::placed(&api.app().store, job).await?, already_queued: !is_new };
         Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(body)).into_response())
     }
 }
@@ -98,6 +117,20 @@ pub(super) enum JobStateBody {
     Canceled,
 }
 
+impl JobBody {
+    /// The job with its place in the queue.
+    pub(super) async fn placed(store: &Store, job: JobRecord) -> Result<Self, StoreError> {
+        let place = if job.state == JobState::Enqueued { store.queue_place(&job.id).await? } else { None };
+        let queue = place.map(|place| QueueBody {
+            jobs_ahead: place.ahead,
+            jobs_running: place.running,
+            not_before: place.not_before.map(instant),
+            reason: waiting::reason(&place),
+        });
+        Ok(Self { queue, ..job.into() })
+    }
+}
+
 impl From<JobRecord> for JobBody {
     fn from(job: JobRecord) -> Self {
         Self {
@@ -107,6 +140,7 @@ impl From<JobRecord> for JobBody {
             kind: job.kind,
             ticker: job.ticker,
             state: job.state,
+            queue: None,
             attempt: job.attempt,
             created_at: instant(job.created_at),
             started_at: job.started_at.map(instant),
@@ -168,7 +202,8 @@ pub(super) async fn get_jobs(
     (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn get_job(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobBody>, Problem> {
-    Ok(Json(find(&api, &id).await?.into()))
+    let job = find(&api, &id).await?;
+    Ok(Json(JobBody::placed(&api.app().store, job).await?))
 }
 
 /// Cancels a job: a waiting one at once, a running one within a heartbeat. The job as it then is.
@@ -237,8 +272,8 @@ impl Follow {
     /// The next change; `None` after the last one, when the job is gone, or when the server stops.
     async fn next(&mut self) -> Option<Event> {
         while !self.ended {
-            let job = match self.api.app().store.job(&self.id).await {
-                Ok(job) => JobBody::from(job?),
+            let job = match self.look().await {
+                Ok(job) => job?,
                 Err(error) => {
                     tracing::warn!(%error, "an event stream ends: the job cannot be read");
                     return None;
@@ -254,6 +289,16 @@ impl Follow {
             self.api.0.stop.run_until_cancelled(tokio::time::sleep(ASK_EVERY)).await?;
         }
         None
+    }
+}
+
+impl Follow {
+    async fn look(&self) -> Result<Option<JobBody>, StoreError> {
+        let store = &self.api.app().store;
+        match store.job(&self.id).await? {
+            Some(job) => JobBody::placed(store, job).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 

@@ -167,7 +167,7 @@ pub(super) async fn post_model(
     }
     let queued = due::enqueue_training(api.app(), &record.ticker, config, record.data_version).await?;
     let (job, is_new) = queued.ok_or_else(|| unknown(&record.ticker))?;
-    QueuedBody::answer(job, is_new)
+    QueuedBody::answer(&api, job, is_new).await
 }
 
 /// The versions of a ticker, the newest first.

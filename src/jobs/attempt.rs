@@ -90,7 +90,7 @@ impl Attempt {
 
     /// Why not even to begin.
     fn refusal(&self) -> Option<(Outcome, Option<Stop>)> {
-        let interruptions = self.job.attempt.saturating_sub(self.job.failures + 1);
+        let interruptions = self.job.interruptions();
         if self.job.cancel_requested {
             return Some((Err(JobFailure::Canceled), Some(Stop::Canceled)));
         }

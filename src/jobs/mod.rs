@@ -18,6 +18,7 @@ pub mod ingest;
 pub mod kind;
 pub mod runner;
 pub mod train;
+pub mod waiting;
 
 pub use backtest::{BacktestConfig, BacktestRefusal, Backtesting, enqueue_backtest};
 pub use due::enqueue_training;

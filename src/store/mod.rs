@@ -22,7 +22,7 @@ pub mod tickers;
 pub use backtests::{BacktestRecord, NewBacktest};
 pub use bars::{BarsOutcome, OnConflict, PutBarsError, SentBars};
 pub use error::StoreError;
-pub use jobs::{JobFilter, JobRecord, JobState, Lease};
+pub use jobs::{JobFilter, JobRecord, JobState, Lease, QueuePlace};
 pub use keys::{KeyRecord, Scope};
 pub use ledger::{LedgerEntry, LedgerFilter, LedgerPlace};
 pub use models::ModelRecord;

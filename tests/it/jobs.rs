@@ -204,6 +204,30 @@ fn a_stopping_process_hands_its_jobs_back_and_takes_no_more() {
 }
 
 #[test]
+fn attempts_handed_back_do_not_count_and_those_that_took_their_worker_down_do() {
+    on_both_apps(&quick(), |app| async move {
+        let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&Arc::default()));
+        let patient = enqueue(&app, "A", "succeed").await;
+        for _ in 0..25 {
+            let (_, lease) = app.store.claim(&["scripted"], 10_000).await.unwrap().expect("it is due");
+            assert!(app.store.requeue(&lease, None, 0).await.unwrap());
+        }
+        assert!(runner.run_one().await.unwrap());
+        let done = job(&app, &patient).await;
+        assert_eq!((done.state, done.attempt), (JobState::Succeeded, 26), "twenty-five restarts are no fault of its");
+
+        let deadly = enqueue(&app, "B", "succeed").await;
+        for _ in 0..20 {
+            app.store.claim(&["scripted"], 1).await.unwrap().expect("its lease has run out");
+            tokio::time::sleep(Duration::from_millis(4)).await;
+        }
+        assert!(runner.run_one().await.unwrap());
+        let failed = job(&app, &deadly).await;
+        assert_eq!(failed.error.expect("it failed")["code"], "interrupted_too_often");
+    });
+}
+
+#[test]
 fn a_worker_that_lost_its_lease_stops_and_writes_nothing() {
     on_both_apps(&quick(), |app| async move {
         let runner = Runner::of_kinds(Arc::clone(&app), Scripted::boxed(&Arc::default()));

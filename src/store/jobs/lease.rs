@@ -143,7 +143,7 @@ impl Store {
         delay_ms: u64,
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE jobs SET state = 'enqueued', lease_until = NULL, failures = failures + $3,
-                error = COALESCE($4, error), run_after = (SELECT ms FROM clock) + $5
+                handed_back = handed_back + (1 - $3), error = COALESCE($4, error), run_after = (SELECT ms FROM clock) + $5
              WHERE id = $1 AND lease_token = $2 AND state = 'running'";
         self.db
             .run(async {

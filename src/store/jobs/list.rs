@@ -9,6 +9,17 @@ use crate::store::db::on;
 use crate::store::tickers::parsed;
 use crate::store::{Store, StoreError};
 
+/// Where a job that waits stands in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// Waiting jobs that will be taken up before it.
+    pub ahead: u64,
+    /// Jobs that run now, on all workers.
+    pub running: u64,
+    /// When its next try is due, ms since 1970 UTC; `None` where it could begin now.
+    pub not_before: Option<i64>,
+}
+
 /// What of the jobs to list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobFilter {
@@ -62,6 +73,33 @@ impl Store {
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter().map(|row| job!(row)).collect()
+                })
+            })
+            .await
+    }
+
+    /// Where a job stands in the queue; `None` when it does not wait (any more).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn queue_place(&self, id: &str) -> Result<Option<QueuePlace>, StoreError> {
+        // In the order in which workers claim.
+        const SQL: &str = "SELECT
+               (SELECT COUNT(*) FROM jobs AS other WHERE other.state = 'enqueued'
+                  AND (other.run_after < jobs.run_after OR (other.run_after = jobs.run_after AND other.id < jobs.id))),
+               (SELECT COUNT(*) FROM jobs AS other WHERE other.state = 'running'),
+               CASE WHEN jobs.run_after > clock.ms THEN jobs.run_after END
+             FROM jobs, clock WHERE jobs.id = $1 AND jobs.state = 'enqueued'";
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let row = sqlx::query(SQL).bind(id).fetch_optional(pool).await?;
+                    row.map(|row| Ok::<_, StoreError>(QueuePlace {
+                        ahead: row.try_get::<i64, _>(0)? as u64,
+                        running: row.try_get::<i64, _>(1)? as u64,
+                        not_before: row.try_get(2)?,
+                    }))
+                    .transpose()
                 })
             })
             .await

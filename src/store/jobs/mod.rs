@@ -10,5 +10,5 @@ mod lease;
 mod list;
 
 pub use lease::{Heartbeat, JobEnd, Lease};
-pub use list::JobFilter;
+pub use list::{JobFilter, QueuePlace};
 pub use record::{JobRecord, JobState};

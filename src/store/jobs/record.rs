@@ -41,6 +41,13 @@ impl JobState {
     }
 }
 
+impl JobRecord {
+    /// Attempts that ended without a word before the last one: their worker died, of the job perhaps.
+    pub fn interruptions(&self) -> u32 {
+        self.attempt.saturating_sub(self.failures + self.handed_back + 1)
+    }
+}
+
 impl std::str::FromStr for JobState {
     type Err = String;
 
@@ -65,8 +72,10 @@ pub struct JobRecord {
     pub payload: serde_json::Value,
     /// How often a worker began it.
     pub attempt: u32,
-    /// How many of these attempts failed (the others were interrupted).
+    /// How many of these attempts failed.
     pub failures: u32,
+    /// How many of them a worker handed back because it stopped.
+    pub handed_back: u32,
     /// A client wants it canceled.
     pub cancel_requested: bool,
     /// When it was queued.
@@ -84,7 +93,7 @@ pub struct JobRecord {
 }
 
 pub(super) const COLUMNS: &str =
-    "jobs.id, kind, tickers.name AS ticker, state, payload, attempt, failures, cancel_requested,
+    "jobs.id, kind, tickers.name AS ticker, state, payload, attempt, failures, handed_back, cancel_requested,
     created_at, started_at, finished_at, progress, result, error";
 
 /// A row of [`COLUMNS`] as a record, for either database's row type.
@@ -103,6 +112,7 @@ macro_rules! job {
                 payload: json("payload")?.unwrap_or_default(),
                 attempt: row.try_get::<i64, _>("attempt")? as u32,
                 failures: row.try_get::<i64, _>("failures")? as u32,
+                handed_back: row.try_get::<i64, _>("handed_back")? as u32,
                 cancel_requested: row.try_get("cancel_requested")?,
                 created_at: row.try_get("created_at")?,
                 started_at: row.try_get("started_at")?,
