@@ -41,7 +41,11 @@ pub(super) async fn run(app: &App, command: Command, out: &mut Output) -> anyhow
         Command::Create { name, scope, output } => create(app, &name, scope, output.as_deref(), out).await,
         Command::List => list(&app.store.keys().await?, out),
         Command::Revoke { id } => match app.store.revoke_key(&id).await? {
-            true => out.say(format!("key {id} is revoked")),
+            true if app.store.has_keys().await? => out.say(format!("key {id} is revoked")),
+            true => out.say(format!(
+                "key {id} is revoked. It was the last one: no server answers anybody now, on loopback neither, until \
+                 there is another: candlecast keys create --name NAME"
+            )),
             false => bail!("there is no key {id} in force: candlecast keys list"),
         },
     }

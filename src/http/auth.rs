@@ -1,8 +1,8 @@
 //! Who calls, and what they may: API keys as bearer tokens.
 //!
-//! The database has hashes only. A key that was checked is remembered for `auth.cache_ms`, so is one that does
-//! not exist. Without any key a server on loopback is open to its machine, and guards itself against web pages
-//! that would use the browser of somebody on that machine.
+//! The database has hashes only. A key in force is remembered for `auth.cache_ms`; one that is not is asked for each
+//! time, for it may have been made since. A server on loopback is open to its machine until the first key is made
+//! (see [`local`](super::local)), and never again: who revokes all keys wants nobody in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,16 @@ use moka::future::Cache;
 use uuid::Uuid;
 
 use super::error::Problem;
+use super::local;
 use crate::app::App;
 use crate::config::Settings;
 use crate::store::{Scope, Store, StoreError};
 
 /// Keys remembered at most; past them the database is asked.
 const MAX_REMEMBERED: u64 = 10_000;
+
+/// How long a server may stay open after the first key was made.
+const OPEN_FOR: Duration = Duration::from_millis(250);
 
 /// A key that was just made: the only moment at which it is known.
 #[derive(Debug)]
@@ -61,8 +65,8 @@ pub(super) async fn bootstrap(app: &App) -> Result<(), StoreError> {
 /// The keys in force, as far as they were asked for.
 pub(super) struct Keys {
     on_loopback: bool,
-    by_hash: Cache<String, Option<Arc<Known>>>,
-    any: Cache<(), bool>,
+    by_hash: Cache<String, Arc<Known>>,
+    were_made: Cache<(), bool>,
 }
 
 #[derive(Debug)]
@@ -74,7 +78,7 @@ struct Known {
 /// Who a request is from.
 #[derive(Debug, Clone)]
 pub(super) enum Caller {
-    /// Anybody on this machine: no keys exist.
+    /// Anybody on this machine: no key was ever made.
     Local,
     /// A key's holder.
     Key {
@@ -93,14 +97,14 @@ impl Keys {
         Self {
             on_loopback: settings.http.listen.ip().is_loopback(),
             by_hash: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(remember).build(),
-            any: Cache::builder().max_capacity(1).time_to_live(remember).build(),
+            were_made: Cache::builder().max_capacity(1).time_to_live(remember.min(OPEN_FOR)).build(),
         }
     }
 
     /// Who sent these headers.
     pub(super) async fn caller(&self, headers: &HeaderMap, store: &Store) -> Result<Caller, Arc<StoreError>> {
         let Some(given) = headers.get(header::AUTHORIZATION) else {
-            return Ok(match self.on_loopback && !self.any.try_get_with((), store.has_keys()).await? {
+            return Ok(match self.on_loopback && !self.were_made.try_get_with((), store.keys_were_made()).await? {
                 true => Caller::Local,
                 false => refused("Send an API key as `Authorization: Bearer KEY`."),
             });
@@ -109,13 +113,20 @@ impl Keys {
         let Some(("bearer" | "Bearer" | "BEARER", key)) = key else {
             return Ok(refused("The Authorization header is not `Bearer KEY`."));
         };
-        let hash = hash(key.trim());
-        let look_up =
-            async { Ok(store.key_by_hash(&hash).await?.map(|key| Arc::new(Known { id: key.id, scope: key.scope }))) };
-        Ok(match self.by_hash.try_get_with(hash.clone(), look_up).await? {
+        Ok(match self.known(hash(key.trim()), store).await? {
             Some(known) => Caller::Key { id: known.id.as_str().into(), scope: known.scope },
             None => refused("This API key is unknown or was revoked."),
         })
+    }
+
+    async fn known(&self, hash: String, store: &Store) -> Result<Option<Arc<Known>>, StoreError> {
+        if let Some(known) = self.by_hash.get(&hash).await {
+            return Ok(Some(known));
+        }
+        let Some(key) = store.key_by_hash(&hash).await? else { return Ok(None) };
+        let known = Arc::new(Known { id: key.id, scope: key.scope });
+        self.by_hash.insert(hash, Arc::clone(&known)).await;
+        Ok(Some(known))
     }
 }
 
@@ -128,7 +139,7 @@ pub(super) fn authorize(request: &Request, caller: &Caller) -> Result<(), Proble
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
     match caller {
-        Caller::Local => check_own_page(request),
+        Caller::Local => local::check(request),
         Caller::Key { scope, .. } if *scope >= needed => Ok(()),
         Caller::Key { scope, .. } => {
             let detail = format!("This needs the scope {}; the key has {}.", needed.as_str(), scope.as_str());
@@ -147,44 +158,9 @@ fn needed_scope(method: &Method, path: &str) -> Scope {
     }
 }
 
-/// An open server must not be used by a web page that the machine's owner happens to look at: it answers to local
-/// names only (DNS rebinding), and takes changes from its own page only (cross-site requests).
-fn check_own_page(request: &Request) -> Result<(), Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let host = header(header::HOST);
-    if let Some(host) = host.filter(|host| !is_local(host)) {
-        return Err(Problem::new("foreign_host", format!("This open server does not answer to {host:?}.")));
-    }
-    let from = header(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
-    match from {
-        Some(from) if Some(from) != host => {
-            Err(Problem::new("cross_origin", format!("The page {from:?} is not this server's.")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn local_names_are_those_of_this_machine() {
-        for host in ["localhost", "localhost:8080", "LOCALHOST", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080"] {
-            assert!(is_local(host), "{host}");
-        }
-        for host in ["example.com", "localhost.example.com", "10.0.0.1:8080", "[2001:db8::1]", "", "127.0.0.1.nip.io"] {
-            assert!(!is_local(host), "{host}");
-        }
-    }
 
     #[test]
     fn a_key_is_long_and_its_hash_is_stable() {

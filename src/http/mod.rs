@@ -19,6 +19,7 @@ mod forecasts;
 mod guard;
 mod jobs;
 mod ledger;
+mod local;
 mod metrics;
 mod models;
 mod observe;

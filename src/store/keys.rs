@@ -128,6 +128,20 @@ impl Store {
         Ok(self.keys().await?.iter().any(|key| key.revoked_at.is_none()))
     }
 
+    /// Whether any key was ever made, in force or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keys_were_made(&self) -> Result<bool, StoreError> {
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM api_keys)").fetch_one(pool).await?)
+                })
+            })
+            .await
+    }
+
     /// Revokes a key; `false` when no key in force has this id.
     ///
     /// # Errors

@@ -4,14 +4,13 @@ mod bars;
 mod chart;
 mod forecasts;
 mod guards;
+mod keys;
 mod limits;
 mod server;
 mod topologies;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use candlecast::http::new_key;
-use candlecast::store::Scope;
 use insta::assert_snapshot;
 
 use crate::support::app::TestApp;
@@ -194,67 +193,6 @@ async fn page_limits_hold_from_both_sides() {
       "type": "/docs/problems#out_of_range"
     }
     "#);
-}
-
-#[tokio::test]
-async fn a_key_is_asked_for_as_soon_as_one_exists_and_its_scope_holds() {
-    let app = TestApp::with(|settings| settings.auth.cache_ms = 0).await;
-    assert_eq!(app.get("/v1/tickers").await.status, StatusCode::OK);
-    let (reader, writer) = (new_key(), new_key());
-    app.app.store.add_key(&reader.id, "reader", &reader.hash, Scope::Read).await.unwrap();
-    app.app.store.add_key(&writer.id, "writer", &writer.hash, Scope::Write).await.unwrap();
-
-    assert_snapshot!(app.get("/v1/tickers").await.shown(), @r#"
-    401 Unauthorized
-    {
-      "code": "unauthorized",
-      "detail": "Send an API key as `Authorization: Bearer KEY`.",
-      "request_id": "[request_id]",
-      "status": 401,
-      "title": "Unauthorized",
-      "type": "/docs/problems#unauthorized"
-    }
-    "#);
-    assert_eq!(app.get("/v1/tickers").await.header("www-authenticate"), "Bearer realm=\"candlecast\"");
-    assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
-    let ask = async |method: Method, path: &str, authorization: &str| {
-        let request = Request::builder().method(method).uri(path).header("authorization", authorization);
-        app.send(request.body(Body::empty()).unwrap()).await
-    };
-    let bearer = |key: &str| format!("Bearer {key}");
-    assert_eq!(ask(Method::GET, "/v1/tickers", &bearer(&reader.key)).await.status, StatusCode::OK);
-    assert_eq!(ask(Method::GET, "/v1/tickers", "Basic eDp5").await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(ask(Method::GET, "/v1/tickers", &bearer("cc_wrong")).await.status, StatusCode::UNAUTHORIZED);
-    let patch = ask(Method::PATCH, "/v1/tickers/AAPL", &bearer(&reader.key)).await;
-    assert_snapshot!(patch.shown(), @r#"
-    403 Forbidden
-    {
-      "code": "forbidden",
-      "detail": "This needs the scope write; the key has read.",
-      "needed": "write",
-      "request_id": "[request_id]",
-      "status": 403,
-      "title": "Forbidden",
-      "type": "/docs/problems#forbidden"
-    }
-    "#);
-    assert_eq!(ask(Method::PATCH, "/v1/tickers/AAPL", &bearer(&writer.key)).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(ask(Method::DELETE, "/v1/tickers/AAPL", &bearer(&writer.key)).await.status, StatusCode::FORBIDDEN);
-    app.app.store.revoke_key(&reader.id).await.unwrap();
-    assert_eq!(ask(Method::GET, "/v1/tickers", &bearer(&reader.key)).await.status, StatusCode::UNAUTHORIZED);
-}
-
-#[tokio::test]
-async fn an_open_server_is_no_tool_for_web_pages() {
-    let app = TestApp::new().await;
-    let ask = async |name: &str, value: &str| {
-        let request = Request::get("/v1/tickers").header("host", "localhost:8080").header(name, value);
-        app.send(request.body(Body::empty()).unwrap()).await
-    };
-    assert_eq!(ask("origin", "http://localhost:8080").await.status, StatusCode::OK);
-    assert_eq!(ask("origin", "https://evil.example").await.json()["code"], "cross_origin");
-    let rebound = Request::get("/v1/tickers").header("host", "evil.example").body(Body::empty()).unwrap();
-    assert_eq!(app.send(rebound).await.json()["code"], "foreign_host");
 }
 
 #[tokio::test]

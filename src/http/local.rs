@@ -1,0 +1,124 @@
+//! What keeps an open server its own machine's: nobody has a key, so whoever reaches it may do anything.
+//!
+//! It listens on loopback, but two can bring others in. A proxy on this machine makes everybody look like a local
+//! program; where one shows itself, a key is wanted. A browser on this machine runs the pages of strangers; the server
+//! answers to local names only (a stranger's name may be pointed at 127.0.0.1), and takes changes from its own page only.
+//!
+//! No header ever grants anything here: each can only refuse.
+
+use axum::extract::Request;
+use axum::http::{Method, Version};
+
+use super::error::Problem;
+
+/// What proxies add to the requests that they pass on.
+const PROXIES_SEND: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-real-ip",
+];
+
+/// Lets a request of this machine through that nobody else may have caused.
+pub(super) fn check(request: &Request) -> Result<(), Problem> {
+    check_direct(request)?;
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header("host");
+    if let Some(host) = host.filter(|host| !is_local(host)) {
+        return Err(Problem::new("foreign_host", format!("This open server does not answer to {host:?}.")));
+    }
+    let from = header("origin").map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+    if let Some(from) = from.filter(|from| Some(*from) != host) {
+        return Err(Problem::new("cross_origin", format!("The page {from:?} is not this server's.")));
+    }
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    match header("sec-fetch-site").filter(|site| !is_safe && !matches!(*site, "same-origin" | "none")) {
+        Some(_) => Err(Problem::new("cross_origin", "A page that is not this server's asked for a change.")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what came through a proxy. One that neither says so nor speaks HTTP/1.0, as nginx does by default, cannot be
+/// told from a local program.
+fn check_direct(request: &Request) -> Result<(), Problem> {
+    let by_header = PROXIES_SEND.into_iter().find(|name| request.headers().contains_key(*name));
+    let sign = match (by_header, request.version()) {
+        (Some(name), _) => format!("its header {name} says so"),
+        (None, Version::HTTP_09 | Version::HTTP_10) => "it speaks HTTP/1.0".to_owned(),
+        (None, _) => return Ok(()),
+    };
+    Err(Problem::new(
+        "unauthorized",
+        format!(
+            "This request came through a proxy ({sign}), and this server has no API key yet, so whoever reaches the \
+             proxy could do anything. Make a key with `candlecast keys create --name NAME --scope write` and send it as \
+             `Authorization: Bearer KEY`."
+        ),
+    ))
+}
+
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn local_names_are_those_of_this_machine() {
+        for host in ["localhost", "localhost:8080", "LOCALHOST", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["example.com", "localhost.example.com", "10.0.0.1:8080", "[2001:db8::1]", "", "127.0.0.1.nip.io"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_s_own_requests_pass() {
+        let told = |method: Method, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).uri("/v1/bars");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            check(&request.body(Body::empty()).expect("a request")).map_err(|problem| problem.code())
+        };
+        let local = ("host", "127.0.0.1:8080");
+        assert_eq!(told(Method::POST, &[local]), Ok(()));
+        assert_eq!(
+            told(Method::POST, &[local, ("origin", "http://127.0.0.1:8080"), ("sec-fetch-site", "same-origin")]),
+            Ok(())
+        );
+        assert_eq!(told(Method::GET, &[local, ("sec-fetch-site", "cross-site")]), Ok(()), "a link from elsewhere");
+        for foreign in ["evil.example", "evil.example:8080", "10.0.0.1:8080"] {
+            assert_eq!(told(Method::GET, &[("host", foreign)]), Err("foreign_host"), "{foreign}");
+        }
+        for origin in ["http://evil.example", "http://127.0.0.1:3000", "null"] {
+            assert_eq!(told(Method::POST, &[local, ("origin", origin)]), Err("cross_origin"), "{origin}");
+        }
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(told(Method::DELETE, &[local, ("sec-fetch-site", site)]), Err("cross_origin"), "{site}");
+        }
+        for name in PROXIES_SEND {
+            assert_eq!(told(Method::GET, &[local, (name, "127.0.0.1")]), Err("unauthorized"), "{name}");
+        }
+    }
+
+    #[test]
+    fn who_speaks_as_proxies_do_is_taken_for_one() {
+        let mut request = Request::new(Body::empty());
+        *request.version_mut() = Version::HTTP_10;
+        assert_eq!(check(&request).map_err(|problem| problem.code()), Err("unauthorized"));
+    }
+}
