@@ -1,5 +1,7 @@
 //! What a running process owns, built once.
 
+mod computing;
+
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use crate::config::Settings;
 use crate::domain::Ticker;
 use crate::registry::{Registry, RegistryError};
 use crate::store::{Store, StoreError};
+pub use computing::{ComputeError, Computing, Turn};
 
 /// The parts that requests, jobs and commands share.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct App {
     pub registry: Registry,
     /// Wakes this process's workers when it queued a job; jobs of other processes are found by looking.
     pub job_queued: Notify,
+    /// The processors, as answers share them.
+    pub computing: Computing,
     revisions: Revisions,
 }
 
@@ -45,7 +50,9 @@ impl App {
     pub async fn open(settings: Settings) -> Result<Self, AppError> {
         let store = Store::connect(&settings.database).await?;
         let registry = Registry::open(&settings.models_dir, store.clone())?;
-        let app = Self { settings, store, registry, job_queued: Notify::new(), revisions: Revisions::default() };
+        let computing = Computing::new(&settings.http);
+        let app =
+            Self { settings, store, registry, job_queued: Notify::new(), computing, revisions: Revisions::default() };
         app.refresh().await?;
         Ok(app)
     }

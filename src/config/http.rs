@@ -37,6 +37,15 @@ pub struct HttpSettings {
     /// could be served; too high makes all of them late.
     #[garde(range(min = 1, max = 100_000))]
     pub max_concurrent_requests: usize,
+    /// Answers computed at one time, outside of what is answered from memory (classical forecasts, past cutoffs,
+    /// windows that clients bring); 0: one for each two processors. Too low makes them wait for each other; too high
+    /// makes all other answers late.
+    #[garde(range(max = 1_024))]
+    pub computing_threads: usize,
+    /// Requests that compute or wait for their turn to; further ones get 503 with `Retry-After`. Too low refuses
+    /// bursts that could be served; too high lets one client make the others wait for long.
+    #[garde(range(min = 1, max = 100_000))]
+    pub max_computing_requests: usize,
     /// Bytes of request bodies held in memory at one time, over all requests; further bodies wait, and get 503
     /// after the request time-out. At least `limits.ingest.max_body_bytes`. Too low makes uploads wait for each
     /// other; too high and they take the memory of the machine.
@@ -71,6 +80,8 @@ impl Default for HttpSettings {
             shutdown_timeout_ms: 12_000,
             max_connections: 4_096,
             max_concurrent_requests: 512,
+            computing_threads: 0,
+            max_computing_requests: 32,
             max_bodies_bytes: 512 << 20,
             max_event_streams: 256,
             rate_limit_per_second: 200,

@@ -1,5 +1,6 @@
 //! Why there is no forecast, and what to do about it.
 
+use crate::app::ComputeError;
 use crate::domain::Ticker;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
@@ -71,10 +72,22 @@ pub enum ForecastError {
         /// Why.
         reason: String,
     },
+    /// Too many requests compute at this moment.
+    #[error("too many forecasts are being computed; ask again in a moment")]
+    Busy,
     /// Artifacts.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// Database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ComputeError> for ForecastError {
+    fn from(error: ComputeError) -> Self {
+        match error {
+            ComputeError::Busy => Self::Busy,
+            ComputeError::Failed(reason) => Self::Model { reason },
+        }
+    }
 }

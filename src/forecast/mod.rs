@@ -23,7 +23,7 @@ pub use ledger::{ScoredEntry, live_forecasts};
 pub use request::{ForecastRequest, ModelChoice};
 pub use steps::{ForecastStep, PriceInterval, PriceQuantile};
 
-use crate::app::App;
+use crate::app::{App, Turn};
 use crate::domain::{Bar, BarTime, Calendar, Horizon, Level, Series, Ticker};
 use crate::evaluate::{Baseline, Skill, TrackRecord};
 use crate::registry::{LoadedModel, Policy};
@@ -48,8 +48,21 @@ impl Forecaster {
     /// A forecast for a stored ticker.
     ///
     /// # Errors
-    /// When ticker, model or bars are missing, or the policy says that the model is too old.
+    /// When ticker, model or bars are missing, the policy says that the model is too old, or too many requests compute.
     pub async fn forecast(&self, ticker: &Ticker, request: &ForecastRequest) -> Result<Forecast, ForecastError> {
+        self.forecast_in(&self.app.computing.turn(), ticker, request).await
+    }
+
+    /// The same as part of a request that forecasts several tickers: they share its turn to compute.
+    ///
+    /// # Errors
+    /// As [`forecast`](Self::forecast).
+    pub async fn forecast_in(
+        &self,
+        turn: &Turn<'_>,
+        ticker: &Ticker,
+        request: &ForecastRequest,
+    ) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let record = &snapshot.record;
         // The newest bar by its date is the newest bar: the forecast is a live one.
@@ -66,7 +79,7 @@ impl Forecaster {
                     let as_of = request.as_of.map(|at| record.interval.label(at)).unwrap_or_default();
                     return Err(ForecastError::NothingBefore { ticker: ticker.clone(), as_of });
                 }
-                let returns = compute(&chosen, &series, request.horizon).await?;
+                let returns = compute(turn, &chosen, &series, request.horizon).await?;
                 (series, returns)
             }
         };
@@ -115,7 +128,7 @@ impl Forecaster {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let chosen = Chosen::find(&self.app, &snapshot, request, Some(&series)).await?;
         let series = Arc::new(series);
-        let returns = compute(&chosen, &series, request.horizon).await?;
+        let returns = compute(&self.app.computing.turn(), &chosen, &series, request.horizon).await?;
         let mut forecast = describe(&chosen, &series, &returns, request, &snapshot.record.calendar)?;
         forecast.warnings.extend(chosen.fallback_warning(&snapshot, request.model));
         Ok(forecast)
@@ -132,7 +145,7 @@ impl Forecaster {
         request: &ForecastRequest,
     ) -> Result<Forecast, ForecastError> {
         let (chosen, series) = (Chosen::Baseline(baseline), Arc::new(series));
-        let returns = compute(&chosen, &series, request.horizon).await?;
+        let returns = compute(&self.app.computing.turn(), &chosen, &series, request.horizon).await?;
         describe(&chosen, &series, &returns, request, &Calendar::Weekdays)
     }
 
@@ -169,12 +182,16 @@ fn skill(snapshot: &Snapshot, loaded: &Arc<LoadedModel>, levels: &[Level]) -> Op
     }
 }
 
-async fn compute(chosen: &Chosen, series: &Arc<Series>, horizon: Horizon) -> Result<Vec<StepReturns>, ForecastError> {
+async fn compute(
+    turn: &Turn<'_>,
+    chosen: &Chosen,
+    series: &Arc<Series>,
+    horizon: Horizon,
+) -> Result<Vec<StepReturns>, ForecastError> {
     let as_of = series.last().map_or_else(|| "the end".to_owned(), |bar| series.interval().label(bar.at()));
     let (who, bars) = (chosen.clone(), Arc::clone(series));
     // A forward pass, or a fit, is work for a processor, not for a thread that answers requests.
-    let computing = tokio::task::spawn_blocking(move || distributions::distributions(&who, &bars, horizon, &as_of));
-    computing.await.map_err(|error| ForecastError::Model { reason: error.to_string() })?
+    turn.run(move || distributions::distributions(&who, &bars, horizon, &as_of)).await?
 }
 
 fn describe(

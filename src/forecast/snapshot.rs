@@ -101,12 +101,13 @@ async fn refresh(
     let newest = Arc::new(newest);
     let seen = Arc::clone(&newest);
     // Forward passes are work for a processor, not for a thread that answers requests.
-    let catching_up = tokio::task::spawn_blocking(move || {
+    // Once a ticker and revision, whoever asks, so nobody is refused for it.
+    let catching_up = app.computing.run(move || {
         let before = before.as_ref().and_then(|kept| Some((kept.serving.as_ref()?, kept.newest.as_ref())));
         let serving = Serving::catch_up(loaded, age_bars, &seen, &mut live, before);
         (serving, live)
     });
-    let (serving, live) = catching_up.await.map_err(|error| ForecastError::Model { reason: error.to_string() })?;
+    let (serving, live) = catching_up.await?;
     Ok(Snapshot { revision, record, newest, serving: Some(serving), champion_refused, live })
 }
 

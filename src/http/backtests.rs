@@ -161,7 +161,7 @@ pub(super) async fn post_backtest(
     config.check(record.bars_total as usize, &api.settings().limits)?;
     let queued = enqueue_backtest(api.app(), &record.ticker, &config).await?;
     let (job, is_new) = queued.ok_or_else(|| unknown(&record.ticker))?;
-    QueuedBody::answer(job, is_new)
+    QueuedBody::answer(&api, job, is_new).await
 }
 
 /// The backtests of a ticker that are done, the newest first. The newest few are kept (`/v1/limits`).
@@ -208,14 +208,16 @@ pub(super) async fn get_backtest(
             None => Err(absent(&api, &record.ticker, &id).await?),
         },
         BacktestFormat::Csv => match api.app().store.backtest_points(&record.ticker, &id).await? {
-            Some(packed) => csv(&record.ticker, &id, &packed),
+            Some(packed) => {
+                let unpacked = api.app().computing.run(move || unpack_points(&packed)).await?;
+                csv(&record.ticker, &id, unpacked.map_err(Problem::internal)?)
+            }
             None => Err(absent(&api, &record.ticker, &id).await?),
         },
     }
 }
 
-fn csv(ticker: &Ticker, id: &str, packed: &[u8]) -> Result<Response, Problem> {
-    let points = unpack_points(packed).map_err(Problem::internal)?;
+fn csv(ticker: &Ticker, id: &str, points: Vec<u8>) -> Result<Response, Problem> {
     let file = format!("attachment; filename=\"{ticker}-backtest-{id}.csv\"");
     let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, &file)];
     Ok((headers, points).into_response())

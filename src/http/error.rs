@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::app::ComputeError;
 use crate::forecast::ForecastError;
 use crate::ingest::{ReadError, ReadErrorKind, Refusal};
 use crate::jobs::BacktestRefusal;
@@ -27,7 +28,11 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("bad_body", 400, "The body ended early or could not be received."),
     ("bad_cursor", 400, "The cursor is not one that a list gave."),
     ("bad_ticker", 400, "The ticker has characters that no ticker has."),
-    ("unauthorized", 401, "An API key is needed: `Authorization: Bearer KEY`."),
+    (
+        "unauthorized",
+        401,
+        "An API key is needed: `Authorization: Bearer KEY`; through a proxy also where none was made yet.",
+    ),
     ("forbidden", 403, "The API key lacks the scope that this needs."),
     ("cross_origin", 403, "A web page of another origin asked; this server takes changes from its own page only."),
     ("foreign_host", 403, "Without API keys the server answers only to names of this machine (localhost, 127.0.0.1)."),
@@ -172,6 +177,11 @@ impl Problem {
         self.code
     }
 
+    /// Whether the same request may do better in a moment.
+    pub(super) fn may_pass(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// What is wrong, as a sentence.
     pub(super) fn detail(&self) -> &str {
         &self.detail
@@ -244,9 +254,16 @@ impl From<ForecastError> for Problem {
             }
             ForecastError::NothingBefore { .. } => say("nothing_before"),
             ForecastError::Model { .. } => Self::internal(&text),
+            ForecastError::Busy => say("overloaded").retry_after(1),
             ForecastError::Registry(error) => error.into(),
             ForecastError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<ComputeError> for Problem {
+    fn from(error: ComputeError) -> Self {
+        ForecastError::from(error).into()
     }
 }
 

@@ -98,8 +98,15 @@ pub(in crate::http) async fn get_bars(
     let to = to.unwrap_or(BarTime::from_seconds(i64::MAX));
     let bars = api.app().store.bars(record.id, from, to, page as u64 + 1).await?;
     let (bars, next_cursor) = cut(bars, page, |bar| bar.at().seconds().to_string());
-    answer(record.interval, bars, next_cursor, query.format)
+    let interval = record.interval;
+    match bars.len() {
+        0..=AT_ONCE => answer(interval, bars, next_cursor, query.format),
+        _ => api.app().computing.run(move || answer(interval, bars, next_cursor, query.format)).await?,
+    }
 }
+
+/// Bars that are written in less time than it takes to wait for a thread.
+const AT_ONCE: usize = 2_000;
 
 fn answer(
     interval: Interval,

@@ -17,6 +17,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path, Query};
 use super::jobs::JobBody;
 use super::wire::{checked_limit, cut, out_of_range, start_of_tickers, ticker};
+use crate::app::Turn;
 use crate::domain::Ticker;
 use crate::forecast::{Forecast, ForecastError, ForecastRequest};
 use crate::jobs::due::TRAIN;
@@ -48,7 +49,7 @@ pub(super) async fn get_forecast(
         return Ok(json(bytes));
     }
     let request = query.request(&api.settings().limits.query)?;
-    let body = one(&api, &ticker, &request, query.rules).await?;
+    let body = one(&api, &api.app().computing.turn(), &ticker, &request, query.rules).await?;
     let bytes = Bytes::from(serde_json::to_vec(&body).map_err(Problem::internal)?);
     // The revision was read before the forecast was made: the answer is at least as new as its tag says.
     api.0.forecasts.put(ticker, raw, revision, bytes.clone()).await;
@@ -78,10 +79,10 @@ pub(super) async fn get_forecasts(
             cut(records.into_iter().map(|record| record.ticker).collect(), page, Ticker::to_string)
         }
     };
-    let (asking, asked, rules) = (&api, &request, query.rules);
+    let (asking, turn, asked, rules) = (&api, &api.app().computing.turn(), &request, query.rules);
     let made: Vec<_> = futures::stream::iter(tickers)
         .map(|ticker| async move {
-            let made = one(asking, &ticker, asked, rules).await;
+            let made = one(asking, turn, &ticker, asked, rules).await;
             (ticker, made)
         })
         .buffered(AT_ONCE)
@@ -91,6 +92,8 @@ pub(super) async fn get_forecasts(
     for (ticker, made) in made {
         match made {
             Ok(forecast) => body.forecasts.push(forecast),
+            // Not a matter of this ticker: a list with holes would be taken for all that there is.
+            Err(problem) if problem.may_pass() => return Err(problem),
             Err(problem) => body.missing.push(MissingBody::new(&ticker, &problem)),
         }
     }
@@ -128,15 +131,20 @@ pub(super) async fn post_forecast(
 /// A ticker's forecast; rules are kept in the answer only, the ledger scores what the model said.
 async fn one(
     api: &Api,
+    turn: &Turn<'_>,
     ticker: &Ticker,
     request: &ForecastRequest,
     rules: Option<PriceRules>,
 ) -> Result<ForecastBody, Problem> {
-    match api.0.forecaster.forecast(ticker, request).await {
+    match api.0.forecaster.forecast_in(turn, ticker, request).await {
         Ok(forecast) => Ok(with_rules(forecast, rules).into()),
         Err(error @ ForecastError::NoModelYet { .. }) => {
             let filter = JobFilter { kind: Some(TRAIN), ticker: Some(ticker.clone()), ..JobFilter::default() };
-            let job = api.app().store.jobs(&filter, 1).await?.pop().map(JobBody::from);
+            let store = &api.app().store;
+            let job = match store.jobs(&filter, 1).await?.pop() {
+                Some(job) => Some(JobBody::placed(store, job).await?),
+                None => None,
+            };
             let job = serde_json::to_value(job).map_err(Problem::internal)?;
             Err(Problem::from(error).with("job", job))
         }

@@ -310,6 +310,12 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
       "id": "[id]",
       "kind": "train",
       "progress": null,
+      "queue": {
+        "jobs_ahead": 0,
+        "jobs_running": 0,
+        "not_before": null,
+        "reason": "the next look of a worker takes it up; if that takes longer than moments, no worker runs"
+      },
       "result": null,
       "started_at": null,
       "state": "enqueued",

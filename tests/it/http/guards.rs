@@ -115,10 +115,48 @@ async fn a_rate_is_each_caller_s_own_and_comes_back() {
         request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
         told(&app.send(request).await)
     };
-    let (fine, refused) = ((200, String::new(), String::new()), (429, "rate_limited".to_owned(), "1".to_owned()));
+    // Without a key nobody is let in through a proxy; the rate counts all the same.
+    let (fine, refused) =
+        ((401, "unauthorized".to_owned(), String::new()), (429, "rate_limited".to_owned(), "1".to_owned()));
     assert_eq!([ask([127, 0, 0, 1]).await, ask([127, 0, 0, 1]).await], [fine.clone(), fine.clone()]);
     assert_eq!(ask([127, 0, 0, 1]).await, refused);
     assert_eq!(ask([127, 0, 0, 2]).await, fine, "another address, whatever its header claims");
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(ask([127, 0, 0, 1]).await, fine);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answers_all_the_same() {
+    let app = TestApp::with(|settings| {
+        settings.http.computing_threads = 1;
+        settings.http.max_computing_requests = 1;
+    })
+    .await;
+    put(&app.app, &ticker("TEST"), &market("TEST", 420)).await;
+    let cached = "/v1/tickers/TEST/forecast?model=har";
+    assert_eq!(app.get(cached).await.status, StatusCode::OK);
+
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let turn = app.app.computing.turn();
+    let working = turn.run(move || wait.recv());
+    let asking = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let busy = (503, "overloaded".to_owned(), "1".to_owned());
+        for path in [
+            "/v1/tickers/TEST/forecast?model=ewma",
+            "/v1/tickers/TEST/forecast?model=har&as_of=2024-06-03",
+            "/v1/forecasts?tickers=TEST&model=ewma",
+        ] {
+            assert_eq!(told(&app.get(path).await), busy, "{path}");
+        }
+        let window =
+            r#"{"model": "naive", "bars": [{"session": "2024-01-02", "open": 1, "high": 1, "low": 1, "close": 1}]}"#;
+        assert_eq!(told(&app.post_json("/v1/forecasts", window).await), busy);
+        assert_eq!(app.get(cached).await.status, StatusCode::OK, "what is in memory is answered");
+        go.send(()).expect("it waits");
+    };
+    let (worked, ()) = tokio::join!(working, asking);
+    worked.expect("computed").expect("told to go on");
+    drop(turn);
+    assert_eq!(app.get("/v1/tickers/TEST/forecast?model=ewma").await.status, StatusCode::OK, "there is room again");
 }
