@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate};
 use serde_json::{Value, json};
 
 use super::output::{Output, price};
@@ -24,9 +24,9 @@ pub(super) struct Arguments {
     /// Probabilities of the intervals, as fractions.
     #[arg(long, value_delimiter = ',', default_value = "0.8,0.95", value_parser = level)]
     levels: Vec<Level>,
-    /// Only bars up to this session are seen.
-    #[arg(long, value_name = "DATE")]
-    as_of: Option<NaiveDate>,
+    /// Only bars up to this session are seen: a date (all of its day), or a time within it as RFC 3339.
+    #[arg(long, value_name = "DATE", value_parser = cutoff)]
+    as_of: Option<BarTime>,
     /// Who forecasts: champion, a version's number, or naive, drift, historical, ewma, garch, har.
     #[arg(long, default_value = "champion", value_parser = model_choice)]
     model: ModelChoice,
@@ -40,7 +40,7 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
     let request = ForecastRequest {
         horizon: arguments.horizon,
         levels: arguments.levels.clone(),
-        as_of: arguments.as_of.map(BarTime::from_date),
+        as_of: arguments.as_of,
         model: arguments.model,
         allow_stale: arguments.allow_stale,
         ..ForecastRequest::default()
@@ -118,6 +118,14 @@ fn step_json(step: &ForecastStep) -> Value {
         "probability_up": step.probability_up, "volatility": step.volatility,
         "intervals": step.intervals.iter().map(interval).collect::<Vec<_>>(),
     })
+}
+
+fn cutoff(text: &str) -> Result<BarTime, String> {
+    match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
+        (Ok(date), _) => Ok(BarTime::end_of_date(date)),
+        (_, Ok(instant)) => Ok(BarTime::from_instant(instant.to_utc())),
+        _ => Err("expected a date such as 2018-01-31, or RFC 3339".to_owned()),
+    }
 }
 
 fn horizon(text: &str) -> Result<Horizon, String> {

@@ -17,6 +17,12 @@ impl BarTime {
         Self(date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp())
     }
 
+    /// The last second of a date: a cutoff there sees all of the day, also of a series with bars within it.
+    pub fn end_of_date(date: NaiveDate) -> Self {
+        const DAY_SECONDS: i64 = 86_400;
+        Self(Self::from_date(date).0 + DAY_SECONDS - 1)
+    }
+
     /// The bar that begins at an instant; parts of a second are dropped.
     pub fn from_instant(instant: DateTime<Utc>) -> Self {
         Self(instant.timestamp())

@@ -111,8 +111,8 @@ impl Calendar {
             .collect()
     }
 
-    /// The names of the `count` bars after `at`: sessions for daily bars, `None` where unknown (also within a
-    /// day, where the hours of trading are not modelled).
+    /// The names of the `count` bars after `at`: sessions for daily bars, times within the regular hours of an
+    /// exchange for shorter ones; `None` where unknown.
     pub fn labels_after(&self, at: BarTime, interval: Interval, count: usize) -> Vec<Option<String>> {
         let mut labels: Vec<Option<String>> = match (self, interval) {
             (_, Interval::Day) => {
@@ -120,6 +120,11 @@ impl Calendar {
             }
             (Self::AllDays, Interval::Minutes(minutes)) => (1..=count as i64)
                 .map(|step| BarTime::from_seconds(at.seconds() + step * 60 * i64::from(minutes)))
+                .map(|next| Some(interval.label(next)))
+                .collect(),
+            (Self::Exchange(mic), Interval::Minutes(minutes)) => exchange(mic)
+                .into_iter()
+                .flat_map(|holidays| times_after(&holidays, at, minutes, count))
                 .map(|next| Some(interval.label(next)))
                 .collect(),
             _ => Vec::new(),
@@ -170,6 +175,31 @@ impl fmt::Display for Calendar {
             Self::Weekdays => f.write_str("weekdays"),
         }
     }
+}
+
+/// The `count` times after `at` at which bars of `minutes` stand within the regular hours of an exchange. A session's
+/// bars stand as far from its open as `at` from its own; who stamps the end of a bar has one at the close.
+fn times_after(holidays: &Holidays, at: BarTime, minutes: u32, count: usize) -> Vec<BarTime> {
+    let (step, mut times) = (60 * i64::from(minutes), Vec::with_capacity(count));
+    let day = |days: i64| at.date().checked_add_signed(chrono::TimeDelta::days(days));
+    // The exchange's day may have begun before that of UTC. No market is closed for a month.
+    let days: Vec<NaiveDate> = (-1..31).filter_map(day).filter(|day| MODELLED_YEARS.contains(&day.year())).collect();
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return times };
+    let hours = holidays.sessions_between(*first, *last).into_iter();
+    let hours: Vec<(i64, i64)> = hours.map(|(open, close)| (open.timestamp(), close.timestamp())).collect();
+    let at = at.seconds();
+    let own = hours.iter().find(|(open, close)| (*open..=*close).contains(&at));
+    let stamps_end = own.is_some_and(|(_, close)| *close == at);
+    let phase = if stamps_end { step } else { own.map_or(0, |(open, _)| (at - open) % step) };
+    for (open, close) in hours {
+        let last = if stamps_end { close } else { close - 1 };
+        let stands = (0..).map(|idx| open + phase + idx * step).take_while(|time| *time <= last);
+        times.extend(stands.filter(|time| *time > at).map(BarTime::from_seconds).take(count - times.len()));
+        if times.len() == count {
+            break;
+        }
+    }
+    times
 }
 
 fn is_weekday(date: NaiveDate) -> bool {
@@ -230,6 +260,31 @@ mod tests {
         assert_eq!(calendar.is_session(date("2028-01-03")), None);
         let labels = calendar.labels_after(BarTime::from_date(date("2027-12-30")), Interval::Day, 2);
         assert_eq!(labels, [Some("2027-12-31".to_owned()), None]);
+    }
+
+    #[test]
+    fn within_a_day_bars_stand_in_the_hours_of_the_exchange() {
+        let next = |calendar: &str, at: &str, minutes, count| {
+            let calendar: Calendar = calendar.parse().expect("a calendar");
+            let at = chrono::DateTime::parse_from_rfc3339(at).expect("RFC 3339").to_utc();
+            let labels = calendar.labels_after(BarTime::from_instant(at), Interval::Minutes(minutes), count);
+            labels.into_iter().map(|label| label.unwrap_or_default().replace(":00Z", "")).collect::<Vec<_>>().join(" ")
+        };
+        // New York closes at 21:00 UTC; Thanksgiving is skipped, the day after closes at 18:00.
+        assert_eq!(next("XNYS", "2024-11-27T19:30:00Z", 60, 3), "2024-11-27T20:30 2024-11-29T14:30 2024-11-29T15:30");
+        assert_eq!(
+            next("XNYS", "2024-11-27T20:00:00Z", 60, 2),
+            "2024-11-29T15:00 2024-11-29T16:00",
+            "on the full hour"
+        );
+        assert_eq!(next("XNYS", "2024-11-27T20:30:00Z", 30, 2), "2024-11-29T14:30 2024-11-29T15:00");
+        assert_eq!(next("XNYS", "2024-11-29T17:55:00Z", 5, 1), "2024-12-02T14:30");
+        assert_eq!(next("XNYS", "2024-11-27T21:00:00Z", 30, 1), "2024-11-29T15:00", "stamped at the bars' ends");
+        // Clocks change on 10 March 2024 in New York.
+        assert_eq!(next("XNYS", "2024-03-08T20:30:00Z", 30, 1), "2024-03-11T13:30");
+        assert_eq!(next("XKRX", "2024-11-22T06:29:00Z", 1, 1), "2024-11-25T00:00");
+        assert_eq!(next("24/7", "2024-11-29T23:30:00Z", 30, 1), "2024-11-30T00:00");
+        assert_eq!(next("weekdays", "2024-11-27T20:30:00Z", 30, 2), " ", "nobody said whose hours");
     }
 
     #[test]

@@ -48,10 +48,8 @@ pub(super) fn ticker(text: &str) -> Result<Ticker, Problem> {
 
 /// One end of a span, or a cutoff: a date (its first second, or with `whole_day` its last), or an instant.
 pub(super) fn edge(name: &str, text: &str, whole_day: bool) -> Result<BarTime, Problem> {
-    const DAY_SECONDS: i64 = 86_400;
     if let Ok(date) = text.parse::<NaiveDate>() {
-        let in_day = if whole_day { DAY_SECONDS - 1 } else { 0 };
-        return Ok(BarTime::from_seconds(BarTime::from_date(date).seconds() + in_day));
+        return Ok(if whole_day { BarTime::end_of_date(date) } else { BarTime::from_date(date) });
     }
     let instant = DateTime::parse_from_rfc3339(text);
     instant.map(|instant| BarTime::from_instant(instant.to_utc())).map_err(|_| {

@@ -92,7 +92,7 @@ impl Files {
         let version = |file: &object_store::ObjectMeta| {
             let (folder, name) = file.location.as_ref().split_once('/')?;
             let number = name.strip_suffix(".safetensors")?.parse().ok()?;
-            let ticker: Ticker = folder.parse().ok()?;
+            let ticker = ticker_of(folder)?;
             let has_manifest = there.contains(&path(&ticker, number, "json"));
             Some((ticker, number, has_manifest))
         };
@@ -138,7 +138,7 @@ impl Files {
         let old = files.iter().filter(|file| (Utc::now() - file.last_modified).to_std().is_ok_and(|age| age > min_age));
         let checkpoint = |file: &object_store::ObjectMeta| {
             let (folder, name) = file.location.as_ref().split_once('/')?;
-            Some((folder.parse().ok()?, name.strip_suffix(".checkpoint")?.to_owned()))
+            Some((ticker_of(folder)?, name.strip_suffix(".checkpoint")?.to_owned()))
         };
         Ok(old.filter_map(checkpoint).collect())
     }
@@ -180,6 +180,11 @@ fn open_bucket(_: &str) -> Result<Arc<dyn ObjectStore>, String> {
     Err("this build keeps artifacts in folders only; build with --features s3 for buckets".to_owned())
 }
 
+/// Whose a folder is: objects have `^` as `%5E`, the one character of tickers that is not kept as it is.
+fn ticker_of(folder: &str) -> Option<Ticker> {
+    folder.replace("%5E", "^").parse().ok()
+}
+
 fn path(ticker: &Ticker, version: u32, ending: &str) -> Path {
     Path::from_iter([ticker.as_str(), &format!("{version}.{ending}")])
 }
@@ -207,4 +212,19 @@ fn remove_staged(place: &std::path::Path, min_age: Duration) -> std::io::Result<
         }
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_says_whose_it_is_for_every_character_of_a_ticker() {
+        for name in ["^GSPC", "BRK.B", "EURUSD=X", "A-B_C^D.0", "005930.KS"] {
+            let ticker: Ticker = name.parse().expect("a ticker");
+            let at = path(&ticker, 1, "json");
+            let folder = at.as_ref().split_once('/').expect("a folder").0;
+            assert_eq!(ticker_of(folder), Some(ticker), "{at}");
+        }
+    }
 }

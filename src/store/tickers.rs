@@ -114,9 +114,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn tickers(&self, query: &str, cursor: &str, limit: u32) -> Result<Vec<TickerRecord>, StoreError> {
-        let pattern = format!("%{}%", query.to_ascii_uppercase().replace(['%', '_', '\\'], ""));
+        // What is asked for is a text and no pattern: `_` is a character of tickers.
+        let text = query.to_ascii_uppercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+        let pattern = format!("%{text}%");
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM tickers WHERE name > $1 AND name LIKE $2 ORDER BY name LIMIT $3"
+            "SELECT {COLUMNS} FROM tickers WHERE name > $1 AND name LIKE $2 ESCAPE '\\' ORDER BY name LIMIT $3"
         ));
         self.db
             .run(async {

@@ -209,6 +209,38 @@ fn a_failure_is_one_line_with_what_to_do() {
 }
 
 #[test]
+fn a_cutoff_is_all_of_its_day_also_within_a_day() {
+    let desk = Desk::new();
+    let mut csv = "datetime,open,high,low,close\n".to_owned();
+    for day in 1..=20 {
+        for hour in 0..24 {
+            let price = 100.0 + f64::from((day * 24 + hour) % 7);
+            csv += &format!("2024-01-{day:02} {hour:02}:00:00,{price},{},{},{price}\n", price + 1.0, price - 1.0);
+        }
+    }
+    std::fs::write(desk.0.path().join("HOURS.csv"), csv).expect("written");
+    desk.ok("ingest HOURS.csv --no-train --calendar 24/7");
+    let as_of = |cutoff: &str| {
+        let told = desk.json(&format!("forecast HOURS --model naive --as-of {cutoff}"));
+        told["forecasts"][0]["as_of"].as_str().expect("a time").to_owned()
+    };
+    assert_eq!(as_of("2024-01-18"), "2024-01-18T23:00:00Z");
+    assert_eq!(as_of("2024-01-18T10:30:00Z"), "2024-01-18T10:00:00Z");
+    assert_eq!(desk.refused("forecast HOURS --as-of yesterday").0, Some(2));
+}
+
+#[test]
+fn revoking_the_last_key_is_told() {
+    let desk = Desk::new();
+    let ids: Vec<String> = ["one", "two"]
+        .map(|name| desk.json(&format!("keys create --name {name}"))["id"].as_str().expect("an id").to_owned())
+        .into();
+    assert!(!desk.ok(&format!("keys revoke {}", ids[0])).contains("the last one"));
+    let told = desk.ok(&format!("keys revoke {}", ids[1]));
+    assert!(told.contains("the last one") && told.contains("candlecast keys create"), "{told}");
+}
+
+#[test]
 fn a_key_file_is_made_once_and_read_by_its_owner_only() {
     let desk = Desk::new();
     desk.ok("keys create --name first --output key");

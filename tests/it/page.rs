@@ -6,11 +6,11 @@ use std::sync::Arc;
 use candlecast::app::App;
 use candlecast::http::{Server, new_key};
 use candlecast::jobs::{BacktestConfig, Runner, enqueue_backtest};
-use candlecast::store::Scope;
+use candlecast::store::{Scope, TickerPatch};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{TestApp, settings};
-use crate::support::{live_through, market, put, ticker};
+use crate::support::{half_hours, live_through, market, put, ticker};
 
 /// The page after its scripts ran, as the browser has it.
 fn rendered(url: &str) -> String {
@@ -61,6 +61,32 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
     let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/TEST"))).await.unwrap();
     assert!(page.contains(&format!("/tickers/TEST/backtests/{}", job.id)), "the ticker's page lists it: {page}");
 
+    stop.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_draws_the_fan_of_bars_within_a_day() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = Arc::new(App::open(settings(&folder)).await.unwrap());
+    put(&app, &ticker("HALF"), &half_hours("HALF", 15)).await;
+    let stop = CancellationToken::new();
+    let server = Server::bind(Arc::clone(&app), stop.clone()).await.unwrap();
+    let address = server.address();
+    let serving = tokio::spawn(server.run());
+    let show = || tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/HALF")));
+    let unnamed = show().await.unwrap();
+    assert!(
+        unnamed.contains("js-fill") && unnamed.contains("<td>+5</td>"),
+        "no fan where hours are unknown: {unnamed}"
+    );
+    let patch = TickerPatch { calendar: Some("XNYS".parse().unwrap()), ..TickerPatch::default() };
+    app.store.patch_ticker(&ticker("HALF"), &patch).await.unwrap();
+    app.refresh().await.unwrap();
+    let named = show().await.unwrap();
+    assert!(named.contains("data-ready=\"true\"") && named.contains("js-fill"), "no fan was drawn: {named}");
+    assert!(named.contains("<td>11-25 14:30</td>") && named.contains("195 bars of 30m"), "{named}");
+    assert!(named.contains(">11-25 16:30</text>"), "the axis ends with the forecast: {named}");
     stop.cancel();
     tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
 }

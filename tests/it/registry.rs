@@ -178,13 +178,16 @@ async fn what_a_publisher_that_died_left_is_swept_and_nothing_else() {
         std::fs::copy(models.join(format!("1.{ending}")), models.join(format!("4.{ending}"))).expect("copied");
     }
     write("notes.txt");
+    // `^` is kept as `%5E`.
+    std::fs::create_dir(folder.path().join("models/%5EGSPC")).expect("made");
+    std::fs::write(folder.path().join("models/%5EGSPC/7.safetensors"), b"half").expect("written");
     let young = app.registry.sweep(Duration::from_secs(3600)).await.expect("swept");
     assert_eq!(young, Swept::default(), "a publisher may be at work");
 
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut swept = app.registry.sweep(Duration::ZERO).await.expect("swept");
     swept.removed.sort();
-    assert_eq!(swept.removed, ["TEST/2.safetensors", "TEST/3.safetensors#1"]);
+    assert_eq!(swept.removed, ["TEST/2.safetensors", "TEST/3.safetensors#1", "^GSPC/7.safetensors"]);
     assert_eq!(swept.unnamed, ["TEST/4"]);
     let mut left: Vec<_> = std::fs::read_dir(&models).expect("reads").flatten().map(|file| file.file_name()).collect();
     left.sort();

@@ -3,8 +3,8 @@
 use candlecast::domain::{BarTime, Calendar, Series, Ticker};
 use candlecast::store::jobs::{Heartbeat, JobEnd};
 use candlecast::store::{
-    JobFilter, JobState, LedgerEntry, LedgerFilter, ModelRecord, OnConflict, PriceBasis, PutBarsError, Scope, SentBars,
-    Store, TickerPatch,
+    JobFilter, JobState, LedgerEntry, LedgerFilter, ModelRecord, OnConflict, PriceBasis, PutBarsError, QueuePlace,
+    Scope, SentBars, Store, TickerPatch,
 };
 use serde_json::json;
 
@@ -227,6 +227,46 @@ fn a_waiting_job_cancels_at_once_a_running_one_is_asked_and_a_failed_one_waits()
 }
 
 #[test]
+fn a_job_that_waits_knows_its_place() {
+    on_both_stores(|store| async move {
+        for (id, name) in [("1", "A"), ("2", "B"), ("3", "C")] {
+            put(&store, name, &daily(0..5, 100.0), OnConflict::Replace).await;
+            store.enqueue(id, "train", &ticker(name), &json!({})).await.unwrap();
+        }
+        let place = |ahead, running| Some(QueuePlace { ahead, running, not_before: None });
+        assert_eq!(store.queue_place("1").await.unwrap(), place(0, 0));
+        assert_eq!(store.queue_place("3").await.unwrap(), place(2, 0));
+        let (first, lease) = store.claim(&["train"], 60_000).await.unwrap().expect("claimed");
+        assert_eq!((first.id.as_str(), store.queue_place("1").await.unwrap()), ("1", None), "it runs");
+        assert_eq!(store.queue_place("3").await.unwrap(), place(1, 1));
+        assert!(store.requeue(&lease, Some(&json!({})), 60_000).await.unwrap());
+        assert_eq!(store.queue_place("3").await.unwrap(), place(1, 0), "who waits for a next try is not before it");
+        let delayed = store.queue_place("1").await.unwrap().expect("it waits");
+        assert_eq!((delayed.ahead, delayed.not_before.is_some()), (2, true));
+        assert_eq!(store.queue_place("none").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn tickers_are_found_by_any_of_their_characters() {
+    on_both_stores(|store| async move {
+        for name in ["BRK_B", "BRKXB", "^GSPC"] {
+            put(&store, name, &daily(0..5, 100.0), OnConflict::Replace).await;
+        }
+        let found = async |query: &str| {
+            let records = store.tickers(query, "", 10).await.unwrap();
+            // Databases sort `_` differently.
+            let mut names: Vec<_> = records.into_iter().map(|record| record.ticker.to_string()).collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(found("brk_b").await, "BRK_B");
+        assert_eq!((found("^").await, found("k").await), ("^GSPC".to_owned(), "BRKXB BRK_B".to_owned()));
+        assert_eq!((found("%").await, found("\\").await), (String::new(), String::new()));
+    });
+}
+
+#[test]
 fn promotion_is_one_compare_and_set() {
     on_both_stores(|store| async move {
         put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
@@ -312,14 +352,14 @@ fn the_id_of_a_deleted_ticker_is_not_given_again() {
 #[test]
 fn keys_are_found_by_hash_until_revoked() {
     on_both_stores(|store| async move {
-        assert!(!store.has_keys().await.unwrap());
+        assert!(!store.has_keys().await.unwrap() && !store.keys_were_made().await.unwrap());
         store.add_key("k1", "laptop", "hash", Scope::Write).await.unwrap();
         assert_eq!(store.key_by_hash("hash").await.unwrap().map(|key| key.scope), Some(Scope::Write));
         assert_eq!(store.key_by_hash("other").await.unwrap(), None);
         assert!(store.revoke_key("k1").await.unwrap());
         assert!(!store.revoke_key("k1").await.unwrap());
         assert_eq!(store.key_by_hash("hash").await.unwrap(), None);
-        assert!(!store.has_keys().await.unwrap());
+        assert!(!store.has_keys().await.unwrap() && store.keys_were_made().await.unwrap());
         assert_eq!(store.keys().await.unwrap().len(), 1, "a revoked key stays listed");
     });
 }

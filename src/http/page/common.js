@@ -9,7 +9,10 @@ async function call(path, options = {}) {
   const response = await fetch(path, { ...options, headers });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
-  if (response.status === 401) $("key").hidden = false;
+  if (response.status === 401 && $("key").hidden) {
+    $("key").hidden = false;
+    $("key").elements.key.focus();
+  }
   throw Object.assign(new Error(problem.detail), { problem });
 }
 
@@ -35,10 +38,13 @@ const price = (value) => {
   const decimals = Math.abs(value) >= 10000 ? 0 : Math.abs(value) >= 10 ? 2 : 4;
   return value.toLocaleString("en", { minimumFractionDigits: Math.min(decimals, 2), maximumFractionDigits: decimals });
 };
+/** A session as people read it: a date, or day and time (UTC) of a bar within a day. */
+const short = (session) => session.replace(/^\d{4}-(\d{2}-\d{2})T(\d{2}:\d{2}):00Z$/, "$1 $2");
+const inFull = (session) => session.replace(/T(\d{2}:\d{2}):\d{2}Z$/, " $1 UTC");
 const percent = (fraction) => `${(100 * fraction).toFixed(0)} %`;
 const interval = (step, level) => {
   const found = step.intervals.find((entry) => entry.level === level);
-  return found ? `${price(found.lower)} – ${price(found.upper)}` : "–";
+  return found ? `${price(found.lower)}\u00a0– ${price(found.upper)}` : "–";
 };
 
 function describeJob(job) {
@@ -48,6 +54,7 @@ function describeJob(job) {
     const left = eta_ms ? `, ${Math.ceil(eta_ms / 1000)} s left` : "";
     return `training ${percent(fraction)}${epochs ? ` (epoch ${epoch} of ${epochs}${left})` : ""}`;
   }
+  if (job.state === "enqueued" && job.queue) return `waiting: ${job.queue.reason}`;
   if (job.state === "failed") return `failed: ${job.error?.message ?? "see the log"}`;
   return job.state;
 }

@@ -9,11 +9,11 @@ function row(ticker, forecast) {
   const step = forecast?.steps[0];
   const direction = step && step.close > forecast.last_close ? "n up" : step && step.close < forecast.last_close ? "n down" : "n";
   made.append(
-    element("td", ticker.last ?? "–"),
+    element("td", short(ticker.last ?? "–"), "wide"),
     element("td", price(ticker.last_close), "n"),
-    element("td", step?.session ?? "–", "n"),
+    element("td", short(step?.session ?? "–"), "n wide"),
     element("td", price(step?.close), direction),
-    element("td", step ? interval(step, 0.8) : "–", "n"),
+    element("td", step ? interval(step, 0.8) : "–", "n range"),
     element("td", describeJob(ticker.last_job) || "–", ticker.last_job?.state === "failed" ? "bad" : ""),
   );
   return made;

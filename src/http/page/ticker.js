@@ -27,17 +27,35 @@ function drawPast(past) {
   }];
 }
 
+/** Days of the calendar that hold that many bars, nights, weekends and holidays included. */
+function daysOf(bars, interval) {
+  const minutes = { m: 1, h: 60, d: 1440, w: 10080, mo: 43200 }[interval.replace(/\d+/, "")] * parseInt(interval, 10);
+  return minutes < 1440 ? 4 + (bars * minutes) / (4 * 60) : (1.5 * bars * minutes) / 1440;
+}
+
+/** Days stand at their dates; other bars side by side, whatever time lies between them. */
+function sessionAxis(names, interval, calendar) {
+  if (interval === "1d") {
+    return { type: "date", rangebreaks: calendar === "24/7" ? [] : [{ bounds: ["sat", "mon"] }] };
+  }
+  const shown = names.filter((_, idx) => (names.length - 1 - idx) % Math.ceil(names.length / 8) === 0);
+  return { type: "category", categoryorder: "array", categoryarray: names, tickvals: shown, ticktext: shown.map(short) };
+}
+
 /** The last sessions as candlesticks, what was forecast of them, and from the last close a fan of intervals. */
-function draw({ bars, forecast, calendar, past }) {
+function draw({ bars, forecast, interval, calendar, past }) {
   const of = (field) => bars.map((bar) => bar[field]);
   const traces = [{
     type: "candlestick", name: ticker, x: of("session"), open: of("open"), high: of("high"), low: of("low"), close: of("close"),
     increasing: { line: { color: colour("--up"), width: 1 } }, decreasing: { line: { color: colour("--down"), width: 1 } },
   }];
   traces.unshift(...drawPast(past.filter((entry) => entry.session >= bars[0]?.session)));
-  const steps = forecast ? forecast.steps.filter((step) => step.session !== null) : [];
+  const isDaily = interval === "1d";
+  // A step whose day is unknown has no place among dates.
+  const steps = forecast ? forecast.steps.filter((step) => !isDaily || step.session !== null) : [];
+  const ahead = steps.map((step) => step.session ?? `+${step.step}`);
   if (steps.length) {
-    const x = [forecast.as_of, ...steps.map((step) => step.session)];
+    const x = [forecast.as_of, ...ahead];
     const edge = (level, side) => [forecast.last_close, ...steps.map((step) => step.intervals.find((entry) => entry.level === level)[side])];
     for (const [level, alpha] of [[0.95, 0.15], [0.8, 0.25]]) {
       const line = { width: 0 };
@@ -51,7 +69,7 @@ function draw({ bars, forecast, calendar, past }) {
     margin: { l: 56, r: 16, t: 12, b: 36 }, height: 420, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: "system-ui, sans-serif" }, legend: { orientation: "h", y: 1.08 }, hovermode: "x unified",
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--accent") },
-    xaxis: { ...grid, type: "date", rangeslider: { visible: false }, rangebreaks: calendar === "24/7" ? [] : [{ bounds: ["sat", "mon"] }] },
+    xaxis: { ...grid, rangeslider: { visible: false }, ...sessionAxis([...of("session"), ...ahead], interval, calendar) },
     yaxis: { ...grid, tickformat: "~r" },
   };
   return Plotly.react("chart", traces, layout, { responsive: true, displaylogo: false });
@@ -61,8 +79,8 @@ function showForecast(forecast, missing) {
   const rows = (forecast?.steps ?? []).map((step) => {
     const made = document.createElement("tr");
     made.append(
-      element("td", step.session ?? `+${step.step}`), element("td", price(step.close), "n"), element("td", interval(step, 0.8), "n"),
-      element("td", interval(step, 0.95), "n"), element("td", percent(step.probability_up), "n"),
+      element("td", short(step.session ?? `+${step.step}`)), element("td", price(step.close), "n"), element("td", interval(step, 0.8), "n range"),
+      element("td", interval(step, 0.95), "n range"), element("td", percent(step.probability_up), "n"),
     );
     return made;
   });
@@ -71,8 +89,8 @@ function showForecast(forecast, missing) {
   $("skill").textContent = describeSkill(forecast?.skill);
   const model = forecast?.model;
   $("model").textContent = !forecast ? missing
-    : model.baseline ? `No model yet; this is the baseline ${model.baseline}, as of ${forecast.as_of}.`
-    : `Model version ${model.version} (${model.cell}), trained through ${model.trained_through}, as of ${forecast.as_of}.`;
+    : model.baseline ? `No model yet; this is the baseline ${model.baseline}, as of ${inFull(forecast.as_of)}.`
+    : `Model version ${model.version} (${model.cell}), trained through ${inFull(model.trained_through)}, as of ${inFull(forecast.as_of)}.`;
 }
 
 const exactly = (fraction) => `${(100 * fraction).toFixed(1)} %`;
@@ -147,6 +165,8 @@ function showJob(job) {
   $("progress").value = job?.progress?.fraction ?? 0;
   $("cancel").hidden = !isActive;
   $("train").disabled = isActive;
+  // Of a training under way the bar tells how far it is; read aloud is how it ends.
+  $("job").setAttribute("aria-live", isActive ? "off" : "polite");
   const result = job?.result;
   $("job").textContent = result ? `Version ${result.model_version} ${result.promoted ? "is the champion" : "was not promoted"}: ${result.reason}` : describeJob(job);
   return isActive;
@@ -163,11 +183,12 @@ async function followJob(job) {
 
 async function begin() {
   const about = await getJson(base);
-  $("facts").textContent = `${about.bars_total} sessions, ${about.first} to ${about.last} · ${about.calendar} · ${about.price_basis} prices`
+  const counted = about.interval === "1d" ? "sessions" : `bars of ${about.interval}`;
+  $("facts").textContent = `${about.bars_total} ${counted}, ${inFull(about.first)} to ${inFull(about.last)} · ${about.calendar} · ${about.price_basis} prices`
     + (about.currency ? ` in ${about.currency}` : "");
   $("due").textContent = about.retraining.reason;
   const last = new Date(`${about.last.slice(0, 10)}T00:00:00Z`);
-  const from = new Date(last.getTime() - SESSIONS_SHOWN * 1.5 * 86400e3).toISOString().slice(0, 10);
+  const from = new Date(last.getTime() - daysOf(SESSIONS_SHOWN, about.interval) * 86400e3).toISOString().slice(0, 10);
   const [{ bars }, forecast, past] = await Promise.all([
     getJson(`${base}/bars?from=${from}`),
     getForecast(about.champion).catch((error) => { showForecast(null, error.message); return null; }),
@@ -175,7 +196,7 @@ async function begin() {
   ]);
   if (forecast) showForecast(forecast);
   showPast(past);
-  drawn = { bars: bars.slice(-SESSIONS_SHOWN), forecast, past, calendar: about.calendar };
+  drawn = { bars: bars.slice(-SESSIONS_SHOWN), forecast, past, interval: about.interval, calendar: about.calendar };
   await draw(drawn);
   await listBacktests();
   document.body.dataset.ready = "true";

@@ -1,12 +1,12 @@
 //! The picture of a ticker.
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use insta::assert_snapshot;
 
 use super::forecasts::served;
 use crate::support::app::{Answer, TestApp};
-use crate::support::{live_through, market, put, ticker};
+use crate::support::{half_hours, live_through, market, put, ticker};
 
 const CHART: &str = "/v1/tickers/TEST/chart.svg";
 
@@ -39,6 +39,24 @@ async fn a_chart_shows_sessions_and_forecast_and_says_so() {
     assert_eq!(ledger["ledger"].as_array().unwrap().len(), 5, "what is drawn was told, and is kept");
     let one = words(&app.get(&format!("{CHART}?horizon=1&lookback=20")).await);
     assert!(one.starts_with("TEST: 20 sessions to 2024-11-22, forecast of the next\n"), "{one}");
+}
+
+#[tokio::test]
+async fn bars_within_a_day_are_forecast_by_the_hours_of_their_exchange() {
+    let app = TestApp::new().await;
+    put(&app.app, &ticker("HALF"), &half_hours("HALF", 15)).await;
+    let unnamed = words(&app.get("/v1/tickers/HALF/chart.svg").await);
+    assert!(unnamed.contains("1 session ahead: between "), "nobody said whose hours: {unnamed}");
+    let patch = app.send_body(Method::PATCH, "/v1/tickers/HALF", "application/json", r#"{"calendar": "XNYS"}"#).await;
+    assert_eq!(patch.status, StatusCode::OK, "{}", patch.text());
+    let chart = app.get("/v1/tickers/HALF/chart.svg").await;
+    let said = words(&chart);
+    assert!(said.starts_with("HALF: 120 sessions to 2024-11-22T20:30:00Z, forecast of the 5 after it\n"), "{said}");
+    assert!(
+        said.contains("2024-11-25T14:30:00Z: between ") && said.contains("2024-11-25T16:30:00Z: between "),
+        "{said}"
+    );
+    assert_eq!(chart.text().matches("class=\"fan\" d=").count(), 2, "{}", chart.text());
 }
 
 #[tokio::test]

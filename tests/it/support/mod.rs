@@ -56,6 +56,20 @@ pub fn market(name: &str, n_bars: usize) -> Series {
     market.remove(0).1
 }
 
+/// A market in half hours of New York's winter, `n_days` trading days up to Friday, 22 November 2024, 20:30 UTC.
+pub fn half_hours(name: &str, n_days: usize) -> Series {
+    const A_DAY: usize = 13;
+    let prices = market(name, n_days * A_DAY);
+    let days = &prices.bars()[prices.len() - n_days..];
+    let times = days.iter().flat_map(|day| (0..A_DAY as i64).map(|idx| day.at().seconds() + 52_200 + idx * 1_800));
+    let bars = prices.bars().iter().zip(times).map(|(bar, seconds)| {
+        let (open, high, low, close) = (bar.open(), bar.high(), bar.low(), bar.close());
+        let at = BarTime::from_seconds(seconds);
+        Bar::new(RawBar { at, open, high, low, close, volume: bar.volume() }).expect("a valid bar")
+    });
+    Series::new(Interval::Minutes(30), bars.collect()).expect("ascending")
+}
+
 /// An app on its own SQLite file and models folder, which go when the folder is dropped.
 pub async fn app() -> (Arc<App>, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
