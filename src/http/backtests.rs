@@ -12,7 +12,7 @@ use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path, Query};
 use super::jobs::{JobBody, QueuedBody};
-use super::tickers::{find, unknown};
+use super::tickers::find;
 use super::wire::{cut, instant, page_size};
 use crate::domain::Ticker;
 use crate::jobs::backtest::{BACKTEST, BacktestConfig, enqueue_backtest, unpack_points};
@@ -160,7 +160,7 @@ pub(super) async fn post_backtest(
     let record = find(&api, &name).await?;
     config.check(record.bars_total as usize, &api.settings().limits)?;
     let queued = enqueue_backtest(api.app(), &record.ticker, &config).await?;
-    let (job, is_new) = queued.ok_or_else(|| unknown(&record.ticker))?;
+    let (job, is_new) = queued.ok_or_else(|| Problem::unknown_ticker(&record.ticker))?;
     QueuedBody::answer(&api, job, is_new).await
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::ComputeError;
+use crate::domain::Ticker;
 use crate::forecast::ForecastError;
 use crate::ingest::{ReadError, ReadErrorKind, Refusal};
 use crate::jobs::BacktestRefusal;
@@ -131,6 +132,12 @@ impl Problem {
         Self { status, code, detail: detail.to_string(), facts: Map::new(), retry_after_s: None }
     }
 
+    /// A ticker that nobody sent bars of.
+    pub(super) fn unknown_ticker(ticker: &Ticker) -> Self {
+        let detail = format!("No bars of {ticker} were ever sent: POST them to /v1/tickers/{ticker}/bars.");
+        Self::new("unknown_ticker", detail).with("ticker", ticker.as_str())
+    }
+
     /// A fault of ours: the client learns that, the log learns what.
     pub(super) fn internal(error: impl Display) -> Self {
         tracing::error!(error = %error, "internal error");
@@ -240,7 +247,7 @@ impl From<ForecastError> for Problem {
         let text = format!("{error}.");
         let say = |code| Self::new(code, &text);
         match error {
-            ForecastError::UnknownTicker { ticker } => say("unknown_ticker").with("ticker", ticker.as_str()),
+            ForecastError::UnknownTicker { ticker } => Self::unknown_ticker(&ticker),
             ForecastError::NoModelYet { ticker } => say("no_model_yet").with("ticker", ticker.as_str()),
             ForecastError::UnknownVersion { version, .. } => say("unknown_version").with("version", version),
             ForecastError::ModelExpired { age_bars, limit, .. } => {

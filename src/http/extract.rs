@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
@@ -50,7 +51,18 @@ impl From<QueryRejection> for Problem {
 
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
-        Self::new("bad_path", rejection.body_text())
+        let unreadable = match &rejection {
+            PathRejection::FailedToDeserializePathParams(error) => match error.kind() {
+                ErrorKind::ParseErrorAtIndex { value, .. } | ErrorKind::ParseErrorAtKey { value, .. } => Some(value),
+                _ => None,
+            },
+            _ => None,
+        };
+        match unreadable {
+            // All that is parsed of a path are versions.
+            Some(value) => Self::new("bad_path", format!("{value:?} in the path is not a whole number.")),
+            None => Self::new("bad_path", rejection.body_text()),
+        }
     }
 }
 
@@ -128,8 +140,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             true => "the JSON ends before it is complete".to_owned(),
             false => text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail).to_owned(),
         };
-        Problem::new(code, detail).with("line", error.line()).with("column", error.column())
+        let problem =
+            |detail: String| Problem::new(code, detail).with("line", error.line()).with("column", error.column());
+        match field_at_fault::<T>(bytes).filter(|_| error.is_data()) {
+            Some(field) if names(&detail, &field) => problem(detail).with("field", field),
+            Some(field) => problem(format!("{field}: {detail}")).with("field", field),
+            None => problem(detail),
+        }
     })
+}
+
+fn names(detail: &str, field: &str) -> bool {
+    detail.starts_with(field) || detail.contains(&format!("`{field}`"))
+}
+
+/// Where in a body the value stands that cannot be; found by reading it again, so that good bodies pay nothing for it.
+fn field_at_fault<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    let error = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)).err()?;
+    Some(error.path().to_string()).filter(|path| path != ".")
 }
 
 /// What parsers of numbers and truth values say, as people say it.

@@ -215,7 +215,7 @@ pub(super) async fn get_job(State(api): State<Api>, Path(id): Path<String>) -> R
 pub(super) async fn delete_job(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobBody>, Problem> {
     let job = find(&api, &id).await?;
     if job.state.is_final() {
-        return Err(Problem::new("job_finished", format!("This job is {} already.", job.state.as_str()))
+        return Err(Problem::new("job_finished", format!("This job has ended already: {}.", job.state.as_str()))
             .with("state", job.state.as_str()));
     }
     let job = api.app().store.cancel_job(&job.id).await?.ok_or_else(|| no_job(&id))?;

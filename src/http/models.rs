@@ -12,7 +12,7 @@ use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json as JsonIn, Path};
 use super::jobs::QueuedBody;
-use super::tickers::{find, unknown};
+use super::tickers::find;
 use super::wire::instant;
 use crate::domain::Ticker;
 use crate::jobs::due;
@@ -166,7 +166,7 @@ pub(super) async fn post_model(
         return Err(Problem::new("too_few_bars", detail).with("have", record.bars_total).with("needed", needed));
     }
     let queued = due::enqueue_training(api.app(), &record.ticker, config, record.data_version).await?;
-    let (job, is_new) = queued.ok_or_else(|| unknown(&record.ticker))?;
+    let (job, is_new) = queued.ok_or_else(|| Problem::unknown_ticker(&record.ticker))?;
     QueuedBody::answer(&api, job, is_new).await
 }
 

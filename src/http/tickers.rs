@@ -182,7 +182,7 @@ pub(super) async fn patch_ticker(
     };
     let changed = api.app().store.patch_ticker(&record.ticker, &patch).await?;
     api.app().refresh().await?;
-    let record = changed.ok_or_else(|| unknown(&record.ticker))?;
+    let record = changed.ok_or_else(|| Problem::unknown_ticker(&record.ticker))?;
     Ok(Json(describe(api.app(), record).await?))
 }
 
@@ -196,7 +196,7 @@ pub(super) async fn delete_ticker(State(api): State<Api>, Path(name): Path<Strin
     let ticker = find(&api, &name).await?.ticker;
     let versions: Vec<u32> = app.store.models(&ticker).await?.iter().map(|model| model.version).collect();
     if !app.store.delete_ticker(&ticker).await? {
-        return Err(unknown(&ticker));
+        return Err(Problem::unknown_ticker(&ticker));
     }
     app.refresh().await?;
     // The rows are gone, so nothing serves these files any more, whether or not they can be removed now.
@@ -207,15 +207,7 @@ pub(super) async fn delete_ticker(State(api): State<Api>, Path(name): Path<Strin
 /// The record of a ticker of a path.
 pub(super) async fn find(api: &Api, name: &str) -> Result<TickerRecord, Problem> {
     let ticker = ticker(name)?;
-    api.app().store.ticker(&ticker).await?.ok_or_else(|| unknown(&ticker))
-}
-
-pub(super) fn unknown(ticker: &Ticker) -> Problem {
-    Problem::new(
-        "unknown_ticker",
-        format!("No bars of {ticker} were ever sent: POST them to /v1/tickers/{ticker}/bars."),
-    )
-    .with("ticker", ticker.as_str())
+    api.app().store.ticker(&ticker).await?.ok_or_else(|| Problem::unknown_ticker(&ticker))
 }
 
 /// A calendar by its name.

@@ -339,7 +339,7 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
     409 Conflict
     {
       "code": "job_finished",
-      "detail": "This job is canceled already.",
+      "detail": "This job has ended already: canceled.",
       "request_id": "[request_id]",
       "state": "canceled",
       "status": 409,

@@ -196,6 +196,34 @@ async fn page_limits_hold_from_both_sides() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_is_named_by_its_place() {
+    let app = TestApp::new().await;
+    app.post_csv("/v1/tickers/TEST/bars?train=never", crate::support::app::csv(30)).await;
+    let told = |answer: crate::support::app::Answer| {
+        let problem = answer.json();
+        let of = |name: &str| problem[name].as_str().unwrap_or("no field").to_owned();
+        format!("{}, {}: {}", of("code"), of("field"), of("detail"))
+    };
+    let bar = r#"{"session": "2024-01-02", "open": "x", "high": 1, "low": 1, "close": 1}"#;
+    let window = format!("{{\"model\": \"naive\", \"bars\": [{bar}]}}");
+    assert_snapshot!(
+        [
+            told(app.post_json("/v1/tickers/TEST/backtests", r#"{"refit": "never"}"#).await),
+            told(app.post_json("/v1/forecasts", &window).await),
+            told(app.post_json("/v1/forecasts", "{}").await),
+            told(app.get("/v1/tickers/TEST/models/newest").await),
+        ]
+        .join("\n"),
+        @r#"
+    bad_field, refit: refit: invalid type: string "never", expected a boolean
+    bad_field, bars[0].open: bars[0].open: invalid type: string "x", expected f64
+    bad_field, no field: missing field `bars`
+    bad_path, no field: "newest" in the path is not a whole number.
+    "#
+    );
+}
+
+#[tokio::test]
 async fn too_many_requests_get_429_with_the_time_to_wait() {
     let app = TestApp::with(|settings| {
         settings.http.rate_limit_loopback = true;
