@@ -19,7 +19,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// time, batch, features, hidden
-const TRAINING: [[usize; 4]; 3] = [[60, 64, 8, 64], [20, 64, 8, 32], [20, 16, 4, 16]];
+const TRAINING: [[usize; 4]; 4] = [[60, 64, 8, 64], [20, 64, 8, 32], [20, 16, 4, 16], DEFAULT];
+/// What the service trains by default.
+const DEFAULT: [usize; 4] = [20, 128, 12, 16];
 const FORWARD: [usize; 4] = [60, 1, 8, 64];
 
 fn main() {

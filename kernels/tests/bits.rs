@@ -46,8 +46,11 @@ fn trained(cell: Cell, isa: Isa) -> Vec<f32> {
 
         let mut by_last = vec![0.0; batch * hidden];
         let mut rest = gradient.as_mut_slice();
-        let [weight_ih, weight_hh, bias_ih, bias_hh, weight, bias] =
-            sizes.map(|len| rest.split_off_mut(..len).unwrap());
+        let [weight_ih, weight_hh, bias_ih, bias_hh, weight, bias] = sizes.map(|len| {
+            let (first, others) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = others;
+            first
+        });
         head.backward(head_weight, &last, &by_answer, LinearGradients { weight, bias, input: Some(&mut by_last) });
         layer.backward(
             Pass { weights, input, tape: &tape },
@@ -74,7 +77,11 @@ fn trained(cell: Cell, isa: Isa) -> Vec<f32> {
 
 fn split(all: &[f32], sizes: [usize; 6]) -> [&[f32]; 6] {
     let mut rest = all;
-    sizes.map(|len| rest.split_off(..len).unwrap())
+    sizes.map(|len| {
+        let (first, others) = rest.split_at(len);
+        rest = others;
+        first
+    })
 }
 
 /// FNV-1a over the bits.

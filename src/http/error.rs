@@ -344,6 +344,7 @@ impl From<ConfigError> for Problem {
         match error {
             ConfigError::Count { max, .. } => problem.with("max", max),
             ConfigError::Range { min, max, .. } => problem.with("min", min).with("max", max),
+            ConfigError::Memory { mib, max_mib, .. } => problem.with("memory_mib", mib).with("max", max_mib),
             ConfigError::Features | ConfigError::Levels => problem,
         }
     }

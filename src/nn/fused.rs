@@ -2,7 +2,7 @@
 
 use super::parameters::Slot;
 use super::recurrent::{Cell, LayerSlots};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor};
 use candlecast_kernels as kernels;
 use kernels::{Gradients, InitialState, Layer, OutputGradient, Packed, Pass, Scratch, Sequence, StateGradient, Tape};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -249,6 +249,45 @@ impl CustomOp2 for FusedLinear {
         let by_input = by_input.map(|numbers| Tensor::from_vec(numbers, x.shape(), x.device())).transpose()?;
         Ok((by_input, Some(Tensor::from_vec(by_flat, flat.shape(), flat.device())?)))
     }
+}
+
+/// A product with a matrix that is not learned, over `rows [rows, inputs]`.
+pub(super) struct FusedProduct {
+    /// `[outputs, inputs]`
+    pub(super) weight: Arc<[f32]>,
+    /// `[inputs, outputs]`
+    pub(super) transposed: Arc<[f32]>,
+    pub(super) linear: kernels::Linear,
+}
+
+impl CustomOp1 for FusedProduct {
+    fn name(&self) -> &'static str {
+        "product"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, inputs) = layout.shape().dims2()?;
+        if inputs != self.linear.inputs {
+            candle_core::bail!("the matrix reads {} numbers, its input has {inputs}", self.linear.inputs);
+        }
+        let y = product(self.linear, &self.weight, contiguous(x.as_slice()?, layout)?);
+        Ok((CpuStorage::F32(y), Shape::from((rows, self.linear.outputs))))
+    }
+
+    fn bwd(&self, x: &Tensor, _result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let gradient = gradient.contiguous()?;
+        let back = kernels::Linear::new(self.linear.outputs, self.linear.inputs);
+        let by_input = with_slices([&gradient], |[numbers]| {
+            Ok(product(back, &self.transposed, contiguous(numbers, gradient.layout())?))
+        })?;
+        Ok(Some(Tensor::from_vec(by_input, x.shape(), x.device())?))
+    }
+}
+
+fn product(linear: kernels::Linear, weight: &[f32], rows: &[f32]) -> Vec<f32> {
+    let mut y = vec![0.0; rows.len() / linear.inputs * linear.outputs];
+    linear.forward(weight, &vec![0.0; linear.outputs], rows, &mut y);
+    y
 }
 
 /// The kernel's layer for a configuration.

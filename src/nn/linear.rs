@@ -1,9 +1,10 @@
-//! The head: one affine map, PyTorch's `nn.Linear`.
+//! The head: one affine map, PyTorch's `nn.Linear`; and products with matrices that are not learned.
 
-use super::fused::FusedLinear;
+use super::fused::{FusedLinear, FusedProduct};
 use super::parameters::{ParameterLayout, Parameters, Slot};
 use candle_core::{Result, Tensor};
 use candlecast_kernels as kernels;
+use std::sync::Arc;
 
 /// `y = x · weightᵀ + bias`, names `weight` `[outputs, inputs]` and `bias` `[outputs]` behind a prefix.
 #[derive(Debug, Clone)]
@@ -70,5 +71,70 @@ impl Linear {
     fn plain(&self, parameters: &Parameters, rows: &Tensor) -> Result<Tensor> {
         let (weight, bias) = (parameters.slot(&self.weight)?, parameters.slot(&self.bias)?);
         rows.matmul(&weight.t()?)?.broadcast_add(&bias)
+    }
+}
+
+/// A matrix that is not learned: rows are multiplied by it, and gradients flow through to them.
+///
+/// Candle's own product asks the system for the number of processors each time (a read of `/proc/cpuinfo`), which
+/// costs more than a small product, and its bits depend on the processor.
+#[derive(Debug, Clone)]
+pub struct FixedMatrix {
+    /// `[outputs, inputs]`
+    weight: Arc<[f32]>,
+    /// `[inputs, outputs]`
+    transposed: Arc<[f32]>,
+    inputs: usize,
+}
+
+impl FixedMatrix {
+    /// Of `numbers` `[inputs, outputs]`, row after row.
+    ///
+    /// # Panics
+    /// When the numbers are no whole number of rows.
+    pub fn new(numbers: Vec<f32>, inputs: usize) -> Self {
+        let outputs = numbers.len() / inputs;
+        assert_eq!(numbers.len(), inputs * outputs, "a matrix of {inputs} rows");
+        let weight = (0..outputs).flat_map(|output| numbers.iter().skip(output).step_by(outputs).copied()).collect();
+        Self { weight, transposed: numbers.into(), inputs }
+    }
+
+    /// `rows` `[rows, inputs]` to `[rows, outputs]`.
+    ///
+    /// # Errors
+    /// When the rows are not `inputs` wide.
+    pub fn apply(&self, rows: &Tensor) -> Result<Tensor> {
+        if !rows.device().is_cpu() {
+            let outputs = self.weight.len() / self.inputs;
+            let matrix = Tensor::from_slice(&self.transposed, (self.inputs, outputs), rows.device())?;
+            return rows.matmul(&matrix);
+        }
+        let linear = kernels::Linear::new(self.inputs, self.weight.len() / self.inputs);
+        let (weight, transposed) = (Arc::clone(&self.weight), Arc::clone(&self.transposed));
+        rows.contiguous()?.apply_op1(FusedProduct { weight, transposed, linear })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn a_fixed_matrix_is_candles_product_forward_and_backward() {
+        let numbers: Vec<f32> = (0..5 * 18).map(|idx| (idx as f32 * 0.7).sin()).collect();
+        let rows: Vec<f32> = (0..7 * 5).map(|idx| (idx as f32 * 0.3).cos()).collect();
+        let rows = Var::from_vec(rows, (7, 5), &Device::Cpu).expect("cpu");
+        let plain = Tensor::from_slice(&numbers, (5, 18), &Device::Cpu).expect("cpu");
+        let both = [FixedMatrix::new(numbers, 5).apply(&rows), rows.matmul(&plain)].map(|y| {
+            let y = y.expect("shapes agree");
+            let gradients = y.sqr().and_then(|squares| squares.sum_all()?.backward()).expect("backward");
+            let slope = gradients.get(&rows).expect("reached").flatten_all().expect("view");
+            [y.flatten_all().expect("view"), slope].map(|numbers| numbers.to_vec1::<f32>().expect("f32"))
+        });
+        for (fixed, plain) in both[0].iter().flatten().zip(both[1].iter().flatten()) {
+            assert!((fixed - plain).abs() < 1e-5, "{fixed} is not {plain}");
+        }
+        assert!(FixedMatrix::new(vec![1.0; 6], 3).apply(&rows).is_err());
     }
 }

@@ -39,6 +39,6 @@ mod step_form;
 pub use adamw::{AdamW, AdamWConfig, AdamWMemory};
 pub use frozen::{Carried, Frozen};
 pub use init::{Generator, seeded};
-pub use linear::Linear;
+pub use linear::{FixedMatrix, Linear};
 pub use parameters::{ParameterLayout, Parameters, ParametersError};
 pub use recurrent::{Cell, LayerState, Output, Recurrent, RecurrentConfig, State};

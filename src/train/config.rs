@@ -158,12 +158,77 @@ impl TrainConfig {
         if self.features.is_empty() || repeated {
             return Err(ConfigError::Features);
         }
-        self.check_levels(limits)
+        self.check_levels(limits)?;
+        self.check_memory(limits)
     }
 
     /// Position of level 0.5 in a checked config's levels.
     pub(super) fn middle(&self) -> usize {
         self.levels.partition_point(|level| *level < 0.5)
+    }
+
+    /// About how much memory a training wants beside its bars, in bytes: what a step leaves behind for its gradient.
+    ///
+    /// Of each window, in floats: a bar read costs its features twice and, a layer and unit, what the kernels keep
+    /// (states and gates: 7 of an LSTM, 5 of a GRU, 2 of an RNN) and 5 for what goes between layers and its gradient;
+    /// an answer (a step of a position) costs 16 a level. Each network's weights are there once, and seven times more
+    /// while it is trained: gradients, both moments of AdamW, the best so far, packed copies.
+    /// Bars whose gradient is cut (`tbptt_steps`) are kept only where every bar is a lesson.
+    pub fn memory_bytes(&self) -> u128 {
+        self.window_bytes() * self.batch_size as u128 + self.weight_bytes()
+    }
+
+    fn window_bytes(&self) -> u128 {
+        let steps = self.horizon.steps();
+        let (bars, answers) = match self.topology {
+            Topology::OneToOne => (1, steps),
+            Topology::OneToMany => (steps, steps),
+            Topology::ManyToOne => (self.kept_bars(), steps),
+            Topology::ManyToMany => (self.kept_bars() + steps, steps),
+            Topology::ManyToManyAligned => (self.lookback, self.lookback * steps),
+        };
+        let read = match self.topology {
+            Topology::OneToOne | Topology::OneToMany => bars,
+            _ => self.lookback,
+        };
+        let kept = match self.cell {
+            Cell::Lstm => 7,
+            Cell::Gru => 5,
+            Cell::Rnn => 2,
+        };
+        let [bars, answers, read] = [bars, answers, read].map(|count| count as u128);
+        // Kernels work on whole blocks of 16 units.
+        let units = (self.layers * self.hidden.next_multiple_of(16)) as u128;
+        4 * (2 * read * self.width() as u128 + bars * units * (kept + 5) + answers * 16 * self.levels.len() as u128)
+    }
+
+    fn weight_bytes(&self) -> u128 {
+        let of_layer = |input: usize| (self.cell.gates() * self.hidden) as u128 * (input + self.hidden + 2) as u128;
+        let stack = |input: usize| of_layer(input) + (self.layers as u128 - 1) * of_layer(self.hidden);
+        let decoder = if self.topology == Topology::ManyToMany { stack(1) } else { 0 };
+        4 * (stack(self.width()) + decoder) * (self.ensemble as u128 + 7)
+    }
+
+    /// Bars of a window whose states are kept at once, where only the last is forecast from.
+    fn kept_bars(&self) -> usize {
+        self.tbptt_steps.unwrap_or(self.lookback).min(self.lookback)
+    }
+
+    fn width(&self) -> usize {
+        self.features.iter().map(|group| group.width()).sum()
+    }
+
+    fn check_memory(&self, limits: &TrainLimits) -> Result<(), ConfigError> {
+        let (bytes, max) = (self.memory_bytes(), (limits.memory_mib as u128) << 20);
+        if bytes <= max {
+            return Ok(());
+        }
+        let fitting_batch = max.saturating_sub(self.weight_bytes()) / self.window_bytes();
+        Err(ConfigError::Memory {
+            mib: usize::try_from(bytes.div_ceil(1 << 20)).unwrap_or(usize::MAX),
+            max_mib: limits.memory_mib,
+            fitting_batch: usize::try_from(fitting_batch).unwrap_or(usize::MAX),
+        })
     }
 
     fn check_levels(&self, limits: &TrainLimits) -> Result<(), ConfigError> {
@@ -217,6 +282,16 @@ pub enum ConfigError {
         /// Highest allowed.
         max: f64,
     },
+    /// Each field within its cap, but together they want more memory than one training may have.
+    #[error("this training needs about {mib} MiB of memory, more than {max_mib}: {}", lower(*fitting_batch))]
+    Memory {
+        /// The estimate.
+        mib: usize,
+        /// The cap.
+        max_mib: usize,
+        /// The largest `batch_size` within the cap; 0 when none is.
+        fitting_batch: usize,
+    },
     /// No features, or one group twice.
     #[error("features must name one or more groups, each once")]
     Features,
@@ -230,9 +305,19 @@ impl ConfigError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Count { field, .. } | Self::Range { field, .. } => field,
+            Self::Memory { fitting_batch: 0, .. } => "hidden",
+            Self::Memory { .. } => "batch_size",
             Self::Features => "features",
             Self::Levels => "levels",
         }
+    }
+}
+
+/// What to do about too much memory.
+fn lower(fitting_batch: usize) -> String {
+    match fitting_batch {
+        0 => "lower hidden, layers or lookback".to_owned(),
+        batch => format!("lower batch_size to {batch}, or lower hidden, layers or lookback"),
     }
 }
 
@@ -248,12 +333,16 @@ pub struct TrainLimits {
     pub lookback: usize,
     /// Passes over the data. Too high and a job without early stopping holds its slot for hours.
     pub epochs: usize,
-    /// Windows of a step. Too high and a step takes much memory.
+    /// Windows of a step. Too high and a step takes much memory; see `limits.train.memory_mib`.
     pub batch_size: usize,
     /// Networks averaged. Time grows with it: too high and one job is many.
     pub ensemble: usize,
     /// Quantile levels. Too high costs time and says nothing more.
     pub levels: usize,
+    /// Memory that one training may want, in MiB, as estimated from its config: what a step keeps for its gradient
+    /// grows with batch_size × lookback × layers × hidden. Too low refuses large networks; too high and
+    /// `worker.n_jobs` trainings at once take the machine's memory, and the system kills the process.
+    pub memory_mib: usize,
 }
 
 impl TrainLimits {
@@ -266,12 +355,22 @@ impl TrainLimits {
         batch_size: 1 << 20,
         ensemble: 1 << 10,
         levels: 999,
+        memory_mib: usize::MAX,
     };
 }
 
 impl Default for TrainLimits {
     fn default() -> Self {
-        Self { hidden: 512, layers: 4, lookback: 512, epochs: 1000, batch_size: 4096, ensemble: 16, levels: 99 }
+        Self {
+            hidden: 512,
+            layers: 4,
+            lookback: 512,
+            epochs: 1000,
+            batch_size: 4096,
+            ensemble: 16,
+            levels: 99,
+            memory_mib: 2048,
+        }
     }
 }
 
@@ -367,5 +466,30 @@ mod tests {
         assert_eq!(check(&|config| config.levels = vec![0.1, 0.5]), Err("levels"));
         assert_eq!(check(&|config| config.levels = vec![0.1, 0.4, 0.9]), Err("levels"));
         assert_eq!(check(&|config| config.levels = vec![0.1, 0.5, 0.5]), Err("levels"));
+    }
+
+    #[test]
+    fn fields_within_their_caps_may_want_too_much_memory_together() {
+        let limits = TrainLimits::default();
+        let large =
+            |batch_size| TrainConfig { batch_size, hidden: 512, lookback: 512, layers: 4, ..Default::default() };
+        let refused = large(4096).check(&limits).unwrap_err();
+        assert_eq!(refused.field(), "batch_size");
+        let ConfigError::Memory { mib, max_mib, fitting_batch } = refused else { panic!("{refused}") };
+        assert!(mib > 150_000 && max_mib == limits.memory_mib, "{mib}");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("more than 2048: lower batch_size to 36, or lower hidden, layers or lookback")
+        );
+        // From both sides of the cap.
+        assert_eq!(large(fitting_batch).check(&limits), Ok(()));
+        assert!(large(fitting_batch + 1).check(&limits).is_err());
+        // Without any batch that fits, the network is at fault.
+        let tight = TrainLimits { memory_mib: 32, ..limits };
+        assert_eq!(large(16).check(&tight).unwrap_err().field(), "hidden");
+        for preset in [Preset::Default, Preset::Tutorial, Preset::Fast] {
+            assert_eq!(TrainConfig::preset(preset).check(&tight), Ok(()), "{preset:?}");
+        }
     }
 }

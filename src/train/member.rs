@@ -103,18 +103,28 @@ impl Member {
                 outcome
             }
         };
-        let scaled = fitted.scaled_quantiles(&course.inputs, &held)?;
+        let scaled = fitted.scaled_quantiles(&course.inputs, &held, config.batch_size)?;
         let quantiles = unscale(&scaled, &scales);
         Ok((fitted, Validation { cutoffs: held, quantiles, losses, epochs }))
     }
 
-    /// Quantiles of return / scale at the bars `cutoffs`, `[cutoff][step][level]` flat.
-    pub(super) fn scaled_quantiles(&self, inputs: &Rows, cutoffs: &[usize]) -> candle_core::Result<Vec<f32>> {
+    /// Quantiles of return / scale at the bars `cutoffs`, `[cutoff][step][level]` flat; of at most `batch_size` windows
+    /// at a time, so that no history, however long, needs more memory than training on it.
+    pub(super) fn scaled_quantiles(
+        &self,
+        inputs: &Rows,
+        cutoffs: &[usize],
+        batch_size: usize,
+    ) -> candle_core::Result<Vec<f32>> {
         let window = self.network.window();
-        let windows =
-            Tensor::from_vec(inputs.gather(cutoffs, window), (cutoffs.len(), window, inputs.width()), &Device::Cpu)?;
-        let corrections = self.network.newest(&self.network.forward(&self.parameters, &windows, None)?)?;
-        self.shape.quantiles(&corrections)?.flatten_all()?.to_vec1()
+        let mut quantiles = Vec::new();
+        for batch in cutoffs.chunks(batch_size) {
+            let windows = inputs.gather(batch, window);
+            let windows = Tensor::from_vec(windows, (batch.len(), window, inputs.width()), &Device::Cpu)?;
+            let corrections = self.network.newest(&self.network.forward(&self.parameters, &windows, None)?)?;
+            quantiles.extend(self.shape.quantiles(&corrections)?.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(quantiles)
     }
 }
 
@@ -288,7 +298,7 @@ impl<'a> Course<'a> {
 
     fn validate(&self, held: &[usize]) -> candle_core::Result<f64> {
         let mut sum = 0.0;
-        for batch in held.chunks(1024) {
+        for batch in held.chunks(self.config.batch_size) {
             sum += f64::from(self.loss(batch, None)?.to_scalar::<f32>()?) * batch.len() as f64;
         }
         Ok(sum / held.len() as f64)

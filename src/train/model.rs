@@ -175,7 +175,7 @@ impl Model {
             let scales = member.base.scales(columns, &table, cutoffs);
             let inputs = features.scaled(&member.scaler);
             let scaled = member
-                .scaled_quantiles(&inputs, cutoffs)
+                .scaled_quantiles(&inputs, cutoffs, config.batch_size)
                 .map_err(|error| ForecastError::Network { message: error.to_string() })?;
             for (sum, value) in mean.iter_mut().zip(unscale(&scaled, &scales)) {
                 *sum += value / self.members.len() as f64;

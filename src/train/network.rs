@@ -79,38 +79,53 @@ impl Network {
         let hidden = match self.topology {
             Topology::OneToMany => self.unroll(parameters, windows, dropout)?, // [batch, steps, hidden]
             Topology::ManyToMany => self.decode(parameters, windows, dropout)?, // [batch, steps, hidden]
-            Topology::ManyToManyAligned => self.encode(parameters, windows, dropout)?.0, // [batch, lookback, hidden]
+            Topology::ManyToManyAligned => self.outputs(parameters, windows, dropout)?, // [batch, lookback, hidden]
             Topology::ManyToOne | Topology::OneToOne => {
-                self.encode(parameters, windows, dropout)?.1.last_hidden().unsqueeze(1)? // [batch, 1, hidden]
+                self.encode(parameters, windows, dropout)?.last_hidden().unsqueeze(1)? // [batch, 1, hidden]
             }
         };
         let corrections = self.head.forward(parameters, &hidden)?;
         corrections.reshape((batch * self.positions(), self.n_steps, CORRECTIONS))
     }
 
-    /// Runs the encoder over the window; gradients are cut every `tbptt_steps` bars.
-    fn encode(
+    /// Runs the encoder over the window to its last state; gradients are cut every `tbptt_steps` bars.
+    fn encode(&self, parameters: &Parameters, windows: &Tensor, mut dropout: Option<&mut Generator>) -> Result<State> {
+        let encode = |stretch: &Tensor, before: Option<&State>| {
+            self.encoder.encode(parameters, stretch, before, dropout.as_deref_mut())
+        };
+        self.walk(windows, encode)
+    }
+
+    /// The same, with the outputs at every bar, `[batch, window, hidden]`.
+    fn outputs(
         &self,
         parameters: &Parameters,
         windows: &Tensor,
         mut dropout: Option<&mut Generator>,
-    ) -> Result<(Tensor, State)> {
-        let n_bars = windows.dim(1)?;
-        let mut state: Option<State> = None;
+    ) -> Result<Tensor> {
         let mut sequences = Vec::new();
-        let mut start = 0;
-        loop {
+        let forward = |stretch: &Tensor, before: Option<&State>| {
+            let output = self.encoder.forward(parameters, stretch, before, dropout.as_deref_mut())?;
+            sequences.push(output.sequence);
+            Ok(output.state)
+        };
+        self.walk(windows, forward)?;
+        Tensor::cat(&sequences, 1)
+    }
+
+    /// Gives `run` the window in stretches of `tbptt_steps` bars, each with the state after the one before, its
+    /// gradient cut; the state after the last.
+    fn walk(&self, windows: &Tensor, mut run: impl FnMut(&Tensor, Option<&State>) -> Result<State>) -> Result<State> {
+        let n_bars = windows.dim(1)?;
+        let mut start = self.tbptt_steps.min(n_bars);
+        let mut state = run(&windows.narrow(1, 0, start)?.contiguous()?, None)?;
+        while start < n_bars {
             let length = self.tbptt_steps.min(n_bars - start);
             let stretch = windows.narrow(1, start, length)?.contiguous()?;
-            let before = state.as_ref().map(State::detach);
-            let output = self.encoder.forward(parameters, &stretch, before.as_ref(), dropout.as_deref_mut())?;
-            sequences.push(output.sequence);
+            state = run(&stretch, Some(&state.detach()))?;
             start += length;
-            if start == n_bars {
-                return Ok((Tensor::cat(&sequences, 1)?, output.state));
-            }
-            state = Some(output.state);
         }
+        Ok(state)
     }
 
     /// The bar, then as many empty bars as there are more steps.
@@ -123,7 +138,7 @@ impl Network {
 
     /// The window's last state, then the decoder over the share of the horizon passed.
     fn decode(&self, parameters: &Parameters, windows: &Tensor, mut dropout: Option<&mut Generator>) -> Result<Tensor> {
-        let (_, state) = self.encode(parameters, windows, dropout.as_deref_mut())?;
+        let state = self.encode(parameters, windows, dropout.as_deref_mut())?;
         let Some(decoder) = &self.decoder else {
             candle_core::bail!("an encoder-decoder without its decoder");
         };

@@ -2,6 +2,8 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use crate::nn::FixedMatrix;
+
 /// Numbers by which a network changes the base's quantiles of one step: move, log width, tilt, tails.
 pub(super) const CORRECTIONS: usize = 4;
 
@@ -17,9 +19,9 @@ pub(super) struct Shape {
     /// `[steps, levels − 1]`
     stretches: Tensor,
     /// `[CORRECTIONS − 1, levels − 1]`: log width, tilt, tails
-    effects: Tensor,
+    effects: FixedMatrix,
     /// `[levels − 1, levels]`: sums of stretches from the middle outward
-    ladder: Tensor,
+    ladder: FixedMatrix,
 }
 
 /// Bounds each stretch to e^±1 of the base's: beyond, a network is wrong rather than clever.
@@ -55,8 +57,8 @@ impl Shape {
         Ok(Self {
             middle: Tensor::from_vec(centers, (n_steps, 1), device)?,
             stretches: Tensor::from_vec(stretches, (n_steps, n_stretches), device)?,
-            effects: Tensor::from_vec(effects, (CORRECTIONS - 1, n_stretches), device)?,
-            ladder: Tensor::from_vec(ladder, (n_stretches, n_levels), device)?,
+            effects: FixedMatrix::new(effects, CORRECTIONS - 1),
+            ladder: FixedMatrix::new(ladder, n_stretches),
         })
     }
 
@@ -65,11 +67,11 @@ impl Shape {
         let (rows, n_steps, width) = corrections.dims3()?;
         let flat = corrections.reshape((rows * n_steps, width))?;
         let moved = flat.narrow(1, 0, 1)?.reshape((rows, n_steps, 1))?; // [rows, steps, 1]
-        let log = flat.narrow(1, 1, width - 1)?.contiguous()?.matmul(&self.effects)?; // [rows · steps, stretches]
+        let log = self.effects.apply(&flat.narrow(1, 1, width - 1)?)?; // [rows · steps, stretches]
         let factors = (log.tanh()? * REACH)?.exp()?.reshape((rows, n_steps, ()))?;
         let stretches = factors.broadcast_mul(&self.stretches)?; // [rows, steps, stretches]
         let n_stretches = stretches.dim(2)?;
-        let offsets = stretches.reshape((rows * n_steps, n_stretches))?.matmul(&self.ladder)?;
+        let offsets = self.ladder.apply(&stretches.reshape((rows * n_steps, n_stretches))?)?;
         let offsets = offsets.reshape((rows, n_steps, ()))?; // [rows, steps, levels]
         offsets.broadcast_add(&moved.broadcast_add(&self.middle)?)
     }
