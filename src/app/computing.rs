@@ -69,13 +69,21 @@ pub struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Takes the turn, where it is not taken yet: before anything is read only to be computed with.
+    ///
+    /// # Errors
+    /// When too many other requests have theirs.
+    pub async fn take(&self) -> Result<(), ComputeError> {
+        let take = async || Arc::clone(&self.computing.turns).try_acquire_owned().map_err(|_| ComputeError::Busy);
+        self.place.get_or_try_init(take).await.map(drop)
+    }
+
     /// Runs `work` as soon as a thread is free.
     ///
     /// # Errors
-    /// When too many other requests have their turn (never after the first time), or the work panics.
+    /// As [`take`](Self::take), or when the work panics.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ComputeError> {
-        let take = async || Arc::clone(&self.computing.turns).try_acquire_owned().map_err(|_| ComputeError::Busy);
-        self.place.get_or_try_init(take).await?;
+        self.take().await?;
         self.computing.run(work).await
     }
 }

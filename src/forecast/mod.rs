@@ -73,6 +73,7 @@ impl Forecaster {
         let (series, returns) = match at_hand(&snapshot, request) {
             Some(returns) => (Arc::clone(&snapshot.newest), returns),
             None => {
+                turn.take().await?;
                 let bars = newest_bars(&self.app.store, record, request.as_of, chosen.memory(age_bars)).await?;
                 let series = Arc::new(bars);
                 if series.is_empty() {
