@@ -102,7 +102,51 @@ impl NumberFormat {
         {
             return Ok(value);
         }
-        self.written(text, may_scale)
+        match self.common(text, may_scale) {
+            Some(value) => Ok(value),
+            None => self.written(text, may_scale),
+        }
+    }
+
+    /// What most files have, without taking it apart: `1,234.50`, `$12.50`, `120.5M`. `None` where [`written`](Self::written)
+    /// must say.
+    fn common(self, text: &str, may_scale: bool) -> Option<f64> {
+        let bytes = text.as_bytes();
+        let bytes = bytes.strip_prefix(b"$").unwrap_or(bytes);
+        let (bytes, scale) = match bytes.split_last()? {
+            (b'K' | b'k', rest) if may_scale => (rest, 1e3),
+            (b'M' | b'm', rest) if may_scale => (rest, 1e6),
+            (b'B' | b'b', rest) if may_scale => (rest, 1e9),
+            _ => (bytes, 1.0),
+        };
+        let grouping = if self.decimal == b'.' { b',' } else { b'.' };
+        let mut plain = [0; 24];
+        let (mut length, mut in_group, mut is_grouped, mut is_whole) = (0, 0, false, true);
+        let closes_group = |in_group: usize, is_grouped: bool| if is_grouped { in_group == 3 } else { in_group > 0 };
+        for byte in bytes {
+            match *byte {
+                b'0'..=b'9' => {
+                    *plain.get_mut(length)? = *byte;
+                    length += 1;
+                    in_group += 1;
+                }
+                sign if sign == self.decimal && is_whole && closes_group(in_group, is_grouped) => {
+                    *plain.get_mut(length)? = b'.';
+                    length += 1;
+                    is_whole = false;
+                }
+                sign if sign == grouping && is_whole && in_group <= 3 && closes_group(in_group, is_grouped) => {
+                    is_grouped = true;
+                    in_group = 0;
+                }
+                _ => return None,
+            }
+        }
+        if is_whole && !closes_group(in_group, is_grouped) {
+            return None;
+        }
+        let value: f64 = std::str::from_utf8(&plain[..length]).ok()?.parse().ok()?;
+        Some(value * scale)
     }
 
     fn written(self, text: &str, may_scale: bool) -> Result<f64, NumberIssue> {
@@ -251,6 +295,7 @@ fn scaled(text: &str) -> (&str, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn dot(text: &str) -> Result<f64, &'static str> {
         NumberFormat::DOT.price(text).map_err(NumberIssue::code)
@@ -310,6 +355,32 @@ mod tests {
             assert!((read - value).abs() < 1e-3, "{text:?}: {read}");
         }
         assert_eq!(NumberFormat::COMMA.volume("31,5M"), Ok(31_500_000.0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_says_what_the_long_way_says(text in "[$]?[0-9]{0,4}([.,][0-9]{0,4}){0,4}[KMBx]?", may_scale: bool) {
+            for format in [NumberFormat::DOT, NumberFormat::COMMA] {
+                if let Some(value) = format.common(&text, may_scale) {
+                    prop_assert_eq!(Ok(value), format.written(&text, may_scale), "{}", text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_way_takes_what_most_files_have() {
+        for (format, text, value) in [
+            (NumberFormat::DOT, "1,234.50", 1234.5),
+            (NumberFormat::DOT, "$12.50", 12.5),
+            (NumberFormat::DOT, "120.5M", 120.5e6),
+            (NumberFormat::COMMA, "1.234,5", 1234.5),
+        ] {
+            assert_eq!(format.common(text, true), Some(value), "{text}");
+        }
+        for text in ["12,34.5", "1,2345", "", ",123", "1,234,", "1.2.3", "₩5", "1e5", " 5"] {
+            assert_eq!(NumberFormat::DOT.common(text, true), None, "{text}");
+        }
     }
 
     #[test]
