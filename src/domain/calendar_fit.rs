@@ -12,8 +12,9 @@ const NEWEST: usize = 260;
 const FEWEST: usize = 120;
 /// Weekdays without a session on which there must be no bar before they count as evidence.
 const FEWEST_HOLIDAYS: usize = 4;
-/// Markets told apart by their holidays; those without lunar ones first, because the others take longer to work out.
-const MARKETS: [&str; 7] = ["XNYS", "XTKS", "XLON", "XFRA", "XKRX", "XHKG", "XNSE"];
+/// Markets told apart by their holidays. Working out lunar ones takes longer than reading a file, and no market that has
+/// them lacks enough of them to pass for one of the others: they are looked at where none of the others fits.
+const MARKETS: [&[&str]; 2] = [&["XNYS", "XTKS", "XLON", "XFRA"], &["XKRX", "XHKG", "XNSE"]];
 
 /// How well dates fit a market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +38,21 @@ impl Calendar {
         if newest.len() < FEWEST {
             return None;
         }
-        let mut fits: Vec<(Fit, Self)> = Vec::with_capacity(MARKETS.len());
-        for calendar in MARKETS.iter().filter_map(|mic| mic.parse::<Self>().ok()) {
-            let Some(fit) = calendar.fit(newest) else { continue };
-            if fit.n_wrong == 0 && fit.n_holidays >= FEWEST_HOLIDAYS {
-                return Some(calendar);
+        let mut fits: Vec<(Fit, Self)> = Vec::new();
+        for markets in MARKETS {
+            for calendar in markets.iter().filter_map(|mic| mic.parse::<Self>().ok()) {
+                let Some(fit) = calendar.fit(newest) else { continue };
+                if fit.n_wrong == 0 && fit.n_holidays >= FEWEST_HOLIDAYS {
+                    return Some(calendar);
+                }
+                fits.push((fit, calendar));
             }
-            fits.push((fit, calendar));
+            fits.sort_by_key(|(fit, _)| fit.n_wrong);
+            if is_clear(&fits, newest.len()) {
+                return fits.into_iter().next().map(|(_, calendar)| calendar);
+            }
         }
-        fits.sort_by_key(|(fit, _)| fit.n_wrong);
-        let mut fits = fits.into_iter();
-        let (best, calendar) = fits.next()?;
-        let is_clear = best.n_wrong * 100 <= newest.len()
-            && best.n_holidays >= FEWEST_HOLIDAYS
-            && fits.next().is_none_or(|(second, _)| second.n_wrong >= best.n_wrong + FEWEST_HOLIDAYS);
-        is_clear.then_some(calendar)
+        None
     }
 
     /// The sessions between the first and the last of ascending dates that have no bar; days of years that the
@@ -72,6 +73,16 @@ impl Calendar {
         }
         Some(fit)
     }
+}
+
+/// Whether the first of `fits`, best first, has its year's holidays and nearly no wrong day, and the second clearly more.
+fn is_clear(fits: &[(Fit, Calendar)], n_dates: usize) -> bool {
+    let mut fits = fits.iter().map(|(fit, _)| fit);
+    fits.next().is_some_and(|best| {
+        best.n_wrong * 100 <= n_dates
+            && best.n_holidays >= FEWEST_HOLIDAYS
+            && fits.next().is_none_or(|second| second.n_wrong >= best.n_wrong + FEWEST_HOLIDAYS)
+    })
 }
 
 /// Every day from the first to the last of ascending dates.
@@ -99,6 +110,15 @@ mod tests {
             assert_eq!(of(&sessions(mic, "2023-01-02", 300)).as_deref(), Some(mic), "{mic}");
         }
         assert_eq!(of(&sessions("24/7", "2023-01-02", 60)).as_deref(), Some("24/7"));
+    }
+
+    #[test]
+    fn a_day_that_is_lacking_hides_no_market() {
+        for mic in ["XNYS", "XTKS", "XKRX", "XHKG", "XNSE"] {
+            let mut dates = sessions(mic, "2023-01-02", 300);
+            dates.remove(200);
+            assert_eq!(of(&dates).as_deref(), Some(mic), "{mic}");
+        }
     }
 
     #[test]

@@ -1,61 +1,5 @@
 //! Bars: stored whole or not at all, counted exactly.
 
-/// The record of a ticker, made where there is none. On Postgres the update that changes nothing holds the row, so that
-/// two bodies for one ticker go one after the other; it touches no key, so that what only refers to the ticker
-/// (forecasts, jobs) does not wait.
-macro_rules! find_or_make {
-    ($tx:expr, $sent:expr) => {{
-        let sql = sqlx::AssertSqlSafe(format!(
-            "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
-             VALUES ($1, $2, $3, $4, $5, '{{}}') ON CONFLICT (name) DO UPDATE SET interval = tickers.interval
-             RETURNING {COLUMNS}"
-        ));
-        let calendar = $sent.calendar.clone().unwrap_or(Calendar::Weekdays);
-        let row = sqlx::query(sql)
-            .bind($sent.ticker.as_str())
-            .bind($sent.series.interval().to_string())
-            .bind(calendar.to_string())
-            .bind(&$sent.currency)
-            .bind($sent.price_basis.as_str())
-            .fetch_one($tx)
-            .await?;
-        record!(row)?
-    }};
-}
-
-/// Keeps a ticker's counts, span and versions in step with the bars just written.
-macro_rules! keep_count {
-    ($tx:expr, $sent:expr, $before:expr, $inserted:expr, $updated:expr, $revision:expr) => {{
-        let (sent, before): (&SentBars<'_>, &TickerRecord) = ($sent, $before);
-        let changed = $inserted + $updated > 0;
-        let calendar = sent.calendar.clone().unwrap_or_else(|| before.calendar.clone());
-        let (first, last) = span(sent, before);
-        let (interval, basis) = match before.bars_total == 0 {
-            true => (sent.series.interval(), sent.price_basis),
-            false => (before.interval, before.price_basis),
-        };
-        let moved = changed || calendar != before.calendar;
-        let sql = sqlx::AssertSqlSafe(format!(
-            "UPDATE tickers SET bars_total = bars_total + $2, data_version = data_version + $3, revision = $4,
-             first_ts = $5, last_ts = $6, calendar = $7, interval = $8, price_basis = $9
-             WHERE id = $1 RETURNING {COLUMNS}"
-        ));
-        let row = sqlx::query(sql)
-            .bind(before.id)
-            .bind($inserted as i64)
-            .bind(i64::from(changed))
-            .bind(if moved { $revision } else { before.revision })
-            .bind(first.map(BarTime::seconds))
-            .bind(last.map(BarTime::seconds))
-            .bind(calendar.to_string())
-            .bind(interval.to_string())
-            .bind(basis.as_str())
-            .fetch_one($tx)
-            .await?;
-        record!(row)?
-    }};
-}
-
 mod postgres;
 mod sqlite;
 
@@ -288,6 +232,39 @@ fn check_kind(sent: &SentBars<'_>, record: &TickerRecord) -> Result<(), PutBarsE
         return Err(PutBarsError::PriceBasis { ticker, stored: record.price_basis, sent: sent.price_basis });
     }
     Ok(())
+}
+
+/// What of a ticker changes with the bars just written.
+struct Change {
+    calendar: Calendar,
+    interval: Interval,
+    price_basis: PriceBasis,
+    first: Option<i64>,
+    last: Option<i64>,
+    /// By how much the bars' version is raised.
+    version_step: i64,
+    revision: i64,
+}
+
+impl Change {
+    fn of(sent: &SentBars<'_>, before: &TickerRecord, n_changed: u64, revision: i64) -> Self {
+        let calendar = sent.calendar.clone().unwrap_or_else(|| before.calendar.clone());
+        let (interval, price_basis) = match before.bars_total == 0 {
+            true => (sent.series.interval(), sent.price_basis),
+            false => (before.interval, before.price_basis),
+        };
+        let (first, last) = span(sent, before);
+        let moved = n_changed > 0 || calendar != before.calendar;
+        Self {
+            calendar,
+            interval,
+            price_basis,
+            first: first.map(BarTime::seconds),
+            last: last.map(BarTime::seconds),
+            version_step: i64::from(n_changed > 0),
+            revision: if moved { revision } else { before.revision },
+        }
+    }
 }
 
 /// First and last time of the bars sent, or the record's where they reach further.

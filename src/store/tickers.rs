@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
-use super::db::{on, on_writer};
+use super::db::{Db, on, on_writer};
 use super::{Store, StoreError};
 use crate::domain::{BarTime, Calendar, Interval, Ticker};
 
@@ -104,6 +104,27 @@ impl Store {
                 on!(&self.db, pool => {
                     let row = sqlx::query(sql).bind(ticker.as_str()).fetch_optional(pool).await?;
                     row.map(|row| record!(row)).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Those of the named tickers that there are, in no order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tickers_named(&self, names: &[&str]) -> Result<Vec<TickerRecord>, StoreError> {
+        let list = match &self.db {
+            Db::Sqlite { .. } => "SELECT value FROM json_each($1)",
+            Db::Postgres { .. } => "SELECT json_array_elements_text($1::json)",
+        };
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tickers WHERE name IN ({list})"));
+        let names = serde_json::Value::from(names).to_string();
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(sql).bind(&names).fetch_all(pool).await?;
+                    rows.into_iter().map(|row| record!(row)).collect()
                 })
             })
             .await

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, Row};
 
-use super::{BarsOutcome, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict, span};
+use super::{BarsOutcome, Change, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict};
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, BarTime, Calendar};
 use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
@@ -25,7 +25,7 @@ pub(super) async fn put(
     let mut records = HashMap::with_capacity(sent.len());
     for idx in by_name {
         // Locked until the end of the transaction: two bodies for one ticker take turns.
-        let record = find_or_make!(&mut *tx, &sent[idx]);
+        let record = find_or_make(&mut tx, &sent[idx]).await?;
         check_kind(&sent[idx], &record)?;
         records.insert(idx, record);
     }
@@ -47,7 +47,8 @@ pub(super) async fn put(
         let count = |of: &HashMap<i64, u64>| of.get(&before.id).copied().unwrap_or(0);
         let (inserted, updated) = (count(&inserted), count(&updated));
         let unchanged = sent.series.len() as u64 - inserted - updated;
-        let record = keep_count!(&mut *tx, sent, &before, inserted, updated, revision);
+        let change = Change::of(sent, &before, inserted + updated, revision);
+        let record = keep_count(&mut tx, before.id, inserted, change).await?;
         outcomes.push(BarsOutcome { inserted, updated, unchanged, record });
     }
     match dry_run {
@@ -55,6 +56,49 @@ pub(super) async fn put(
         false => tx.commit().await?,
     }
     Ok(outcomes)
+}
+
+/// The record of a ticker, made where there is none. The update that changes nothing holds the row, so that two bodies
+/// for one ticker go one after the other; it touches no key, so that what only refers to the ticker (forecasts, jobs)
+/// does not wait.
+async fn find_or_make(tx: &mut PgConnection, sent: &SentBars<'_>) -> Result<TickerRecord, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
+         VALUES ($1, $2, $3, $4, $5, '{{}}') ON CONFLICT (name) DO UPDATE SET interval = tickers.interval
+         RETURNING {COLUMNS}"
+    ));
+    let calendar = sent.calendar.as_ref().unwrap_or(&Calendar::Weekdays);
+    let row = sqlx::query(sql)
+        .bind(sent.ticker.as_str())
+        .bind(sent.series.interval().to_string())
+        .bind(calendar.to_string())
+        .bind(&sent.currency)
+        .bind(sent.price_basis.as_str())
+        .fetch_one(tx)
+        .await?;
+    record!(row)
+}
+
+/// Keeps a ticker's counts, span and versions in step with the bars just written; the record afterwards.
+async fn keep_count(tx: &mut PgConnection, id: i64, inserted: u64, change: Change) -> Result<TickerRecord, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE tickers SET bars_total = bars_total + $2, data_version = data_version + $3, revision = $4,
+         first_ts = $5, last_ts = $6, calendar = $7, interval = $8, price_basis = $9
+         WHERE id = $1 RETURNING {COLUMNS}"
+    ));
+    let row = sqlx::query(sql)
+        .bind(id)
+        .bind(inserted as i64)
+        .bind(change.version_step)
+        .bind(change.revision)
+        .bind(change.first)
+        .bind(change.last)
+        .bind(change.calendar.to_string())
+        .bind(change.interval.to_string())
+        .bind(change.price_basis.as_str())
+        .fetch_one(tx)
+        .await?;
+    record!(row)
 }
 
 const INSERT: &str = "WITH new AS (

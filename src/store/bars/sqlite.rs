@@ -1,13 +1,15 @@
 //! The SQLite side of [`put_bars`](crate::store::Store::put_bars): many rows a statement.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection, Row};
 
-use super::{BarsOutcome, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict, span};
+use super::{BarsOutcome, Change, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict};
 use crate::domain::bar::RawBar;
-use crate::domain::{Bar, BarTime, Calendar};
+use crate::domain::{Bar, BarTime, Calendar, Ticker};
 use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
 use crate::store::{StoreError, TickerRecord};
 
@@ -24,17 +26,22 @@ pub(super) async fn put(
     let mut connection = writer.acquire().await?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     let revision: i64 = sqlx::query_scalar(RAISE_REVISION).fetch_one(&mut *tx).await?;
-    let mut records = Vec::with_capacity(sent.len());
-    for sent in sent {
-        records.push(find(&mut tx, sent, on_conflict).await?);
+    let records = find_or_make(&mut tx, sent).await?;
+    for (sent, record) in sent.iter().zip(&records) {
+        check_kind(sent, record)?;
+        if on_conflict == OnConflict::Reject && record.bars_total > 0 {
+            let stored = overlapping(&mut tx, record.id, sent).await?;
+            if let Some(refusal) = conflict(sent, &stored) {
+                return Err(refusal);
+            }
+        }
     }
     let counts = write_all(&mut tx, sent, &records, on_conflict).await?;
-    let mut outcomes = Vec::with_capacity(sent.len());
-    for ((sent, record), Count { inserted, updated }) in sent.iter().zip(&records).zip(counts) {
-        let unchanged = sent.series.len() as u64 - inserted - updated;
-        let record = keep_count!(&mut *tx, sent, record, inserted, updated, revision);
-        outcomes.push(BarsOutcome { inserted, updated, unchanged, record });
-    }
+    let records = keep_counts(&mut tx, sent, &records, &counts, revision).await?;
+    let outcomes = sent.iter().zip(counts).zip(records).map(|((sent, Count { inserted, updated }), record)| {
+        BarsOutcome { inserted, updated, unchanged: sent.series.len() as u64 - inserted - updated, record }
+    });
+    let outcomes = outcomes.collect();
     match dry_run {
         true => tx.rollback().await?,
         false => tx.commit().await?,
@@ -42,21 +49,68 @@ pub(super) async fn put(
     Ok(outcomes)
 }
 
-/// The ticker's record, made where there is none, if it may take the bars.
-async fn find(
+/// The tickers' records in the order of `sent`, made where there are none: one statement for all.
+async fn find_or_make(tx: &mut SqliteConnection, sent: &[SentBars<'_>]) -> Result<Vec<TickerRecord>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "INSERT INTO tickers (name, interval, calendar, currency, price_basis, policy)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, '{{}}' FROM json_each($1) WHERE TRUE
+         ON CONFLICT (name) DO UPDATE SET interval = tickers.interval RETURNING {COLUMNS}"
+    ));
+    let rows = sent.iter().map(|sent| {
+        let calendar = sent.calendar.as_ref().unwrap_or(&Calendar::Weekdays);
+        let (name, interval) = (sent.ticker.as_str(), sent.series.interval().to_string());
+        json!([name, interval, calendar.to_string(), sent.currency, sent.price_basis.as_str()])
+    });
+    records(tx, sql, rows.collect(), sent.iter().map(|sent| sent.ticker)).await
+}
+
+/// Keeps the tickers' counts, spans and versions in step with the bars just written; the records afterwards.
+async fn keep_counts(
     tx: &mut SqliteConnection,
-    sent: &SentBars<'_>,
-    on_conflict: OnConflict,
-) -> Result<TickerRecord, PutBarsError> {
-    let record = find_or_make!(&mut *tx, sent);
-    check_kind(sent, &record)?;
-    if on_conflict == OnConflict::Reject && record.bars_total > 0 {
-        let stored = overlapping(tx, record.id, sent).await?;
-        if let Some(refusal) = conflict(sent, &stored) {
-            return Err(refusal);
-        }
-    }
-    Ok(record)
+    sent: &[SentBars<'_>],
+    before: &[TickerRecord],
+    counts: &[Count],
+    revision: i64,
+) -> Result<Vec<TickerRecord>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE tickers SET bars_total = bars_total + (value ->> 1), data_version = data_version + (value ->> 2),
+         revision = value ->> 3, first_ts = value ->> 4, last_ts = value ->> 5, calendar = value ->> 6,
+         interval = value ->> 7, price_basis = value ->> 8
+         FROM json_each($1) AS sent WHERE tickers.id = (sent.value ->> 0) RETURNING {COLUMNS}"
+    ));
+    let rows = sent.iter().zip(before).zip(counts).map(|((sent, before), count)| {
+        let change = Change::of(sent, before, count.inserted + count.updated, revision);
+        json!([
+            before.id,
+            count.inserted,
+            change.version_step,
+            change.revision,
+            change.first,
+            change.last,
+            change.calendar.to_string(),
+            change.interval.to_string(),
+            change.price_basis.as_str(),
+        ])
+    });
+    records(tx, sql, rows.collect(), before.iter().map(|record| &record.ticker)).await
+}
+
+/// Runs a statement over a JSON array of rows; the records it returns, in the order of `tickers`.
+async fn records<'a>(
+    tx: &mut SqliteConnection,
+    sql: sqlx::AssertSqlSafe<String>,
+    rows: serde_json::Value,
+    tickers: impl Iterator<Item = &'a Ticker>,
+) -> Result<Vec<TickerRecord>, StoreError> {
+    let rows = sqlx::query(sql).bind(rows.to_string()).fetch_all(tx).await?;
+    let records: Vec<TickerRecord> = rows.into_iter().map(|row| record!(row)).collect::<Result<_, _>>()?;
+    let mut by_name: HashMap<Ticker, TickerRecord> =
+        records.into_iter().map(|record| (record.ticker.clone(), record)).collect();
+    tickers
+        .map(|ticker| {
+            by_name.remove(ticker).ok_or_else(|| StoreError::corrupt("a ticker")(format!("{ticker} is not there")))
+        })
+        .collect()
 }
 
 #[derive(Debug, Clone, Copy, Default)]
