@@ -149,6 +149,11 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
     ("comment_lines", "Lines that begin with # were left out."),
     ("repeated_header", "Header lines between rows were left out."),
     ("footer_lines", "Lines after the last row were left out."),
+    (
+        "training_not_queued",
+        "The bars are stored, but the queue did not answer: the training is queued as soon as it does, or when bars are \
+         sent again.",
+    ),
     ("more_warnings", "There are more warnings than are told."),
 ];
 

@@ -1,5 +1,8 @@
 //! When a training is queued: because a client asks, or because the ticker's policy says that it is due.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -8,6 +11,7 @@ use crate::domain::Ticker;
 use crate::evaluate::drift::MIN_OUTCOMES;
 use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
 use crate::forecast::live_forecasts;
+use crate::ingest::Warning;
 use crate::registry::Policy;
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
@@ -84,6 +88,40 @@ pub async fn enqueue_when_due(
     }
     let queued = enqueue_training(app, &record.ticker, TrainConfig::default(), record.data_version).await?;
     Ok(queued.filter(|(_, is_new)| *is_new).map(|(job, _)| job))
+}
+
+/// The same for bars that are stored by now: a failure is told as a warning, and it is tried again, less and less often,
+/// until this process ends.
+pub(super) async fn enqueue_or_later(
+    app: &Arc<App>,
+    record: &TickerRecord,
+    n_replaced: u64,
+) -> Result<Option<JobRecord>, Warning> {
+    enqueue_when_due(app, record, n_replaced).await.map_err(|error| {
+        tracing::error!(ticker = %record.ticker, %error, "bars are stored, their training cannot be queued yet");
+        tokio::spawn(enqueue_later(Arc::clone(app), record.clone(), n_replaced));
+        Warning {
+            code: "training_not_queued",
+            session: None,
+            message: "the bars are stored, but whether a training is due could not be settled; it is tried again, and \
+                      looked at when bars are sent again"
+                .to_owned(),
+            ticker: Some(record.ticker.clone()),
+        }
+    })
+}
+
+async fn enqueue_later(app: Arc<App>, record: TickerRecord, n_replaced: u64) {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let mut pause = Duration::from_millis(250);
+    loop {
+        tokio::time::sleep(pause).await;
+        match enqueue_when_due(&app, &record, n_replaced).await {
+            Ok(_) => return,
+            Err(error) => tracing::warn!(ticker = %record.ticker, %error, "its training cannot be queued yet"),
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
 }
 
 /// Queues a training, unless one is active: then that one, with `false`. `None` when there is no such ticker.

@@ -3,9 +3,12 @@
 //! Reading is done on a blocking thread; what is stored is durable when [`ingest`] returns, all of the body or
 //! nothing of it. New bars queue a training where the ticker's policy says so.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::due::enqueue_when_due;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::due::enqueue_or_later;
 use super::level::level_break;
 use super::market;
 use crate::app::App;
@@ -14,6 +17,21 @@ use crate::ingest::{
     BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
 };
 use crate::store::{BarsOutcome, JobRecord, OnConflict, PriceBasis, PutBarsError, SentBars, StoreError, TickerRecord};
+
+/// A file of prices as it came.
+#[derive(Debug)]
+pub struct Body {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its room in memory: given back when the work on it has ended, also where nobody waits for its end any more.
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, room: None }
+    }
+}
 
 /// What to do with a body.
 #[derive(Debug, Clone)]
@@ -165,12 +183,17 @@ pub enum IngestError {
     Panic,
 }
 
-/// Reads a body and stores its bars.
+/// Reads a body and stores its bars. What is stored is acknowledged: a training that cannot be queued afterwards is told
+/// as a warning and queued as soon as that is possible.
 ///
 /// # Errors
 /// When nothing of it was stored; the error says why.
-pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> Result<IngestReport, IngestError> {
-    let mut reading = read(app, body, request).await?;
+pub async fn ingest(
+    app: &Arc<App>,
+    body: impl Into<Body>,
+    request: &IngestRequest,
+) -> Result<IngestReport, IngestError> {
+    let (mut reading, _room) = read(app, body.into(), request).await?;
     if let (OnError::Reject, Some(first)) = (request.on_error, reading.refusals.first()) {
         return Err(IngestError::Refused {
             received: reading.received,
@@ -187,15 +210,16 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
     let mut detector = market::Detector::default();
     let mut detected: Vec<(Ticker, Calendar)> = Vec::new();
     let mut warnings: Vec<Warning> = Vec::new();
+    let known = known(app, &named).await?;
     for (ticker, part) in &named {
-        let known = app.store.ticker(ticker).await?;
-        if let Some(record) = &known {
+        let known = known.get(ticker);
+        if let Some(record) = known {
             warnings.extend(level_break(app, record, &part.series).await?);
         }
         let calendar = match &request.calendar {
             Some(calendar) => Some(calendar.clone()),
             // Detection is for the first file: later ones must not move a series to another market.
-            None if known.as_ref().is_some_and(|record| record.bars_total > 0) => None,
+            None if known.is_some_and(|record| record.bars_total > 0) => None,
             None => {
                 let calendar = detector.calendar(ticker, &part.series);
                 detected.push((ticker.clone(), calendar.clone()));
@@ -212,24 +236,48 @@ pub async fn ingest(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> R
     }
     let mut tickers = Vec::with_capacity(outcomes.len());
     for (outcome, (_, part)) in outcomes.into_iter().zip(&named) {
-        tickers.push(report(app, outcome, part, request).await?);
+        let job = match request.train {
+            // Bars that were all there already are looked at too: whoever got no answer sends them again.
+            TrainChoice::Auto if !request.dry_run => {
+                enqueue_or_later(app, &outcome.record, outcome.updated).await.unwrap_or_else(|warning| {
+                    warnings.push(warning);
+                    None
+                })
+            }
+            _ => None,
+        };
+        tickers.push(report(outcome, part, job));
     }
     if !request.dry_run {
-        app.refresh().await?;
+        refresh(app).await;
     }
     reading.warnings.extend(warnings);
     Ok(sum(reading, tickers, request.dry_run))
 }
 
-async fn read(app: &Arc<App>, body: Vec<u8>, request: &IngestRequest) -> Result<Reading, IngestError> {
+async fn read(
+    app: &Arc<App>,
+    body: Body,
+    request: &IngestRequest,
+) -> Result<(Reading, Option<OwnedSemaphorePermit>), IngestError> {
     let (format, encoding, options) = (request.format, request.encoding, request.options.clone());
     let app = Arc::clone(app);
+    // The thread has the room: it reads to the end even when the caller leaves.
     let reading = tokio::task::spawn_blocking(move || {
+        let Body { bytes, room } = body;
         let limits = &app.settings.limits.ingest;
-        let text = crate::ingest::inflate(body, encoding, limits)?;
-        crate::ingest::read(&text, format, &options, limits)
+        let text = crate::ingest::inflate(bytes, encoding, limits)?;
+        let reading = crate::ingest::read(&text, format, &options, limits)?;
+        Ok::<_, ReadError>((reading, room))
     });
     Ok(reading.await.map_err(|_| IngestError::Panic)??)
+}
+
+/// Those of the tickers that are stored.
+async fn known(app: &App, named: &[(Ticker, &TickerReading)]) -> Result<HashMap<Ticker, TickerRecord>, StoreError> {
+    let names: Vec<&str> = named.iter().map(|(ticker, _)| ticker.as_str()).collect();
+    let records = app.store.tickers_named(&names).await?;
+    Ok(records.into_iter().map(|record| (record.ticker.clone(), record)).collect())
 }
 
 /// Gives every part its ticker: the one asked for, else the body's own.
@@ -282,20 +330,15 @@ fn price_basis(dialect: &Dialect) -> PriceBasis {
     }
 }
 
-async fn report(
-    app: &Arc<App>,
-    outcome: BarsOutcome,
-    part: &TickerReading,
-    request: &IngestRequest,
-) -> Result<TickerReport, IngestError> {
-    let changed = outcome.inserted + outcome.updated > 0;
-    let job = match request.train {
-        TrainChoice::Auto if changed && !request.dry_run => {
-            enqueue_when_due(app, &outcome.record, outcome.updated).await?
-        }
-        _ => None,
-    };
-    Ok(TickerReport {
+/// What was stored is known to this process at once; where that fails, as soon as [`App::follow`] sees it.
+async fn refresh(app: &App) {
+    if let Err(error) = app.refresh().await {
+        tracing::warn!(%error, "stored; answers of this process may be old for a moment");
+    }
+}
+
+fn report(outcome: BarsOutcome, part: &TickerReading, job: Option<JobRecord>) -> TickerReport {
+    TickerReport {
         received: part.received as u64,
         inserted: outcome.inserted,
         updated: outcome.updated,
@@ -303,7 +346,7 @@ async fn report(
         refused: part.refused as u64,
         record: outcome.record,
         job,
-    })
+    }
 }
 
 fn sum(reading: Reading, tickers: Vec<TickerReport>, dry_run: bool) -> IngestReport {

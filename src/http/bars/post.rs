@@ -12,7 +12,7 @@ use crate::http::extract::{Path, Query};
 use crate::http::upload::{Upload, is_one_line};
 use crate::http::wire::ticker;
 use crate::ingest::BodyFormat;
-use crate::jobs::ingest::{IngestRequest, TickerReport, ingest};
+use crate::jobs::ingest::{Body, IngestRequest, TickerReport, ingest};
 
 /// Stores one ticker's price history: any broker's CSV, a JSON array of bars, or Parquet; gzip and zstd are unpacked.
 /// The answer comes when all of it is durable.
@@ -74,10 +74,10 @@ async fn take_in(
     let Upload { bytes, format, encoding, charset, room } = upload;
     let request = query.request(IngestRequest::new(ticker, format, encoding), charset)?;
     let lost_line_ends = format == BodyFormat::Csv && is_one_line(&bytes);
-    let report = ingest(api.app(), bytes, &request).await.map_err(|error| {
+    let body = Body { bytes, room: Some(room) };
+    let report = ingest(api.app(), body, &request).await.map_err(|error| {
         let problem = Problem::from(error);
         if lost_line_ends { problem.and_say(LOST_LINE_ENDS) } else { problem }
     })?;
-    drop(room);
     split(report)
 }

@@ -1,12 +1,16 @@
 //! Prices in and out, from outside.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use candlecast::ingest::ReadOptions;
+use candlecast::ingest::{BodyFormat, ReadOptions};
+use candlecast::jobs::{self, ingest::IngestRequest};
 use insta::assert_snapshot;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::support::app::{TestApp, csv};
 
@@ -275,6 +279,62 @@ async fn enough_bars_queue_a_training_unless_told_not_to() {
     let url = queued["job"]["url"].as_str().expect("a job");
     let job = app.get(url).await.json();
     assert_eq!((&job["state"], &job["ticker"], &job["kind"]), (&json!("enqueued"), &json!("AAPL"), &json!("train")));
+}
+
+#[tokio::test]
+async fn stored_bars_are_acknowledged_and_their_training_made_up_for_when_the_queue_fails() {
+    let app = TestApp::new().await;
+    let database = sqlx::SqlitePool::connect(&app.app.settings.database.url).await.expect("the same file");
+    const FAIL: &str = "CREATE TRIGGER no_jobs BEFORE INSERT ON jobs BEGIN SELECT RAISE(ABORT, 'injected'); END";
+    sqlx::query(FAIL).execute(&database).await.expect("made");
+
+    let answer = app.post_csv("/v1/tickers/AAPL/bars", csv(400)).await;
+    let report = answer.json();
+    assert_eq!(answer.status, StatusCode::OK, "{report}");
+    assert_eq!((&report["inserted"], &report["job"]), (&json!(400), &json!(null)));
+    let warnings = report["warnings"].as_array().expect("warnings");
+    assert!(warnings.iter().any(|warning| warning["code"] == "training_not_queued"), "{report}");
+    assert_eq!(app.get("/v1/tickers/AAPL").await.json()["bars_total"], json!(400));
+
+    sqlx::query("DROP TRIGGER no_jobs").execute(&database).await.expect("dropped");
+    let queued = async {
+        while app.get("/v1/jobs?ticker=AAPL").await.json()["jobs"].as_array().is_none_or(Vec::is_empty) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), queued).await.expect("queued without being asked");
+}
+
+#[tokio::test]
+async fn who_sends_the_same_bars_again_gets_the_training_that_is_due() {
+    let app = TestApp::new().await;
+    app.post_csv("/v1/tickers/AAPL/bars?train=never", csv(400)).await;
+    let again = app.post_csv("/v1/tickers/AAPL/bars", csv(400)).await.json();
+    assert_eq!(again["unchanged"], json!(400));
+    assert!(again["job"]["url"].is_string(), "{again}");
+}
+
+/// The only thread for reading is kept busy, so that the body's reading has not begun when the caller leaves.
+#[test]
+fn a_body_keeps_its_room_until_its_reading_ends_even_when_nobody_waits_for_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.expect("a runtime").block_on(async {
+        let app = TestApp::new().await;
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || released.recv());
+        let all = Arc::new(Semaphore::new(1));
+        let room = Arc::clone(&all).acquire_owned().await.expect("room");
+        let request =
+            IngestRequest::new("AAPL".parse().ok(), BodyFormat::Csv, candlecast::ingest::ContentEncoding::Identity);
+        let body = jobs::ingest::Body { bytes: csv(5).into_bytes(), room: Some(room) };
+        let left = tokio::time::timeout(Duration::from_millis(50), jobs::ingest::ingest(&app.app, body, &request));
+        assert!(left.await.is_err(), "the caller leaves before the body is read");
+        assert_eq!(all.available_permits(), 0, "its bytes are still in memory");
+        release.send(()).expect("still busy");
+        busy.await.expect("ends").expect("told");
+        let given_back = tokio::time::timeout(Duration::from_secs(30), all.acquire());
+        drop(given_back.await.expect("given back").expect("open"));
+    });
 }
 
 #[tokio::test]
