@@ -173,11 +173,11 @@ fn of_trainings() -> Vec<Case> {
             above: levels(15).refused("bad_config"),
         },
         Case {
-            // Seven windows of this network want just less than 64 MiB.
+            // Thirteen windows of this network want just less than 64 MiB.
             limit: "training.memory_mib",
             set: |limits| limits.train.memory_mib = 64,
-            at: train(&json!({ "batch_size": 7, "lookback": 100, "hidden": 512, "layers": 1 })),
-            above: train(&json!({ "batch_size": 8, "lookback": 100, "hidden": 512, "layers": 1 }))
+            at: train(&json!({ "batch_size": 13, "lookback": 100, "hidden": 512, "layers": 1 })),
+            above: train(&json!({ "batch_size": 14, "lookback": 100, "hidden": 512, "layers": 1 }))
                 .refused("bad_config"),
         },
     ]
