@@ -48,6 +48,7 @@ impl ReadFlags {
             price_basis: self.price_basis,
             adjust: self.adjust,
             resample: self.resample,
+            continues: None,
         }
     }
 }

@@ -72,6 +72,11 @@ const FILES: &[(&str, &str)] = &[
     ("invalid_parquet", "Not a whole Parquet file: write it again."),
     ("unsupported_type", "A column of prices has a type that is not read: write it as a double."),
     ("several_tables", "The JSON has several tables of bars and none says whose they are: send them one by one."),
+    (
+        "several_series",
+        "Many rows stand at the time of others with other prices: several tickers, contracts or sessions of a day in one \
+         file. Name the column that tells them apart, or send them one by one.",
+    ),
     ("unreadable_rows", "The table cannot be parsed: check quotes and separators."),
     ("bad_option", "A query parameter has a value that cannot be; `field` names it."),
     ("empty_body", "Nothing was sent: send a header line and one line a bar."),
@@ -128,6 +133,13 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
          dry_run=true; to begin anew delete the ticker and send its whole history.",
     ),
     ("long_gap", "A long time without bars: is part of the file missing?"),
+    (
+        "off_calendar",
+        "Bars stand on days that are no session of the ticker's market: another `calendar`, or rows of holidays?",
+    ),
+    ("running_period", "A weekly or monthly file ends with a session of its running week or month; it was left out."),
+    ("no_volume", "No column is the volume: pass `columns=volume:NAME` if one is."),
+    ("columns_left_out", "Columns of other tickers beside the file's own prices were left out."),
     ("missing_sessions", "Sessions of the ticker's market within the file have no bar: is part of it missing?"),
     (
         "calendar_detected",

@@ -25,6 +25,8 @@ pub(super) struct Rules {
     pub reads_tickers: bool,
     /// Whether + and - before a price tell the direction of the day.
     pub signs_are_directions: bool,
+    /// Whether times without signs count seconds.
+    pub has_seconds: bool,
 }
 
 /// A bar and where it stood.
@@ -162,7 +164,7 @@ pub(super) fn read(
         let line = sheet.line(row);
         let date = sheet.cell(layout.date, row);
         let time = layout.time.map(|column| sheet.cell(column, row));
-        let stamp = timing::stamp(date, time, rules.order);
+        let stamp = timing::stamp(date, time, rules.order, rules.has_seconds);
         for group in &layout.groups {
             let name = match (&group.ticker, layout.ticker) {
                 (Some(name), _) => name.as_str(),

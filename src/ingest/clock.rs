@@ -67,6 +67,13 @@ pub(super) fn compact_time(digits: &str) -> Option<u32> {
     seconds(value / 10_000, value / 100 % 100, value % 100)
 }
 
+/// `93000`, `100` (00:01:00), `0` as seconds of the day.
+pub(super) fn compact_time_with_seconds(digits: &str) -> Option<u32> {
+    let is_time = !digits.is_empty() && digits.len() <= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let value: u32 = digits.parse().ok().filter(|_| is_time)?;
+    seconds(value / 10_000, value / 100 % 100, value % 100)
+}
+
 fn seconds(hour: u32, minute: u32, second: u32) -> Option<u32> {
     (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
 }

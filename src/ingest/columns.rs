@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::names::{CURRENCIES, NAMES, OTHERS, QUALIFIERS};
+use super::names::{CURRENCIES, NAMES, OTHER_SPANS, OTHERS, QUALIFIERS};
 use crate::domain::Ticker;
 
 /// What a column holds.
@@ -125,9 +125,15 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
     text.nfd().filter(|c| !ACCENTS.contains(c)).nfc().map(plain).flat_map(char::to_lowercase)
 }
 
+/// Bytes of a header at most; vendors' longest has about 120.
+const MAX_HEADER: usize = 200;
+
+/// Bytes of a name beside a ticker at most.
+const LONGEST_BESIDE_TICKER: usize = 40;
+
 /// What a header names, if anything that is read.
 pub(super) fn named(header: &str) -> Option<Named> {
-    if !header.chars().any(char::is_alphabetic) {
+    if header.len() > MAX_HEADER || !header.chars().any(char::is_alphabetic) {
         return None;
     }
     let whole = key(header);
@@ -193,12 +199,16 @@ fn of_ticker(header: &str) -> Option<Named> {
         for (name, rest) in [(left, right), (right, left)] {
             let rest = rest.trim_matches([' ', '\'', '"']);
             let names_something = rest.len() >= 4 || rest.chars().any(|c| c.is_ascii_uppercase());
+            // A ticker first: that is cheap, and a header has a hundred places where one could end.
             let is_ticker = names_something && !rest.chars().any(char::is_lowercase) && rest.parse::<Ticker>().is_ok();
-            match by_key(&key(name)) {
-                Some((role, tier)) if is_ticker && role.is_per_ticker() && key(name).len() > 1 => {
-                    return Some(Named { role, tier: tier + 4, ticker: Some(rest.to_owned()) });
-                }
-                _ => {}
+            if !is_ticker || name.len() > LONGEST_BESIDE_TICKER {
+                continue;
+            }
+            let name = key(name);
+            let found = by_key(&name).filter(|(role, _)| role.is_per_ticker() && name.len() > 1);
+            let is_other_span = || words(rest).iter().any(|word| OTHER_SPANS.split(' ').any(|other| other == word));
+            if let Some((role, tier)) = found.filter(|_| !is_other_span()) {
+                return Some(Named { role, tier: tier + 4, ticker: Some(rest.to_owned()) });
             }
         }
     }
@@ -256,6 +266,14 @@ mod tests {
             let found = named(header).expect(header);
             assert_eq!((found.role.name(), found.ticker.as_deref()), (expected, Some(ticker)), "{header}");
         }
+    }
+
+    #[test]
+    fn text_that_runs_on_names_nothing() {
+        assert_eq!(role("Close price adjusted for splits"), None);
+        assert_eq!(named(&"A.B.C.D.E close ".repeat(1000)), None);
+        assert_eq!(role("CH_52WEEK_HIGH_PRICE"), None);
+        assert_eq!(role("CH_TRADE_HIGH_PRICE"), Some("high"));
     }
 
     #[test]

@@ -42,13 +42,22 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
     if width > limits.max_columns {
         return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
     }
-    let sorted = sort_out(text, &records, &found, delimiter, width);
+    let mut sorted = sort_out(text, &records, &found, delimiter, width);
     if sorted.rows.is_empty() && sorted.rejected.is_empty() {
         return Err(ReadError::unusable("no_rows", "the body has a header and no rows below it"));
     }
-    let sheet = split(text, &sorted.rows, delimiter, width, &found.layout)?;
+    let mut sheet = split(text, &sorted.rows, delimiter, width, &found.layout)?;
+    sheet.join(&found.layout.joined);
+    if !found.layout.left_out.is_empty() {
+        let names = found.layout.left_out.join(", ");
+        let message = format!("the file's own prices were read; columns of {names} beside them were left out");
+        sorted.notes.push(Note { code: "columns_left_out", message });
+    }
+    let has_commas = delimiter != b',' || text.contains('"');
     Ok(Source {
-        has_commas: delimiter != b',' || text.contains('"'),
+        has_commas,
+        commas_are_quoted: delimiter == b',',
+        signs_beside: if has_commas { signs_beside(text, &sorted.rows, delimiter, &found.layout) } else { (0, 0) },
         layout: found.layout,
         sheet,
         rejected: sorted.rejected,
@@ -224,12 +233,45 @@ fn footers(text: &str, data: &[Record], layout: &Layout, delimiter: u8, width: u
         let begins_with_digit = fields.first().is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()));
         !has_date && !has_price && !begins_with_digit
     };
-    data.iter().rev().take(MOST).take_while(is_footer).count()
+    let is_narrow = |record: &&Record| usize::from(record.fields) < width;
+    let tail = data.iter().rev().take(MOST).take_while(|record| is_footer(record) || is_narrow(record)).count();
+    // What follows a note is one too, a table of its own say; a line cut short before it is a row.
+    let tail = &data[data.len() - tail..];
+    tail.iter().position(|record| is_footer(&record)).map_or(0, |first| tail.len() - first)
+}
+
+/// Decimal signs of numbers in columns that nobody reads: with a dot, and with a comma.
+fn signs_beside(text: &str, rows: &[Record], delimiter: u8, layout: &Layout) -> (usize, usize) {
+    const SAMPLE: usize = 200;
+    let used = layout.used();
+    let is_number = |cell: &str| {
+        cell.chars().any(|c| c.is_ascii_digit())
+            && cell
+                .chars()
+                .all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '+' | '-' | '−' | '%' | ' ' | '\u{a0}'))
+    };
+    let (mut n_dot, mut n_comma) = (0, 0);
+    for record in rows.iter().take(SAMPLE) {
+        for (_, cell) in
+            records::fields(record.text(text), delimiter).iter().enumerate().filter(|(at, _)| !used.contains(at))
+        {
+            match numbers::evidence(cell) {
+                _ if !is_number(cell) || dates::looks_like_date(cell) => {}
+                numbers::Evidence::Dot => n_dot += 1,
+                numbers::Evidence::Comma => n_comma += 1,
+                _ => {}
+            }
+        }
+    }
+    (n_dot, n_comma)
 }
 
 /// Lets Polars split the rows.
 fn split(text: &str, rows: &[Record], delimiter: u8, width: usize, layout: &Layout) -> Result<Sheet, ReadError> {
     let lines: Vec<u32> = rows.iter().map(|record| record.line).collect();
+    if lines.is_empty() {
+        return Ok(Sheet::default());
+    }
     let is_plain = |pair: &[Record]| pair[1].line == pair[0].line + 1 && pair[1].start == pair[0].end + 1;
     let is_clean = rows.iter().all(|record| record.quotes == Quotes::None && usize::from(record.fields) == width)
         && rows.windows(2).all(is_plain)

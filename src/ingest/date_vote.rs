@@ -31,6 +31,10 @@ struct Votes {
     n_naive: usize,
     /// Cells with a year that only the Buddhist era has.
     n_buddhist: usize,
+    /// Cells with the year first whose day could be a month.
+    n_swappable: usize,
+    /// Open cells read day first where they can be, else month first; and the other way round.
+    patched: [Tally; 2],
     sample: Option<(String, u64)>,
     has_three_digit_year: bool,
     tallies: [Tally; 3],
@@ -52,6 +56,23 @@ struct Tally {
     n_weekend: usize,
 }
 
+impl Tally {
+    fn step(&mut self, day: Option<i32>) {
+        let Some(day) = day else { return };
+        if let Some(last) = self.last_day {
+            self.n_up += usize::from(day > last);
+            self.n_down += usize::from(day < last);
+            self.steps += u64::from(day.abs_diff(last));
+        }
+        self.last_day = Some(day);
+    }
+
+    /// How often the rows turn back; 0 where they all go one way.
+    fn turns(&self) -> usize {
+        self.n_up.min(self.n_down)
+    }
+}
+
 const ORDERS: [Order; 3] = [Order::Dmy, Order::Mdy, Order::Ymd];
 
 /// Reads all dates of a column and decides their order.
@@ -70,6 +91,7 @@ pub(super) fn decide<'a>(
         if let Some(day) = dates::iso_day(text) {
             votes.n_shown += 1;
             votes.n_buddhist += usize::from(day >= dates::FIRST_BUDDHIST_DAY);
+            votes.n_swappable += usize::from(&text[8..] <= "12");
             first.get_or_insert(text);
             continue;
         }
@@ -134,6 +156,10 @@ impl Votes {
             None if shown.is_some() => days[2] = None,
             None => {}
         }
+        if triple.named_month().is_none() {
+            self.patched[0].step(days[0].or(days[1]));
+            self.patched[1].step(days[1].or(days[0]));
+        }
         let n_valid = days.iter().flatten().count();
         let mut readings = days.iter().flatten();
         let one = readings.next();
@@ -148,12 +174,7 @@ impl Votes {
                     tally.exclusive_line = line;
                 }
             }
-            if let Some(last) = tally.last_day {
-                tally.n_up += usize::from(day > last);
-                tally.n_down += usize::from(day < last);
-                tally.steps += u64::from(day.abs_diff(last));
-            }
-            tally.last_day = Some(day);
+            tally.step(Some(day));
         }
     }
 
@@ -199,12 +220,38 @@ impl Votes {
                 .or_else(|| Some((self.by_weekdays(several)?, "in this order no date is a weekend's")))
                 .ok_or_else(|| self.ambiguous(several))?,
         };
+        self.refuse_swapped(order.0)?;
         self.refuse_roc_or_not(order.0).map(|_| order)
+    }
+
+    /// A spreadsheet that reads `02/01/2024` by the other order swaps day and month of all dates up to the twelfth and
+    /// leaves the others as they are. It shows where the rows go one way as soon as the early days are swapped back, or
+    /// where only early days have the year first.
+    fn refuse_swapped(&self, order: Order) -> Result<(), ReadError> {
+        const FEW: usize = 3;
+        let (at, patched) = match order {
+            Order::Mdy => (1, &self.patched[0]),
+            Order::Dmy => (0, &self.patched[1]),
+            _ => return Ok(()),
+        };
+        let tally = &self.tallies[at];
+        let is_mended = tally.n_exclusive >= FEW && tally.turns() > 0 && patched.turns() == 0;
+        let is_halved = tally.n_exclusive == self.n_open
+            && self.n_open >= FEW
+            && self.n_shown >= FEW
+            && self.n_swappable == self.n_shown;
+        if !is_mended && !is_halved {
+            return Ok(());
+        }
+        let (_, line) = self.sample.clone().unwrap_or_default();
+        let message = "dates up to the twelfth of a month are written in another order than later ones: a spreadsheet \
+                       swapped their day and month; export the file again and do not save it in the spreadsheet";
+        Err(ReadError::unusable("ambiguous_date", message).on_line(line))
     }
 
     /// Rows stand in time order in one reading and jump to and fro in the others: five rows or more prove it.
     fn by_sequence(&self, candidates: &[usize]) -> Option<Order> {
-        let turns = |idx: usize| self.tallies[idx].n_up.min(self.tallies[idx].n_down);
+        let turns = |idx: usize| self.tallies[idx].turns();
         let straight: Vec<usize> = candidates.iter().copied().filter(|idx| turns(*idx) == 0).collect();
         let [only] = straight.as_slice() else { return None };
         let others_jump = candidates.iter().filter(|idx| *idx != only).all(|idx| turns(*idx) >= 2);
@@ -369,6 +416,21 @@ mod tests {
         let told = decided(&["13/04/2024", "14/04/2024", "15/04/2024", "04/16/2024", "04/17/2024"]);
         assert!(told.starts_with("ambiguous_date: the file mixes"), "{told}");
         assert_eq!(decided(&["13/04/2024", "14/04/2024", "15/04/2024", "04/16/2024"]), "%d/%m/%Y");
+    }
+
+    #[test]
+    fn days_that_a_spreadsheet_swapped_are_refused() {
+        // Day first, opened where the month goes first: the second to the twelfth of January were turned.
+        let slashes =
+            ["01/02/2024", "01/03/2024", "01/04/2024", "01/05/2024", "15/01/2024", "16/01/2024", "17/01/2024"];
+        let told = decided(&slashes);
+        assert!(told.starts_with("ambiguous_date: dates up to the twelfth"), "{told}");
+        let halves = ["2024-02-01", "2024-03-01", "2024-04-01", "15/01/2024", "16/01/2024", "17/01/2024"];
+        assert!(decided(&halves).starts_with("ambiguous_date: dates up to the twelfth"), "{}", decided(&halves));
+        let honest = ["2024-01-11", "2024-01-12", "2024-01-15", "01/16/2024", "01/17/2024", "01/18/2024"];
+        assert_eq!(decided(&honest), "%Y-%m-%d");
+        let sorted_as_text = ["1/3/2024", "1/4/2024", "1/16/2024", "1/17/2024", "1/18/2024", "1/2/2024"];
+        assert_eq!(decided(&sorted_as_text), "%m/%d/%Y");
     }
 
     #[test]

@@ -214,6 +214,11 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
     if text.is_empty() || text.len() > 80 {
         return None;
     }
+    // `/Date(1704153600000)/`, as .NET writes JSON.
+    if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
+        return number(inner.split(['+', '-']).next().unwrap_or(inner))
+            .filter(|shape| matches!(shape, Shape::Epoch(_)));
+    }
     if let Some(compact) = compact_with_time(text) {
         return Some(compact);
     }

@@ -90,6 +90,15 @@ fn refuse_by_first_words(text: &str) -> Result<(), ReadError> {
         .iter()
         .any(|tag| lower.starts_with(tag))
     {
+        if lower.starts_with("<?xml") && start.contains("<Workbook") {
+            let message = "the body is an Excel workbook of 2003 (XML): open it and save it as .xlsx or CSV";
+            return Err(ReadError::unusable("looks_like_html", message));
+        }
+        if columns_in_table(start) >= 3 {
+            let message = "the body is a web page's table (some sources name it .xls): open it in a spreadsheet and save \
+                           it as .xlsx or CSV";
+            return Err(ReadError::unusable("looks_like_html", message));
+        }
         let title = title(start).map(|title| format!(" titled {title:?}")).unwrap_or_default();
         return Err(ReadError::unusable(
             "looks_like_html",
@@ -102,6 +111,15 @@ fn refuse_by_first_words(text: &str) -> Result<(), ReadError> {
         return Err(json::sent_as_text(start));
     }
     Ok(())
+}
+
+/// How many columns of bars the cells of a page name.
+fn columns_in_table(page: &str) -> usize {
+    let head: String = page.chars().take(HEAD).collect();
+    if !head.to_ascii_lowercase().contains("<t") {
+        return 0;
+    }
+    head.split(['<', '>']).filter(|text| text.len() < 40 && columns::named(text).is_some()).count()
 }
 
 fn title(page: &str) -> Option<String> {

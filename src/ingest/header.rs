@@ -73,7 +73,7 @@ pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &Read
             date_name = next.first().cloned();
         } else if is_ticker_line(&next, &names) {
             tickers = Some(next);
-        } else if !is_unit_line(&next) || cells(data_from + 1).is_none_or(|row| !has_value(&row)) {
+        } else if !is_rule(&next) && (!is_unit_line(&next) || cells(data_from + 1).is_none_or(|row| !has_value(&row))) {
             break;
         }
         data_from += 1;
@@ -99,6 +99,12 @@ pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &Read
     let layout = layout::resolve(names, tickers.as_deref(), &sample, options)
         .map_err(|error| error.on_line(u64::from(records[idx].line)))?;
     Ok(Header { data_from, record: Some(idx), layout })
+}
+
+/// `|------|:----:|`: a line drawn below the names.
+fn is_rule(cells: &[String]) -> bool {
+    let is_drawn = |cell: &String| cell.chars().all(|c| matches!(c, '-' | ':' | '=' | '+' | '─'));
+    cells.iter().all(is_drawn) && cells.iter().any(|cell| cell.len() >= 2)
 }
 
 /// `Date,,,`: the name of the index below the others.

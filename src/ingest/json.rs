@@ -24,7 +24,7 @@ pub(super) fn to_csv(text: &str) -> Result<AsText, ReadError> {
 fn strict(text: &str) -> Result<AsText, ReadError> {
     let invalid =
         |error: serde_json::Error| ReadError::unreadable("invalid_json", format!("the body is not JSON: {error}"));
-    let text = text.trim_start();
+    let text = unwrapped(text.trim());
     if text.starts_with('[') {
         let mut reader = serde_json::Deserializer::from_str(text);
         let rows = reader.deserialize_seq(Streamed).map_err(invalid)?;
@@ -42,6 +42,17 @@ fn strict(text: &str) -> Result<AsText, ReadError> {
         )),
         Some(rows) => rows.into_text().ok_or_else(no_bars),
         None => Err(error_message(&value).map_or_else(no_bars, error_body)),
+    }
+}
+
+/// The value in `callback({…});` and `var name = [{…}];`, as scripts are answered.
+fn unwrapped(text: &str) -> &str {
+    let Some(at) = text.find(['{', '[']) else { return text };
+    let before = text[..at].trim_end();
+    let is_script = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | '/' | '*' | ' ' | '=' | '(');
+    match before.ends_with(['(', '=']) && before.len() <= 100 && before.chars().all(is_script) {
+        true => text[at..].trim_end_matches([')', ';', ' ', '\n', '\r']),
+        false => text,
     }
 }
 

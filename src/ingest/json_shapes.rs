@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::columns::Role;
 use super::json_rows::{Rows, cell, flat, n_named, push_line};
 use super::{bars, columns, dates};
 
@@ -14,7 +15,9 @@ pub(super) fn find(value: &Value, depth: usize) -> Option<Rows> {
         return None;
     }
     match value {
-        Value::Array(items) => of_array(items).or_else(|| largest(items.iter(), depth)),
+        Value::Array(items) => {
+            of_array(items).or_else(|| of_named_tables(items, depth)).or_else(|| largest(items.iter(), depth))
+        }
         Value::Object(object) => yahoo_chart(value)
             .or_else(|| named_rows(object))
             .or_else(|| of_columns(object))
@@ -43,6 +46,19 @@ fn by_ticker(object: &Map<String, Value>, depth: usize) -> Option<Rows> {
     let parts: Vec<(String, Rows)> =
         object.iter().filter_map(|(name, value)| Some((name.clone(), find(value, depth + 1)?))).collect();
     (!parts.is_empty() && parts.iter().all(|(_, rows)| !rows.names.is_empty())).then(|| Rows::of_tickers(parts))
+}
+
+/// `[{"symbol": "AAPL", "historical": [bars]}, …]`: tables beside the ticker they are of.
+fn of_named_tables(items: &[Value], depth: usize) -> Option<Rows> {
+    let part = |item: &Value| -> Option<(String, Rows)> {
+        let object = item.as_object()?;
+        let names = object.iter().filter_map(|(name, value)| Some((columns::named(name)?, value.as_str()?)));
+        let tickers = names.filter(|(named, text)| named.role == Role::Ticker && bars::ticker_of(text).is_some());
+        let (_, ticker) = tickers.min_by_key(|(named, _)| named.tier)?;
+        let tables = object.values().filter(|value| value.is_array() || value.is_object());
+        Some((ticker.to_owned(), largest(tables, depth)?)).filter(|(_, rows)| !rows.has_rival && !rows.names.is_empty())
+    };
+    items.iter().map(part).collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty()).map(Rows::of_tickers)
 }
 
 fn of_array(items: &[Value]) -> Option<Rows> {
@@ -83,13 +99,17 @@ fn zipped(arrays: &[(&String, &Vec<Value>)]) -> Rows {
 fn of_keyed(object: &Map<String, Value>) -> Option<Rows> {
     let (key, first) = object.iter().next()?;
     let fields = first.as_object()?;
-    if dates::looks_like_date(key) && n_named(fields.keys()) >= 3 {
+    // Rows are counted by pandas where they have no date of their own as a key.
+    let is_counted = |key: &String| key.len() <= 7 && key.bytes().all(|byte| byte.is_ascii_digit());
+    let is_key = |key: &String| dates::looks_like_date(key) || is_counted(key);
+    if is_key(key) && n_named(fields.keys()) >= 3 {
         let mut rows = Rows::default();
-        object.iter().for_each(|(date, record)| rows.push(record, Some(date)));
+        for (index, record) in object {
+            rows.push(record, Some(index.as_str()).filter(|_| !is_counted(index)));
+        }
         return Some(rows);
     }
-    let is_by_column =
-        n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(|key| dates::looks_like_date(key));
+    let is_by_column = n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(is_key);
     is_by_column.then(|| {
         let mut rows = Rows::default();
         for index in fields.keys() {
@@ -97,7 +117,7 @@ fn of_keyed(object: &Map<String, Value>) -> Option<Rows> {
                 .iter()
                 .filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone())))
                 .collect();
-            rows.push(&Value::Object(record), Some(index));
+            rows.push(&Value::Object(record), Some(index.as_str()).filter(|_| !is_counted(index)));
         }
         rows
     })

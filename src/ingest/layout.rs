@@ -1,7 +1,7 @@
 //! Which column is which: by header names, or by what the caller says.
 
 use super::columns::{self, Named, Role};
-use super::{ReadError, ReadOptions, date_column};
+use super::{ReadError, ReadOptions, date_column, date_parts};
 
 /// The columns of a table by their meaning; positions count from 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,21 @@ pub(super) struct Layout {
     pub ticker_is_name: bool,
     /// One for each ticker that has columns of its own; a long or a single-ticker file has one.
     pub groups: Vec<Group>,
+    /// Dates and times whose parts stand in columns of their own.
+    pub joined: Vec<Joined>,
+    /// Tickers whose columns stand beside the file's own prices.
+    pub left_out: Vec<String>,
+}
+
+/// Columns that are read as one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Joined {
+    /// The column that takes the whole.
+    pub at: usize,
+    /// Its parts in order.
+    pub parts: Vec<usize>,
+    /// What stands between them.
+    pub sign: char,
 }
 
 /// The columns of one ticker.
@@ -97,8 +112,9 @@ pub(super) fn resolve(
         found.retain(|(idx, named)| *idx > 0 || !named.role.is_per_ticker());
     }
     only_whole_groups_have_tickers(&mut found);
+    let joined = date_parts::find(&names, sample, &mut found);
     date_column::decide(&names, sample, &mut found);
-    assemble(names, found, tickers)
+    Ok(Layout { joined, ..assemble(names, found, tickers)? })
 }
 
 /// `close:Last` takes the column named `Last` for the close.
@@ -144,8 +160,19 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
             of.push(named.ticker.clone());
         }
     }
-    // Plain columns beside whole tickers are notes.
-    if of.iter().any(Option::is_some) {
+    // A whole bar without a ticker is the file's own; tickers beside it are there to be compared. Fewer plain columns
+    // beside whole tickers are notes.
+    let is_plain =
+        |roles: &[Role]| found.iter().any(|(_, named)| roles.contains(&named.role) && named.ticker.is_none());
+    let has_own = is_plain(&[Role::Open])
+        && is_plain(&[Role::High])
+        && is_plain(&[Role::Low])
+        && is_plain(&[Role::Close, Role::AdjClose]);
+    let mut left_out = Vec::new();
+    if has_own {
+        left_out.extend(of.iter().flatten().cloned());
+        of.retain(Option::is_none);
+    } else if of.iter().any(Option::is_some) {
         of.retain(Option::is_some);
     }
     if of.is_empty() {
@@ -187,7 +214,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
     let ticker = pick(Role::Ticker, None)?;
     let Some(date) = date else { return Err(missing(&names, [None; 4], None, tickers)) };
     let ticker_is_name = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier > 0);
-    Ok(Layout { date, time, ticker, ticker_is_name, groups, names })
+    Ok(Layout { date, time, ticker, ticker_is_name, groups, names, joined: Vec::new(), left_out })
 }
 
 /// The surest column of a role.

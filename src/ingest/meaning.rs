@@ -33,9 +33,6 @@ pub(super) fn judge(
     adjusts: bool,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Bar> {
-    if interval != Interval::Day {
-        return bars;
-    }
     let jumps = jumps(&bars);
     let warning = |code, session: &Bar, message| Warning {
         code,
@@ -78,6 +75,9 @@ pub(super) fn judge(
                 named(split.ratio)
             ),
         ));
+    }
+    if interval != Interval::Day {
+        return if adjusts { on_the_newest_scale(bars, &splits) } else { bars };
     }
     if let Some((bar_idx, ratio)) = splits.is_empty().then(|| volume_basis::lone_step(&bars)).flatten() {
         warnings.push(warning(

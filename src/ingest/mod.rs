@@ -21,6 +21,7 @@ mod records;
 mod columns;
 mod names;
 mod date_column;
+mod date_parts;
 mod layout;
 mod header;
 mod guess;

@@ -3,6 +3,9 @@
 
 use super::columns::Role;
 
+/// The tier of volumes that are units only where a surer column turns out to be their worth.
+pub(super) const ONLY_BESIDE_WORTH: u8 = 9;
+
 /// Names by role; a lower tier is surer.
 pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (Role::Date, 0, "datetime dateandtime datetimeutc opentime opentimestamp 일시 日時 candledatetimekst datetimekst"),
@@ -15,7 +18,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          dato datapregao datapreg datadopregao fechahora dataora tarih дата tanggal ngay วันที่ dtyyyymmdd \
          paivamaara pvm seance jour handelstag sesion datanotowania snappedat tradedatekst timeperiodstart \
          periodstart bizdt traddt trddt basdt exchangedate date1 tarikh ημερομηνία दिनांक תאריך التاريخ \
-         datumobchodu วันเดือนปี windowstart candletime",
+         datumobchodu วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir",
     ),
     (
         Role::Date,
@@ -38,7 +41,8 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          apning abierto startkurs giamocua mocua pembukaan เปิด ราคาเปิด aperturaprezzo avaus oppning \
          precioapertura precodeabertura openpric opnprc opnpric openprc prcod mkp eröffn oppen buka откр \
          відкриття mở άνοιγμα खुला פתיחה الافتتاح kursotwarcia nyitó otevírací otevření åbning åben \
-         öppningspris deschidere kezdő firsttradeprice öffnung öppenkurs startpreis",
+         öppningspris deschidere kezdő firsttradeprice öffnung öppenkurs startpreis lastopen שערפתיחה سعرالافتتاح \
+         öffnen abrir aperto ouvrir prva отваряне 开盘点位 열기",
     ),
     (Role::Open, 1, "o first firstprice"),
     (
@@ -48,7 +52,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          stckhgpr tddhgprc 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
          hochstkurs plushaut haut najwyzszy yuksek najwyzsza максимум макс maxprice premax precomaximo hog \
          hogst hoy hogsta maks maksimum hoogste hoog alto caonhat giacaonhat tertinggi สูงสุด ราคาสูงสุด ylin \
-         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao \
+         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 \
          สูง υψηλό उच्च גבוה الأعلى kursmax nejvyšší høj høyest maxim höchster hochpreis",
     ),
     (Role::High, 1, "h"),
@@ -60,7 +64,8 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          najnizsza минимум мин minprice premin precominimo lag lagst lav lagsta laagste laag bajo thapnhat \
          giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusuk mindia lowpric lwpric \
          loprc lopr prcld bidlo 低 matalin rendah мінімум thấp ต่ำ χαμηλό निम्न נמוך الأدنى kursmin nejnižší \
-         minim tiefpreis",
+         minim tiefpreis lastmin שערנמוך أدنىسعر niedrig faible \
+         basso baixo najniža найниска 最低点位 낮음",
     ),
     (Role::Low, 1, "l"),
     (
@@ -72,7 +77,8 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          sluttkurs slutning slot slotkoers dongcua giadongcua penutupan ปิด ราคาปิด paatos precoultimo preult \
          precofechamento preciocierre precodefechamento endkurs clspric clsprc clpr prccd kurszamknięcia záró \
          závěr zavírací luk lukning slutt закриття legalclose închidere harga \
-         closeclosepriceadjustedforsplits",
+         closeclosepriceadjustedforsplits שערנעילה الإغلاق الاغلاق سعرالإغلاق schließen cerrar chiudi \
+         fermer затваряне 收盘点位 닫기",
     ),
     (
         Role::Close,
@@ -80,26 +86,31 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         "price last lastprice lasttradedprice ltp tradeprice 현재가 체결가 가격 지수 現在値 最新价 最新 成交价 ultimo ultima \
          letzter zuletzt kurs dernier cours prix ostatni simdi цена preco precio prezzo senaste sista siste c \
          koers lancuoi terakhir ล่าสุด valor cotacao kapanisfiyati curprc latest latestprice lastpric prc \
-         laatste ostatnio seneste viimeisin ราคา ราคาล่าสุด τιμή मूल्य שער السعر آخر ultimul",
+         laatste ostatnio seneste viimeisin ราคา ราคาล่าสุด τιμή मूल्य שער السعر آخر ultimul zadnja",
     ),
     (
         Role::Volume,
         0,
         "volume vol volumes totalvolume tradevolume tradedvolume tradingvolume totaltradedvolume volumetraded \
-         sharevolume shares numberofshares sharestraded noofshares totaltradequantity totaltradedquantity \
+         sharevolume numberofshares sharestraded noofshares totaltradequantity totaltradedquantity \
          tottrdqty ttltrdqnty ttltradgvol quantity qty tradedquantity dayvolume volumeshares acmlvol \
-         acctrdvol 거래량 누적거래량 出来高 売買高 出來高 成交量 总手 成交股數 成交数量 成交股数 成交數量 volumen volum volym wolumen hacim объем \
-         объемторгов umsatz stuck stueck stuckzahl gehandeltestuck quantidade qtdnegociada quatot \
+         acctrdvol 거래량 누적거래량 出来高 売買高 出來高 成交量 总手 成交股數 成交数量 成交股数 成交數量 volum volym wolumen hacim объем \
+         объемторгов stuck stueck stuckzahl gehandeltestuck quantidade qtdnegociada quatot \
          quantidadenegociada titres aantal khoiluong klgd giaodichkhoplenh volumeaandelen ปริมาณ titoli \
-         handelsvolumen vaihto volumn volumeunits trdeqty acctradevolume trqu cshtrd dnshrtrd 交易量 成交仟股 成交千股 \
+         vaihto volumn volumeunits trdeqty acctradevolume trqu cshtrd dnshrtrd 交易量 成交仟股 成交千股 \
          成交張數 成交张数 成交手數 hac wol määrä kl klượng ปริมาณการซื้อขาย όγκος वॉल्यूम נפח حجم الحجم forgalom objem \
-         обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall",
+         обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем",
     ),
     (
         Role::Volume,
         1,
-        "v tickvolume tickvol volumefrom basevolume volumebase realvolume volumebtc candleacctradevolume",
+        "v tickvolume tickvol volumefrom basevolume volumebase realvolume volumebtc candleacctradevolume vo umsatz \
+         volumen handelsvolumen מחזור",
     ),
+    // Traded ones, unless a volume stands beside: then those that there are.
+    (Role::Volume, 2, "shares"),
+    // Units at some, money at most: only where the column called volume is money (HTX).
+    (Role::Volume, ONLY_BESIDE_WORTH, "amount"),
     (
         Role::Ticker,
         0,
@@ -113,18 +124,19 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         1,
         "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm",
     ),
-    (Role::AdjOpen, 0, "adjopen adjustedopen openadj openadjusted 수정시가 adjustmentopen"),
-    (Role::AdjHigh, 0, "adjhigh adjustedhigh highadj highadjusted 수정고가 adjustmenthigh"),
-    (Role::AdjLow, 0, "adjlow adjustedlow lowadj lowadjusted 수정저가 adjustmentlow"),
+    (Role::AdjOpen, 0, "adjopen adjustedopen openadj openadjusted 수정시가 adjustmentopen adjo adopen"),
+    (Role::AdjHigh, 0, "adjhigh adjustedhigh highadj highadjusted 수정고가 adjustmenthigh adjh adhigh"),
+    (Role::AdjLow, 0, "adjlow adjustedlow lowadj lowadjusted 수정저가 adjustmentlow adjl adlow"),
     (
         Role::AdjClose,
         0,
         "adjclose adjustedclose closeadj closeadjusted adjcloseprice adjustedcloseprice adjustedclosingprice \
          adjclosingprice adjprice 수정종가 수정주가 調整後終値 調整済終値 修正終値 复权收盘价 后复权价 調整後收盤價 fechamentoajustado \
          cierreajustado chiusuraaggiustata adjustmentclose adjc adjusted 終値調整値 調整終値 修正後終値 \
-         adjcloseadjustedclosepriceadjustedforsplitsanddividendandorcapitalgaindistributions giáđiềuchỉnh",
+         adjcloseadjustedclosepriceadjustedforsplitsanddividendandorcapitalgaindistributions giáđiềuchỉnh \
+         adclose שערנעילהמתואם bereinigterschluss coursdeclôtureajusté cierreaj 經調整收市價 調整後收盤",
     ),
-    (Role::AdjVolume, 0, "adjvolume adjustedvolume volumeadj adjustmentvolume"),
+    (Role::AdjVolume, 0, "adjvolume adjustedvolume volumeadj adjustmentvolume adjvo"),
 ];
 
 /// Names that look like a role's and are none; they must not be taken apart either.
@@ -136,6 +148,9 @@ pub(super) const OTHERS: &str = "prevclose previousclose prevcloseprice prevclsp
     전일종가 前日終値 前收盘 前收盘价 昨收 昨收盘 시가총액 거래대금 대비 등락률 상장주식수 series tradecount numtrades timeclose timehigh \
     timelow timestampend windowend closeunadj closeunadjusted unadjustedclose unadjustedvolume rawclose \
     bidvolume askvolume volumema avgprice";
+
+/// Words of other spans of time than a bar's: `CH_52WEEK_HIGH_PRICE` is no high of the ticker `CH_52WEEK`.
+pub(super) const OTHER_SPANS: &str = "52 52w 52wk 52week week year month prev previous prior";
 
 /// Words that say nothing of a column's role beside a name that does: `Trade Open`, `PX_LAST`.
 pub(super) const QUALIFIERS: &str = "trade px day daily price stock share market session official regular";

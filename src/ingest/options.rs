@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Interval;
+
 /// How much is read at most. A cap that is too low refuses honest files; one that is too high lets a
 /// single body take the memory of the process (a row costs about 100 bytes while it is read).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +70,10 @@ pub struct ReadOptions {
     pub adjust: Option<Adjust>,
     /// `1d`: bars within a day are put together to sessions.
     pub resample: Option<Resample>,
+    /// What the bars of the series that this body continues cover: a few bars cannot tell it by themselves. Known from
+    /// the store, never said by a caller.
+    #[serde(skip)]
+    pub continues: Option<Interval>,
 }
 
 /// Prices as traded, or scaled for dividends and splits.

@@ -33,13 +33,14 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
     let kept: Vec<_> = whole.iter().map(|idx| texts[*idx].clone()).collect();
     let text = DataFrame::new(frame.height(), kept).map_err(|error| invalid(&error.to_string()))?;
     let lines: Vec<u32> = (1..=frame.height() as u32).collect();
-    let sheet = Sheet::new(&text, &whole, lines)?;
+    let mut sheet = Sheet::new(&text, &whole, lines)?;
     let row = |row: usize| (0..names.len()).map(|idx| sheet.cell(idx, row).to_owned()).collect();
     let sample: Vec<Vec<String>> = (0..frame.height().min(200)).map(row).collect();
     if frame.height() == 0 {
         return Err(ReadError::unusable("no_rows", "the file has no rows"));
     }
     let layout = layout::of_names(names, &sample, options)?;
+    sheet.join(&layout.joined);
     Ok(Source {
         layout,
         sheet,
@@ -47,6 +48,8 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
         notes: Vec::new(),
         delimiter: None,
         has_commas: false,
+        commas_are_quoted: false,
+        signs_beside: (0, 0),
         is_typed: true,
     })
 }

@@ -7,6 +7,7 @@ use super::{
     BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, csv, decode, dialect,
     json, parquet, rules, series, stretches,
 };
+use crate::domain::Interval;
 
 /// Reads a body that [`inflate`](super::inflate) has unpacked.
 ///
@@ -96,10 +97,16 @@ fn finish(
     let (rows, skipped) = stretches::read(&source, &rules, limits, &mut refusals)?;
     let mut warnings = notes(&source, &skipped);
     if rules.timing.is_zone_assumed {
-        warnings.push(plain(
-            "time_zone_assumed",
-            "the times have no zone and were taken as UTC: pass timezone=Asia/Seoul and the like",
-        ));
+        let message = match rules.timing.interval {
+            Interval::Minutes(_) => {
+                "the times have no zone and were taken as UTC: pass timezone=Asia/Seoul and the like"
+            }
+            _ => {
+                "times late in a UTC day were taken as that day's session, though east of Greenwich they are the next \
+                  one's: pass timezone=Asia/Seoul and the like"
+            }
+        };
+        warnings.push(plain("time_zone_assumed", message));
     }
     let order = dialect::order(&rows);
     let names_bad = refusals.total - n_lines_refused - rows.iter().map(|rows| rows.refused).sum::<usize>();
@@ -107,7 +114,7 @@ fn finish(
     let dialect = dialect::told(&source, encoding, &rules, &dates, order, options);
     drop(source);
     for rows in rows {
-        tickers.extend(series::finish(rows, &rules.timing, options.adjust.is_some(), &mut refusals, &mut warnings));
+        tickers.extend(series::finish(rows, &rules.timing, options.adjust.is_some(), &mut refusals, &mut warnings)?);
     }
     cap(&mut warnings);
     refusals.kept.sort_by_key(|refusal| refusal.line);

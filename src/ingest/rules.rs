@@ -3,6 +3,7 @@
 use super::bars::{self, Rules};
 use super::date_vote::{self, DateReading};
 use super::layout::Group;
+use super::names::ONLY_BESIDE_WORTH;
 use super::numbers::{self, Evidence, NumberFormat};
 use super::sheet::{Note, Sheet, Source};
 use super::timing::{self, SAMPLE, Timing};
@@ -35,8 +36,16 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         let group = &mut source.layout.groups[idx];
         (group.volumes, group.volume_scale) = (volumes, scale);
     }
+    let used = source.layout.used();
+    let has_others =
+        (0..source.layout.names.len()).any(|at| !used.contains(&at) && !source.layout.names[at].is_empty());
+    if has_others && source.layout.groups.iter().all(|group| group.volumes.is_empty()) {
+        let message = "no column is the volume, so the bars have none; pass columns=volume:NAME if one is";
+        source.notes.push(Note { code: "no_volume", message: message.to_owned() });
+    }
     let reads_tickers = names_tickers(source);
-    let timing = Timing::of(stamps(source, &dates, reads_tickers), options)?;
+    let has_seconds = has_seconds(source);
+    let timing = Timing::of(stamps(source, &dates, reads_tickers, has_seconds), options)?;
     let zoned_is_right = (dates.n_zoned > 0 && dates.n_naive > 0).then_some(dates.n_zoned > dates.n_naive);
     let only_adjusted =
         source.layout.groups.iter().all(|group| group.adj_close == Some(group.close) || group.adj_close.is_none())
@@ -58,9 +67,16 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         let message = "most prices have a sign, some + and some -: it tells the direction of the day, not of the price";
         source.notes.push(Note { code: "signed_prices", message: message.to_owned() });
     }
+    let order = dates.order;
     let rules =
-        Rules { order: dates.order, numbers, timing, price_basis, zoned_is_right, reads_tickers, signs_are_directions };
+        Rules { order, numbers, timing, price_basis, zoned_is_right, reads_tickers, signs_are_directions, has_seconds };
     Ok((rules, dates))
+}
+
+/// Whether times without signs count seconds: `5900` is 00:59:00 where another row has `10000`, else no time at all.
+fn has_seconds(source: &Source) -> bool {
+    let is_long = |text: &str| text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    source.layout.time.is_some_and(|column| source.sheet.cells(column).any(|(_, text)| is_long(text.trim())))
 }
 
 /// Whether + and - before prices tell whether the day went up or down, as Korean brokers write it.
@@ -107,7 +123,7 @@ fn refuse_mixed_basis(source: &Source, numbers: NumberFormat) -> Result<(), Read
 }
 
 /// Stamps of the first ticker, as many as show how far apart bars stand.
-fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool) -> Vec<super::dates::Stamp> {
+fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool, has_seconds: bool) -> Vec<super::dates::Stamp> {
     let (sheet, layout) = (&source.sheet, &source.layout);
     let ticker = layout.ticker.filter(|_| reads_tickers);
     let name = |row: usize| ticker.map_or("", |column| sheet.cell(column, row));
@@ -116,7 +132,7 @@ fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool) -> Vec<supe
         .filter(|row| name(*row) == name(0))
         .filter_map(|row| {
             let time = layout.time.map(|column| sheet.cell(column, row));
-            timing::stamp(sheet.cell(layout.date, row), time, dates.order)
+            timing::stamp(sheet.cell(layout.date, row), time, dates.order, has_seconds)
         })
         .collect()
 }
@@ -148,12 +164,41 @@ fn number_format(source: &Source, options: &ReadOptions) -> Result<NumberFormat,
             source.sheet.cells(column).for_each(|(line, text)| tally.count(line, text));
         }
     }
-    if tally.n_dot == 0 && tally.n_comma == 0 {
+    if tally.is_open() {
         for (_, column) in source.layout.groups.iter().flat_map(|group| &group.volumes) {
             source.sheet.cells(*column).for_each(|(line, text)| tally.count(line, text));
         }
     }
-    tally.format(source.delimiter.as_deref())
+    // What changes by percent is written as prices are: `"2,568"` beside `"0,15%"`.
+    if tally.is_open() {
+        (tally.n_dot, tally.n_comma) = source.signs_beside;
+    }
+    let habit = source.layout.groups.first().map(|group| habit(&source.layout.names[group.high]));
+    tally.format(source.commas_are_quoted, habit.unwrap_or(Habit::Either))
+}
+
+/// How the people who write such a header part thousands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Habit {
+    /// By commas: Korea, Japan, China.
+    Comma,
+    /// By commas as a rule: English.
+    English,
+    /// By dots or by commas.
+    Either,
+}
+
+/// Told by the name of the highest price, which differs most between languages.
+fn habit(name: &str) -> Habit {
+    let key = columns::key(name);
+    let is_east_asian = |c: char| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' | '가'..='힣');
+    if key.contains(is_east_asian) {
+        Habit::Comma
+    } else if key.contains("high") || matches!(key.as_str(), "h" | "hi") {
+        Habit::English
+    } else {
+        Habit::Either
+    }
 }
 
 #[derive(Default)]
@@ -161,7 +206,7 @@ struct Tally {
     n_dot: usize,
     n_comma: usize,
     by_comma: Option<(u64, String)>,
-    n_by_dot: usize,
+    by_dot: Option<(u64, String)>,
     n_whole_below_thousand: usize,
 }
 
@@ -170,7 +215,9 @@ impl Tally {
         match numbers::evidence(text) {
             Evidence::Dot => self.n_dot += 1,
             Evidence::Comma => self.n_comma += 1,
-            Evidence::EitherByDot => self.n_by_dot += 1,
+            Evidence::EitherByDot => {
+                self.by_dot.get_or_insert_with(|| (line, text.to_owned()));
+            }
             Evidence::EitherByComma => {
                 self.by_comma.get_or_insert_with(|| (line, text.to_owned()));
             }
@@ -181,8 +228,12 @@ impl Tally {
         }
     }
 
-    fn format(&self, delimiter: Option<&str>) -> Result<NumberFormat, ReadError> {
-        if self.n_dot + self.n_comma > 0 {
+    fn is_open(&self) -> bool {
+        self.n_dot == 0 && self.n_comma == 0
+    }
+
+    fn format(&self, commas_are_quoted: bool, habit: Habit) -> Result<NumberFormat, ReadError> {
+        if !self.is_open() {
             let (few, many) = (self.n_dot.min(self.n_comma), self.n_dot.max(self.n_comma));
             if few * 20 > many {
                 return Err(ReadError::unusable(
@@ -195,31 +246,41 @@ impl Tally {
             }
             return Ok(if self.n_dot > self.n_comma { NumberFormat::DOT } else { NumberFormat::COMMA });
         }
-        let Some((line, text)) = &self.by_comma else { return Ok(NumberFormat::DOT) };
-        // In a file parted by commas a quoted comma groups thousands; whole numbers below 1,000 say so too;
-        // a dot before three digits beside it leaves no other reading.
-        if delimiter == Some(",") || self.n_whole_below_thousand > 0 {
-            return Ok(NumberFormat::DOT);
-        }
-        let whole = text.replace(',', "");
+        let (line, text) = match (&self.by_comma, &self.by_dot, habit) {
+            (None, None, _) | (_, _, Habit::Comma) | (None, Some(_), Habit::English) => return Ok(NumberFormat::DOT),
+            // Whole numbers below 1,000 say that a comma groups thousands; so does an English header where fields are
+            // parted by commas.
+            (Some(_), _, _) if self.n_whole_below_thousand > 0 => return Ok(NumberFormat::DOT),
+            (Some(_), _, Habit::English) if commas_are_quoted => return Ok(NumberFormat::DOT),
+            (Some(open), _, _) | (None, Some(open), _) => open,
+        };
+        let whole = text.replace([',', '.'], "");
         let parted = text.replace(',', ".");
+        let (by_dot, by_comma) = if text.contains(',') { (&whole, &parted) } else { (&parted, &whole) };
         Err(ReadError::unusable(
             "ambiguous_number",
-            format!("{text:?} is {whole} (decimal=.) or {parted} (decimal=,): no row decides it, pass decimal"),
+            format!("{text:?} is {by_dot} (decimal=.) or {by_comma} (decimal=,): no row decides it, pass decimal"),
         )
         .on_line(*line))
     }
 }
 
 /// The column of the volume: of two equally sure ones that which is units, where the other is their worth;
-/// and none that is all zero while another counts (MetaTrader's VOL beside TICKVOL).
+/// and none that is all zero while another counts (MetaTrader's VOL beside TICKVOL). An amount is it where the surer
+/// column is its worth.
 fn volumes(
     sheet: &Sheet,
     group: &Group,
     numbers: NumberFormat,
     names: &[String],
 ) -> Result<Vec<(u8, usize)>, ReadError> {
-    let mut candidates = group.volumes.clone();
+    let (amounts, mut candidates): (Vec<_>, Vec<_>) =
+        group.volumes.iter().copied().partition(|(tier, _)| *tier >= ONLY_BESIDE_WORTH);
+    if let ([amount, ..], [(_, volume)]) = (amounts.as_slice(), candidates.as_slice())
+        && is_worth(sheet, group, numbers, amount.1, *volume)
+    {
+        return Ok(vec![*amount]);
+    }
     let is_zero =
         |column: usize| sheet.cells(column).all(|(_, text)| numbers.volume(text).is_ok_and(|value| value == 0.0));
     if candidates.len() > 1

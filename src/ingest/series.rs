@@ -2,18 +2,21 @@
 
 use super::bars::{Placed, Refusals, Rows};
 use super::timing::Timing;
-use super::{Refusal, TickerReading, Warning, meaning, repeats};
+use super::{ReadError, Refusal, TickerReading, Warning, meaning, repeats};
 use crate::domain::bar::{BarError, RawBar};
 use crate::domain::{Bar, Interval, Series, Ticker};
 
 /// Puts bars in order.
+///
+/// # Errors
+/// `several_series` where too many rows contradict others.
 pub(super) fn finish(
     rows: Rows,
     timing: &Timing,
     adjusts: bool,
     refusals: &mut Refusals,
     warnings: &mut Vec<Warning>,
-) -> Option<TickerReading> {
+) -> Result<Option<TickerReading>, ReadError> {
     let Rows { ticker, mut bars, mut refused, n_up, n_down } = rows;
     let n_rows = bars.len();
     let received = n_rows + refused;
@@ -27,7 +30,7 @@ pub(super) fn finish(
     }
     let mut kept: Vec<Bar> = Vec::with_capacity(bars.len());
     let mut kept_line = 0;
-    let mut duplicates = 0;
+    let (mut duplicates, mut n_conflicts) = (0, 0);
     for Placed { bar, line, .. } in bars {
         match kept.last_mut() {
             Some(last) if last.at() == bar.at() && timing.resamples() => {
@@ -47,6 +50,7 @@ pub(super) fn finish(
             Some(last) if last.at() == bar.at() && *last == bar => duplicates += 1,
             Some(last) if last.at() == bar.at() => {
                 refused += 1;
+                n_conflicts += 1;
                 let ticker = ticker.clone();
                 refusals.push(|| conflict(last, kept_line, &bar, line, interval, ticker));
             }
@@ -56,6 +60,9 @@ pub(super) fn finish(
             }
         }
     }
+    if n_conflicts >= MANY_CONFLICTS && n_conflicts * 5 > n_rows {
+        return Err(several_series(n_conflicts, n_rows, ticker.as_ref()));
+    }
     let repeated = repeats::find(&kept, interval);
     warnings.extend(repeated.warnings(&kept, ticker.as_ref()));
     let mut idx = 0;
@@ -63,9 +70,55 @@ pub(super) fn finish(
         idx += 1;
         !repeated.holds(idx - 1)
     });
+    let n_left_out = repeated.len() + usize::from(drop_running_period(&mut kept, interval, ticker.as_ref(), warnings));
     kept = meaning::judge(kept, interval, ticker.as_ref(), adjusts, warnings);
-    let series = Series::new(interval, kept).ok()?;
-    Some(TickerReading { received: received - repeated.len(), ticker, duplicates, refused, series })
+    let Ok(series) = Series::new(interval, kept) else { return Ok(None) };
+    Ok(Some(TickerReading { received: received - n_left_out, ticker, duplicates, refused, series }))
+}
+
+/// Vendors end weekly and monthly files with the running session, which the running week has already.
+fn drop_running_period(
+    bars: &mut Vec<Bar>,
+    interval: Interval,
+    ticker: Option<&Ticker>,
+    warnings: &mut Vec<Warning>,
+) -> bool {
+    let shortest = match interval {
+        Interval::Week => 4,
+        Interval::Month => 16,
+        Interval::Day | Interval::Minutes(_) => return false,
+    };
+    let [.., before, last] = bars.as_slice() else { return false };
+    let n_days = (last.at().seconds() - before.at().seconds()) / 86_400;
+    if n_days >= shortest {
+        return false;
+    }
+    warnings.push(Warning {
+        code: "running_period",
+        session: Some(interval.label(last.at())),
+        message: format!(
+            "the last bar begins {n_days} days after the one before, in a series of {interval}: it repeats a session of \
+             that one and was left out"
+        ),
+        ticker: ticker.cloned(),
+    });
+    bars.pop();
+    true
+}
+
+/// So many rows that contradict others, more than a fifth of all, are no slips but another series.
+const MANY_CONFLICTS: usize = 5;
+
+fn several_series(n_conflicts: usize, n_rows: usize, ticker: Option<&Ticker>) -> ReadError {
+    let of = ticker.map(|ticker| format!(" of {ticker}")).unwrap_or_default();
+    ReadError::unusable(
+        "several_series",
+        format!(
+            "{n_conflicts} of {n_rows} rows{of} stand at the time of another row with other prices: the file holds several \
+             tickers, contracts or sessions of a day, or times that were not read; pass columns=ticker:NAME or \
+             columns=time:NAME if a column tells them apart, else send them one by one"
+        ),
+    )
 }
 
 /// Two parts of a session as one.

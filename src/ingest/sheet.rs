@@ -3,10 +3,10 @@
 use polars::prelude::{DataFrame, StringChunked};
 
 use super::ReadError;
-use super::layout::Layout;
+use super::layout::{Joined, Layout};
 
 /// Columns of text with the line of each row.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sheet {
     /// By position in the file; `None` for columns that nobody reads.
     columns: Vec<Option<StringChunked>>,
@@ -23,6 +23,10 @@ pub(super) struct Source {
     pub delimiter: Option<String>,
     /// Whether a cell can hold a comma at all.
     pub has_commas: bool,
+    /// Whether one with a comma is quoted, because commas part fields: who writes so needs none for decimals.
+    pub commas_are_quoted: bool,
+    /// How many numbers of the columns that nobody reads have a dot for decimals, and how many a comma.
+    pub signs_beside: (usize, usize),
     /// Whether numbers came as numbers, so that their decimal sign is known.
     pub is_typed: bool,
 }
@@ -80,11 +84,39 @@ impl Sheet {
     }
 }
 
+impl Sheet {
+    /// Writes the parts of a date or a time that stand in columns of their own as one text: `2024-01-02`, `09:30`.
+    pub(super) fn join(&mut self, joined: &[Joined]) {
+        for Joined { at, parts, sign } in joined {
+            let text = |row: usize| {
+                let mut text = String::with_capacity(10);
+                for (idx, column) in parts.iter().enumerate() {
+                    let part = self.cell(*column, row).trim();
+                    let part = part.strip_suffix(".0").unwrap_or(part);
+                    if idx > 0 {
+                        text.push(*sign);
+                    }
+                    if part.len() == 1 {
+                        text.push('0');
+                    }
+                    text.push_str(part);
+                }
+                text
+            };
+            let texts: StringChunked = (0..self.n_rows()).map(text).collect();
+            if let Some(column) = self.columns.get_mut(*at) {
+                *column = Some(texts);
+            }
+        }
+    }
+}
+
 impl Layout {
     /// The columns that are read, ascending.
     pub(super) fn used(&self) -> Vec<usize> {
         let mut used = vec![self.date];
         used.extend([self.time, self.ticker].into_iter().flatten());
+        used.extend(self.joined.iter().flat_map(|joined| &joined.parts));
         for group in &self.groups {
             used.extend([group.open, group.high, group.low, group.close]);
             used.extend(group.volumes.iter().map(|(_, at)| *at));

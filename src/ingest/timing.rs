@@ -21,6 +21,8 @@ pub(super) struct Timing {
 /// How many stamps are looked at.
 pub(super) const SAMPLE: usize = 20_000;
 const DAY: i64 = 86_400;
+/// So many gaps between bars tell what a bar covers.
+const TELLING: usize = 8;
 /// Bars closer than this are of one day.
 const SHORTEST_DAY: i64 = 20 * 3600;
 
@@ -46,11 +48,17 @@ impl Timing {
             .filter(|gap| *gap > 0)
             .collect();
         gaps.sort_unstable();
-        let typical = gaps.get(gaps.len() / 2).copied().unwrap_or(DAY);
+        let continued = options.continues.filter(|_| gaps.len() < TELLING && !resamples);
+        let continued = continued.filter(|interval| fits(*interval, &gaps, &stamps));
+        let typical = match continued {
+            Some(Interval::Minutes(minutes)) => i64::from(minutes) * 60,
+            _ => gaps.get(gaps.len() / 2).copied().unwrap_or(DAY),
+        };
         if !is_timed || typical >= SHORTEST_DAY {
-            let late_is_next_day = is_timed && zone.is_none() && late_is_next_day(&stamps);
-            let interval = sessions(&gaps);
-            return Ok(Self { interval, late_is_next_day, zone, is_zone_assumed: false, resamples: false });
+            let late = if is_timed && zone.is_none() { Late::of(&stamps) } else { Late::None };
+            let interval = continued.unwrap_or_else(|| sessions(&gaps));
+            let (late_is_next_day, is_zone_assumed) = (late == Late::NextDay, late == Late::Open);
+            return Ok(Self { interval, late_is_next_day, zone, is_zone_assumed, resamples: false });
         }
         if typical < 60 {
             return Err(ReadError::unusable(
@@ -105,24 +113,66 @@ fn instant(stamp: &Stamp, zone: Option<Zone>) -> i64 {
     i64::from(stamp.day) * DAY + i64::from(second) - i64::from(offset)
 }
 
-/// 15:00 UTC is the next day's midnight in Seoul, and 20:00 UTC the same day's close in New York. The weekdays of the
-/// late stamps tell: sessions from Sunday to Thursday are one day too early. Early stamps beside them are of the
-/// other half of a year (10:00 in Sydney is 23:00 or 00:00 UTC, midnight in London 23:00 or 00:00).
-fn late_is_next_day(stamps: &[Stamp]) -> bool {
-    let late: Vec<&Stamp> = stamps.iter().filter(|stamp| is_late(stamp)).collect();
-    let n_weekend = |shift: i32| late.iter().filter(|stamp| dates::is_weekend(stamp.day + shift)).count();
-    late.len() >= 5 && n_weekend(1) == 0 && n_weekend(0) * 10 >= late.len()
+/// Whose session stamps late in a day are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// There are none.
+    None,
+    SameDay,
+    NextDay,
+    /// The stamps do not tell.
+    Open,
 }
 
+impl Late {
+    /// 15:00 UTC is the next day's midnight in Seoul, and 20:00 UTC the same day's close in New York. The weekdays of the
+    /// late stamps tell: sessions from Sunday to Thursday are one day too early. Early stamps beside them are of the
+    /// other half of a year (10:00 in Sydney is 23:00 or 00:00 UTC, midnight in London 23:00 or 00:00).
+    fn of(stamps: &[Stamp]) -> Self {
+        const FEW: usize = 5;
+        let late: Vec<&Stamp> = stamps.iter().filter(|stamp| is_late(stamp)).collect();
+        let n_weekend = |shift: i32| late.iter().filter(|stamp| dates::is_weekend(stamp.day + shift)).count();
+        let is_clear = |right: usize, wrong: usize| late.len() >= FEW && right == 0 && wrong * 10 >= late.len();
+        match (n_weekend(0), n_weekend(1)) {
+            _ if late.is_empty() => Self::None,
+            (same, next) if is_clear(next, same) => Self::NextDay,
+            (same, next) if is_clear(same, next) => Self::SameDay,
+            // The last second of a day is that day's; clocks without a zone are those of the exchange.
+            _ if late.iter().all(|stamp| stamp.offset.is_none() || stamp.second >= Some(86_399)) => Self::SameDay,
+            _ => Self::Open,
+        }
+    }
+}
+
+/// In UTC from 11:00 on; by a clock of unknown zone only when no exchange is open any more.
 fn is_late(stamp: &Stamp) -> bool {
-    stamp.offset == Some(0) && stamp.second.is_some_and(|second| second >= 11 * 3600)
+    let from = match stamp.offset {
+        Some(0) => 11 * 3600,
+        None => 21 * 3600,
+        Some(_) => return false,
+    };
+    stamp.second.is_some_and(|second| second >= from)
+}
+
+/// Whether a few bars can be of a series of that interval: bars within a day are as many minutes apart or a multiple
+/// of them, weeks and months at least nearly that long.
+fn fits(interval: Interval, gaps: &[i64], stamps: &[Stamp]) -> bool {
+    match interval {
+        Interval::Minutes(minutes) => {
+            let step = i64::from(minutes) * 60;
+            stamps.iter().all(|stamp| stamp.second.is_some()) && gaps.iter().all(|gap| gap % step == 0)
+        }
+        Interval::Day => false,
+        Interval::Week => gaps.iter().all(|gap| *gap >= 4 * DAY),
+        Interval::Month => gaps.iter().all(|gap| *gap >= 26 * DAY),
+    }
 }
 
 /// Weeks and months where nearly all gaps are such; a few sparse rows are sessions.
 fn sessions(gaps: &[i64]) -> Interval {
     let most = |range: std::ops::RangeInclusive<i64>| {
         let n_within = gaps.iter().filter(|gap| range.contains(&((**gap + DAY / 2) / DAY))).count();
-        gaps.len() >= 8 && n_within * 10 >= gaps.len() * 8
+        gaps.len() >= TELLING && n_within * 10 >= gaps.len() * 8
     };
     if most(5..=9) {
         Interval::Week
@@ -134,11 +184,12 @@ fn sessions(gaps: &[i64]) -> Interval {
 }
 
 /// A row's stamp from its date and, where it has a column of its own, its time.
-pub(super) fn stamp(date: &str, time: Option<&str>, order: Order) -> Option<Stamp> {
+pub(super) fn stamp(date: &str, time: Option<&str>, order: Order, has_seconds: bool) -> Option<Stamp> {
     let stamp = Stamp::of(date, order)?;
     let time = time.map(str::trim).filter(|time| !time.is_empty());
     let Some(time) = time.filter(|_| stamp.second.is_none_or(|second| second == 0)) else { return Some(stamp) };
-    if let Some(second) = clock::compact_time(time) {
+    let compact = if has_seconds { clock::compact_time_with_seconds(time) } else { clock::compact_time(time) };
+    if let Some(second) = compact {
         return Some(Stamp { second: Some(second), ..stamp });
     }
     let clock = clock::clock(time)?;
@@ -214,6 +265,21 @@ mod tests {
         let texts = ["2024-04-17 09:00:00+09:00", "2024-04-17 10:00:00+09:00", "2024-04-17 11:00:00+09:00"];
         assert_eq!(first(&texts), "1h 2024-04-17T00:00:00Z");
         assert_eq!(first(&["2024-01-02 09:30:00", "2024-01-02 09:30:05", "2024-01-02 09:30:09"]), "tick_data");
+    }
+
+    #[test]
+    fn a_few_bars_are_of_the_series_that_they_continue_where_they_can_be() {
+        let as_part_of = |interval: Interval, texts: &[&str]| {
+            let options = ReadOptions { continues: Some(interval), ..ReadOptions::default() };
+            Timing::of(stamps(texts), &options).map(|timing| timing.interval)
+        };
+        assert_eq!(as_part_of(Interval::Week, &["2024-01-01"]), Ok(Interval::Week));
+        assert_eq!(as_part_of(Interval::Month, &["2024-01-01", "2024-02-01"]), Ok(Interval::Month));
+        assert_eq!(as_part_of(Interval::Week, &["2024-01-01", "2024-01-02"]), Ok(Interval::Day));
+        let hours = ["2024-01-02T09:00:00Z", "2024-01-02T12:00:00Z"];
+        assert_eq!(as_part_of(Interval::Minutes(60), &hours), Ok(Interval::Minutes(60)));
+        assert_eq!(as_part_of(Interval::Minutes(120), &hours), Ok(Interval::Minutes(180)));
+        assert_eq!(as_part_of(Interval::Minutes(60), &["2024-01-02"]), Ok(Interval::Day));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// How many units one of a column's numbers is. Lots stay lots: how many shares one is differs by market.
 pub(super) fn scale(header: &str) -> f64 {
     const SCALES: [(f64, &[&str]); 5] = [
-        (1e3, &["千", "仟", "천주", "thousand", "thousands", "000s", "'000", "000", "x1000", "k", "tsd"]),
+        (1e3, &["千", "仟", "천주", "thousand", "thousands", "000s", "000's", "'000", "000", "x1000", "k", "tsd"]),
         (1e6, &["百万", "百萬", "백만", "million", "millions", "mn", "mm", "mio", "mln", "m"]),
         (1e4, &["万股", "萬股", "万", "萬", "만주"]),
         (1e8, &["亿", "億", "억"]),

@@ -141,6 +141,33 @@ fn sessions_without_a_trade_make_no_bar_and_are_told() {
 }
 
 #[test]
+fn rows_that_contradict_others_are_slips_when_few_and_another_series_when_many() {
+    let row = |day: usize, price: usize| format!("2024-01-{day:02},{price},{price},{price},{price},5\n");
+    let body = |n_twice: usize| {
+        let first = (1..=20).map(|day| row(day, 10 + day));
+        let second = (1..=n_twice).map(|day| row(day, 500 + day));
+        format!("date,open,high,low,close,volume\n{}", first.chain(second).collect::<String>())
+    };
+    check_code(body(4), "conflicting_duplicate");
+    check_code(body(5), "conflicting_duplicate");
+    check_code(body(6), "several_series");
+}
+
+#[test]
+fn the_session_that_ends_a_weekly_file_is_no_week() {
+    let week = |n: u64| {
+        let monday = chrono::NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date") + chrono::Days::new(7 * n);
+        format!("{monday},1,1,1,1,5\n")
+    };
+    let weeks: String = (0..12).map(week).collect();
+    let told = told(&reading_with(
+        format!("date,open,high,low,close,volume\n{weeks}2024-03-21,1,1,1,1,2\n").as_bytes(),
+        &ReadOptions::default(),
+    ));
+    assert!(told.starts_with("1w\n") && told.ends_with("  2024-03-18 1 1 1 1 5\nrunning_period\n"), "{told}");
+}
+
+#[test]
 fn many_tickers_in_one_file_and_one_in_each_header() {
     check(
         "종목코드,일자,시가,고가,저가,종가\n005930,20240102,1,1,1,1\n000660,20240102,2,2,2,2\n삼성,20240102,2,2,2,2\n",
@@ -202,7 +229,7 @@ fn options_decide_what_the_rows_leave_open() {
     let twice = "date,open,high,low,Last,Price\n2024-01-02,1,3,1,2,3\n";
     check_code(twice, "duplicate_column");
     let chosen = ReadOptions { columns: Some("close:Price".to_owned()), ..ReadOptions::default() };
-    assert_eq!(told(&reading_with(twice.as_bytes(), &chosen)), "1d\n  2024-01-02 1 3 1 3 -\n");
+    assert_eq!(told(&reading_with(twice.as_bytes(), &chosen)), "1d\n  2024-01-02 1 3 1 3 -\nno_volume\n");
     let adjusted = ReadOptions { price_basis: Some(PriceBasis::Adjusted), ..ReadOptions::default() };
     let yahoo = "Date,Open,High,Low,Close,Adj Close,Volume\n2024-01-02,10,12,8,10,5,500\n";
     assert_eq!(told(&reading_with(yahoo.as_bytes(), &adjusted)), "1d\n  2024-01-02 5 6 4 5 500\n");

@@ -137,6 +137,7 @@ impl PostBarsQuery {
                 TrainQuery::Never => TrainChoice::Never,
             },
             options: ReadOptions {
+                continues: None,
                 date_format: self.date_format,
                 delimiter: self.delimiter,
                 decimal: self.decimal,
