@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::domain::{Series, Ticker};
 use crate::evaluate::panel::{self, PanelTicker};
 use crate::evaluate::{Baseline, EvaluateError, Method, Network, ServedNetwork};
-use crate::ingest::{BodyFormat, ReadOptions, inflate, read};
+use crate::ingest::{BodyFormat, ReadOptions, Warning, inflate, read};
 use crate::train::{Control, TrainConfig};
 
 /// Which files, who is compared, and where the table goes.
@@ -71,7 +71,11 @@ impl std::str::FromStr for Contestant {
 pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
     let config = train::config_of(arguments.with.iter().cloned().collect())?;
     config.check(&settings.limits.train)?;
-    let (sources, mut unusable) = read_all(settings, &arguments.paths)?;
+    let mut notes = Vec::new();
+    let (sources, mut unusable) = read_all(settings, &arguments.paths, &mut notes)?;
+    for Note { file, code, message } in &notes {
+        eprintln!("note: {file}: {message} ({code})");
+    }
     let n_jobs = arguments.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut tickers = Vec::new();
     for (source, outcome) in score_all(&sources, &arguments.models, &config, n_jobs) {
@@ -86,7 +90,7 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     if tickers.is_empty() {
         bail!("no ticker could be scored: candlecast inspect FILE tells what is wrong with a file");
     }
-    print(&tickers, &unusable, arguments, out)
+    print(&tickers, &unusable, &notes, arguments, out)
 }
 
 /// One ticker's bars and where they came from.
@@ -96,6 +100,23 @@ struct Source {
     series: Series,
 }
 
+/// What looks wrong in a file, as its reader says it.
+#[derive(Debug, serde::Serialize)]
+struct Note {
+    file: String,
+    code: &'static str,
+    message: String,
+}
+
+impl Note {
+    fn of(path: &Path, warning: &Warning) -> Self {
+        let whose = warning.ticker.as_ref().map(|ticker| format!("{ticker}: ")).unwrap_or_default();
+        let session = warning.session.as_ref().map(|session| format!("{session}: ")).unwrap_or_default();
+        let message = format!("{whose}{session}{}", warning.message);
+        Self { file: path.display().to_string(), code: warning.code, message }
+    }
+}
+
 /// What could not be scored, and why.
 struct Unusable {
     name: String,
@@ -103,10 +124,14 @@ struct Unusable {
 }
 
 /// Every ticker of every file that can be read.
-fn read_all(settings: &Settings, paths: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Vec<Unusable>)> {
+fn read_all(
+    settings: &Settings,
+    paths: &[PathBuf],
+    notes: &mut Vec<Note>,
+) -> anyhow::Result<(Vec<Source>, Vec<Unusable>)> {
     let (mut sources, mut unusable, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in price_files(paths)? {
-        match read_file(settings, &path) {
+        match read_file(settings, &path, notes) {
             Ok(found) => sources.extend(found),
             Err(error) => {
                 unusable.push(Unusable { name: path.display().to_string(), reason: format!("{error:#}") });
@@ -119,11 +144,12 @@ fn read_all(settings: &Settings, paths: &[PathBuf]) -> anyhow::Result<(Vec<Sourc
     Ok((sources, unusable))
 }
 
-fn read_file(settings: &Settings, path: &Path) -> anyhow::Result<Vec<Source>> {
+fn read_file(settings: &Settings, path: &Path, told: &mut Vec<Note>) -> anyhow::Result<Vec<Source>> {
     let limits = &settings.limits.ingest;
     let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
     let bytes = inflate(fs::read(path)?, encoding, limits)?;
     let reading = read(&bytes, format, &ReadOptions::default(), limits)?;
+    told.extend(reading.warnings.iter().map(|warning| Note::of(path, warning)));
     let source = |part: crate::ingest::TickerReading| {
         let ticker = part.ticker.map_or_else(|| ticker_of_name(path), Ok)?;
         Ok(Source { name: path.display().to_string(), ticker, series: part.series })
@@ -187,6 +213,7 @@ fn score(source: &Source, contestants: &[Contestant], config: &TrainConfig) -> R
 fn print(
     tickers: &[PanelTicker],
     unusable: &[Unusable],
+    notes: &[Note],
     arguments: &Arguments,
     out: &mut Output,
 ) -> anyhow::Result<()> {
@@ -202,6 +229,7 @@ fn print(
         let left_out = |one: &Unusable| json!({"file": one.name, "reason": one.reason});
         return out.json(&json!({
             "sessions": panel::SESSIONS, "rows": rows, "tickers": tickers.iter().map(of_ticker).collect::<Vec<_>>(),
+            "notes": notes,
             "left_out": unusable.iter().map(left_out).collect::<Vec<_>>(),
         }));
     }

@@ -12,7 +12,7 @@ use super::due::enqueue_or_later;
 use super::level::level_break;
 use super::market;
 use crate::app::App;
-use crate::domain::{Calendar, Ticker};
+use crate::domain::{Calendar, Interval, Ticker};
 use crate::ingest::{
     BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
 };
@@ -193,7 +193,20 @@ pub async fn ingest(
     body: impl Into<Body>,
     request: &IngestRequest,
 ) -> Result<IngestReport, IngestError> {
-    let (mut reading, _room) = read(app, body.into(), request).await?;
+    let body = body.into();
+    let continues = match &request.ticker {
+        Some(ticker) => stored_interval(app, ticker).await?,
+        None => None,
+    };
+    // Only names in the body tell which series a few bars of many tickers continue.
+    let again = (request.ticker.is_none() && body.bytes.len() <= SHORT_BODY).then(|| body.bytes.clone());
+    let (mut reading, mut room) = read(app, body, request, continues).await?;
+    if let Some(bytes) = again
+        && let Some(interval) = other_interval(app, &reading).await?
+    {
+        (reading, room) = read(app, Body { bytes, room }, request, Some(interval)).await?;
+    }
+    let _room = room;
     if let (OnError::Reject, Some(first)) = (request.on_error, reading.refusals.first()) {
         return Err(IngestError::Refused {
             received: reading.received,
@@ -233,6 +246,7 @@ pub async fn ingest(
     // Of many tickers the counts tell.
     if let ([outcome], [(ticker, part)]) = (outcomes.as_slice(), named.as_slice()) {
         warnings.extend(market::missing_sessions(ticker, &part.series, &outcome.record.calendar));
+        warnings.extend(market::off_calendar(ticker, &part.series, &outcome.record.calendar));
     }
     let mut tickers = Vec::with_capacity(outcomes.len());
     for (outcome, (_, part)) in outcomes.into_iter().zip(&named) {
@@ -255,12 +269,34 @@ pub async fn ingest(
     Ok(sum(reading, tickers, request.dry_run))
 }
 
+/// A body of fewer bytes may be too few bars to tell their interval.
+const SHORT_BODY: usize = 64 << 10;
+
+/// What the bars of a stored series cover; `None` for one without bars.
+async fn stored_interval(app: &App, ticker: &Ticker) -> Result<Option<Interval>, IngestError> {
+    let record = app.store.ticker(ticker).await?;
+    Ok(record.filter(|record| record.bars_total > 0).map(|record| record.interval))
+}
+
+/// The interval of the first series that the body continues, where it was read as another.
+async fn other_interval(app: &App, reading: &Reading) -> Result<Option<Interval>, IngestError> {
+    for part in reading.tickers.iter().filter(|part| !part.series.is_empty()) {
+        let Some(ticker) = &part.ticker else { continue };
+        if let Some(stored) = stored_interval(app, ticker).await? {
+            return Ok(Some(stored).filter(|stored| *stored != part.series.interval()));
+        }
+    }
+    Ok(None)
+}
+
 async fn read(
     app: &Arc<App>,
     body: Body,
     request: &IngestRequest,
+    continues: Option<Interval>,
 ) -> Result<(Reading, Option<OwnedSemaphorePermit>), IngestError> {
-    let (format, encoding, options) = (request.format, request.encoding, request.options.clone());
+    let (format, encoding) = (request.format, request.encoding);
+    let options = ReadOptions { continues, ..request.options.clone() };
     let app = Arc::clone(app);
     // The thread has the room: it reads to the end even when the caller leaves.
     let reading = tokio::task::spawn_blocking(move || {

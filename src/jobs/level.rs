@@ -9,6 +9,8 @@ use crate::store::{StoreError, TickerRecord};
 const COMPARED: u64 = 2_000;
 /// Half of the closes of the same sessions differ by more than this factor.
 const MAX_SAME_SESSION: f64 = 1.5;
+/// The smallest step of a split in use.
+const MIN_SPLIT: f64 = 1.2;
 /// Neighboring sessions differ by more than this factor: no share moves so in a night.
 const MAX_NEIGHBOR: f64 = 3.0;
 
@@ -30,6 +32,9 @@ pub(super) async fn level_break(
             Some(series.bars()[at].close() / bar.close())
         })
         .collect();
+    if let Some((count, ratio)) = rescaled(&ratios) {
+        return Ok(Some(undone(record, series, count, ratio)));
+    }
     ratios.sort_by(f64::total_cmp);
     let (ratio, most) = match ratios.get(ratios.len() / 2) {
         Some(median) => (*median, MAX_SAME_SESSION),
@@ -42,6 +47,30 @@ pub(super) async fn level_break(
         }
     };
     Ok((ratio > most || ratio < 1.0 / most).then(|| warning(record, series, ratio)))
+}
+
+/// How many of the oldest sessions of both stand on another scale while the newest agree, and the ratio of the first:
+/// a split was applied to the one and not to the other.
+fn rescaled(ratios: &[f64]) -> Option<(usize, f64)> {
+    let is_other = |ratio: &f64| !(1.0 / MIN_SPLIT..=MIN_SPLIT).contains(ratio);
+    let count = ratios.iter().take_while(|ratio| is_other(ratio)).count();
+    let agrees = |ratio: &f64| (ratio - 1.0).abs() < 0.01;
+    let newest = &ratios[count..];
+    (count > 0 && !newest.is_empty() && newest.iter().all(agrees)).then(|| (count, ratios[0]))
+}
+
+fn undone(record: &TickerRecord, series: &Series, count: usize, ratio: f64) -> Warning {
+    let ticker = &record.ticker;
+    Warning {
+        code: "level_break",
+        session: series.bars().first().map(|bar| series.interval().label(bar.at())),
+        message: format!(
+            "{count} of the sessions sent are {ratio:.4} times those stored of {ticker}, and later ones agree: a split was \
+             applied to what is stored and not to what was sent, or the other way round; send it with adjust=split as \
+             before, or with on_conflict=keep"
+        ),
+        ticker: Some(ticker.clone()),
+    }
 }
 
 fn warning(record: &TickerRecord, series: &Series, ratio: f64) -> Warning {

@@ -71,6 +71,26 @@ pub(super) fn missing_sessions(ticker: &Ticker, series: &Series, calendar: &Cale
     })
 }
 
+/// Bars of a daily series on days that are no session of its market; `None` where there are none.
+pub(super) fn off_calendar(ticker: &Ticker, series: &Series, calendar: &Calendar) -> Option<Warning> {
+    if series.interval() != Interval::Day {
+        return None;
+    }
+    let is_off = |date: &NaiveDate| calendar.is_session(*date) == Some(false);
+    let off: Vec<NaiveDate> = dates(series.bars()).into_iter().filter(is_off).collect();
+    let first = off.first()?;
+    Some(Warning {
+        code: "off_calendar",
+        session: Some(first.to_string()),
+        message: format!(
+            "{} bars stand on days that are no session of {calendar}, the first {first}: is calendar another, or are they \
+             rows of a holiday?",
+            off.len()
+        ),
+        ticker: Some(ticker.clone()),
+    })
+}
+
 fn dates(bars: &[Bar]) -> Vec<NaiveDate> {
     let mut dates: Vec<NaiveDate> = bars.iter().map(Bar::at).map(|at| at.date()).collect();
     dates.dedup();
@@ -120,6 +140,12 @@ mod tests {
         let warning = missing_sessions(&ticker, &series(&dates), &calendar).expect("one is missing");
         assert_eq!((warning.code, warning.session), ("missing_sessions", Some(lost.to_string())));
         assert_eq!(missing_sessions(&ticker, &series(&sessions("XNYS", 9)), &calendar), None);
+        assert_eq!(off_calendar(&ticker, &series(&dates), &calendar), None);
+        let christmas: NaiveDate = "2023-12-25".parse().expect("a date");
+        let at = dates.partition_point(|date| *date < christmas);
+        dates.insert(at, christmas);
+        let warning = off_calendar(&ticker, &series(&dates), &calendar).expect("one is a holiday");
+        assert_eq!((warning.code, warning.session.as_deref()), ("off_calendar", Some("2023-12-25")));
         let warning = told(&[(ticker, calendar.clone())]).expect("told");
         assert!(warning.message.contains("XNYS"), "{}", warning.message);
         assert_eq!(told(&[("AAPL.US".parse().expect("a ticker"), calendar)]), None);

@@ -159,7 +159,25 @@ fn a_folder_is_scored_as_one_table_and_a_bad_file_costs_itself_only() {
     let models: Vec<&str> = csv.lines().filter_map(|line| line.split(',').next()).collect();
     assert_eq!(models, ["model", "naive", "har", "network+online"]);
 
+    // Four times the price up to the middle: a split that nobody applied.
+    let split: Vec<String> = read("prices/SYN0002.csv")
+        .lines()
+        .enumerate()
+        .map(|(idx, line)| match line.split(',').collect::<Vec<_>>().as_slice() {
+            [ticker, date, prices @ .., volume] if (1..310).contains(&idx) => {
+                let times_four = |price: &&str| (price.parse::<f64>().expect("a price") * 4.0).to_string();
+                let prices: Vec<String> = prices.iter().map(times_four).collect();
+                format!("{ticker},{date},{},{volume}", prices.join(","))
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    std::fs::write(desk.0.path().join("prices/SYN0002.csv"), split.join("\n")).expect("written");
     let json = desk.json("evaluate prices --models naive,har --jobs 1");
+    assert_eq!(
+        (&json["notes"][0]["file"], &json["notes"][0]["code"]),
+        (&"prices/SYN0002.csv".into(), &"split_suspected".into())
+    );
     assert_eq!((&json["rows"][0]["n_tickers"], &json["rows"][0]["rmse_ratio_to_naive"]), (&2.into(), &1.0.into()));
     assert_eq!(
         (&json["tickers"][1]["ticker"], &json["left_out"][0]["file"]),

@@ -393,6 +393,96 @@ async fn bars_on_another_level_than_those_stored_are_told() {
     assert!(codes(&answer).contains(&"level_break".to_owned()), "{answer}");
 }
 
+/// What `rows` come to when they are sent after `weeks` or `hours`.
+async fn appended(history: &str, rows: &str, path: &str) -> serde_json::Value {
+    const HEADER: &str = "date,open,high,low,close,volume\n";
+    let app = TestApp::new().await;
+    let first = app.post_csv("/v1/tickers/SHORT/bars", format!("{HEADER}{history}")).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text());
+    let header = if path == "/v1/bars" { "ticker,date,open,high,low,close,volume\n" } else { HEADER };
+    let mut told = app.post_csv(path, format!("{header}{rows}")).await.json();
+    told["interval"] = app.get("/v1/tickers/SHORT").await.json()["interval"].clone();
+    told
+}
+
+#[tokio::test]
+async fn a_few_bars_take_the_interval_of_the_series_that_they_continue() {
+    let day = |n: i64| chrono::NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date") + chrono::Duration::days(n);
+    let weeks: String = (0..12).map(|week| format!("{},10,11,9,10.5,5\n", day(7 * week))).collect();
+    let hours: String = (0..12).map(|hour| format!("2024-01-02T{hour:02}:00:00Z,10,11,9,10.5,5\n")).collect();
+    let one = "/v1/tickers/SHORT/bars";
+    for (history, rows, path, inserted, last) in [
+        (&weeks, "2024-03-25,10,11,9,10.5,5\n", one, 1, "2024-03-25"),
+        (
+            &weeks,
+            "2024-03-18,10,11,9,10.5,5\n2024-03-25,10,11,9,10.5,5\n2024-04-01,10,11,9,10.5,5\n",
+            one,
+            2,
+            "2024-04-01",
+        ),
+        (&weeks, "SHORT,2024-03-25,10,11,9,10.5,5\n", "/v1/bars", 1, "2024-03-25"),
+        (&hours, "2024-01-03T09:00:00Z,10,11,9,10.5,5\n", one, 1, "2024-01-03T09:00:00Z"),
+        (
+            &hours,
+            "2024-01-03T09:00:00Z,10,11,9,10.5,5\n2024-01-04T11:00:00Z,10,11,9,10.5,5\n",
+            one,
+            2,
+            "2024-01-04T11:00:00Z",
+        ),
+    ] {
+        let told = appended(history, rows, path).await;
+        assert_eq!(
+            (&told["inserted"], &told["dialect"]["interval"]),
+            (&json!(inserted), &told["interval"]),
+            "{rows} {told}"
+        );
+        if path == one {
+            assert_eq!(told["last"], json!(last), "{rows} {told}");
+        }
+    }
+    // What cannot be of the series is refused as before.
+    for (history, rows) in [
+        (&weeks, "2024-03-25,10,11,9,10.5,5\n2024-03-26,10,11,9,10.5,5\n"),
+        (
+            &hours,
+            "2024-01-03T09:00:00Z,10,11,9,10.5,5\n2024-01-03T09:15:00Z,10,11,9,10.5,5\n2024-01-03T09:30:00Z,10,11,9,10.5,5\n",
+        ),
+        (&hours, "2024-01-03,10,11,9,10.5,5\n"),
+    ] {
+        assert_eq!(appended(history, rows, one).await["code"], "interval_mismatch", "{rows}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_undoes_an_applied_split_is_told() {
+    let app = TestApp::new().await;
+    let raw = "date,open,high,low,close,volume\n2024-01-02,100,101,99,100,5\n2024-01-03,100,102,99,100,5\n\
+        2024-01-04,20,20.3,19.8,20,25\n2024-01-05,20,20.2,19.9,20.1,25\n2024-01-08,20,20.2,19.9,20.1,25\n";
+    app.post_csv("/v1/tickers/SPLIT/bars?adjust=split", raw).await;
+    let told = |answer: &serde_json::Value| -> Option<String> {
+        let warnings = answer["warnings"].as_array()?;
+        let found = warnings.iter().find(|warning| warning["code"] == "level_break")?;
+        found["message"].as_str().map(str::to_owned)
+    };
+    let again = app.post_csv("/v1/tickers/SPLIT/bars?adjust=split", raw).await.json();
+    assert_eq!((told(&again), &again["unchanged"]), (None, &json!(5)), "{again}");
+    let undone = app.post_csv("/v1/tickers/SPLIT/bars?dry_run=true", raw).await.json();
+    let message = told(&undone).expect("a warning");
+    assert!(
+        message.starts_with("2 of the sessions sent are 5.0000 times") && message.contains("adjust=split"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn bars_on_days_without_a_session_are_told() {
+    let app = TestApp::new().await;
+    let body = "date,open,high,low,close,volume\n2023-12-22,10,11,9,10.5,5\n2023-12-25,10,11,9,10.6,6\n2023-12-26,10,11,9,10.7,7\n";
+    let answer = app.post_csv("/v1/tickers/AAPL/bars?calendar=XNYS&dry_run=true", body).await.json();
+    let warning = answer["warnings"].as_array().and_then(|all| all.iter().find(|one| one["code"] == "off_calendar"));
+    assert_eq!(warning.map(|warning| &warning["session"]), Some(&json!("2023-12-25")), "{answer}");
+}
+
 #[tokio::test]
 async fn a_ticker_without_a_bar_is_not_made_by_a_file_of_many() {
     let app = TestApp::new().await;
