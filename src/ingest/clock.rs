@@ -85,7 +85,8 @@ pub(super) fn clock(text: &str) -> Option<Clock> {
     if rest.starts_with('(') {
         rest = rest.split_once(')').filter(|(inside, _)| inside.chars().count() <= 4)?.1.trim_start();
     }
-    if is_weekday(rest) {
+    // `2 января 2024 г.`: the year's word.
+    if is_weekday(rest) || matches!(rest, "г" | "г.") {
         return Some(Clock::default());
     }
     if rest.is_empty() || rest.eq_ignore_ascii_case("z") && text.starts_with([' ', 'z', 'Z']) {

@@ -33,6 +33,8 @@ struct Votes {
     n_buddhist: usize,
     /// Cells with the year first whose day could be a month.
     n_swappable: usize,
+    /// Cells with the year first that are dates only with the day before the month.
+    n_day_second: usize,
     /// Open cells read day first where they can be, else month first; and the other way round.
     patched: [Tally; 2],
     sample: Option<(String, u64)>,
@@ -138,6 +140,7 @@ impl Votes {
         self.has_three_digit_year |= triple.digits[0] == 3;
         self.n_buddhist += usize::from(triple.is_buddhist());
         let shown = triple.shown_year();
+        self.n_day_second += usize::from(shown == Some(0) && triple.has_day_second());
         if shown == Some(0) || (triple.named_month().is_some() && shown.is_some()) {
             self.n_shown += 1;
             return;
@@ -181,6 +184,14 @@ impl Votes {
     fn order(&self, is_taiwanese: bool) -> Result<(Order, &'static str), ReadError> {
         if self.n_serial > self.n_shown + self.n_open {
             return Ok((Order::Excel, "most cells are day numbers of a spreadsheet"));
+        }
+        if self.n_day_second > 1 {
+            let message = format!(
+                "{} dates have the year first and the day before the month: no source writes so, a spreadsheet swapped \
+                 them; export the file again",
+                self.n_day_second
+            );
+            return Err(ReadError::unusable("ambiguous_date", message));
         }
         if self.has_three_digit_year || (is_taiwanese && self.n_yearless > 0) {
             return Ok((Order::Roc, "years of three digits, or headers of Taiwan"));
@@ -427,6 +438,8 @@ mod tests {
         assert!(told.starts_with("ambiguous_date: dates up to the twelfth"), "{told}");
         let halves = ["2024-02-01", "2024-03-01", "2024-04-01", "15/01/2024", "16/01/2024", "17/01/2024"];
         assert!(decided(&halves).starts_with("ambiguous_date: dates up to the twelfth"), "{}", decided(&halves));
+        let told = decided(&["2024-05-01", "2024-16-01", "2024-17-01"]);
+        assert!(told.starts_with("ambiguous_date: 2 dates have the year first"), "{told}");
         let honest = ["2024-01-11", "2024-01-12", "2024-01-15", "01/16/2024", "01/17/2024", "01/18/2024"];
         assert_eq!(decided(&honest), "%Y-%m-%d");
         let sorted_as_text = ["1/3/2024", "1/4/2024", "1/16/2024", "1/17/2024", "1/18/2024", "1/2/2024"];

@@ -5,6 +5,8 @@ use super::columns;
 /// Weekdays and ordinal endings say nothing new.
 pub(super) fn is_filler(word: &str) -> bool {
     const WORDS: &[&str] = &[
+        "tháng",
+        "thg",
         "mon",
         "tue",
         "wed",

@@ -159,6 +159,15 @@ impl Triple {
         self.shown_year().is_some_and(|at| self.era == 0 && is_buddhist(self.parts[at] as i32))
     }
 
+    /// Whether the text is a date only with its second part as the day: `2024-16-01`.
+    pub(super) fn has_day_second(&self) -> bool {
+        let [year, second, third] = self.parts;
+        self.era == 0
+            && day_of(year as i32, second, third).is_none()
+            && day_of(year as i32, third, second).is_some()
+            && self.named_month().is_none()
+    }
+
     /// Which part is the year when it shows by itself: four digits, or a written era.
     pub(super) fn shown_year(&self) -> Option<usize> {
         self.digits.iter().position(|digits| *digits == 4).or((self.era != 0).then_some(0))
