@@ -42,7 +42,7 @@ pub struct Columns {
 
 impl Columns {
     /// How many bars back a number may look: a season of four years and its own scale before it.
-    pub const MEMORY: usize = 1200;
+    pub const MEMORY: usize = 1300;
     /// Sessions of a month.
     pub const MONTH: usize = 22;
     /// Variance of a bar in which nothing moved: a thousandth of a percent, squared.

@@ -13,7 +13,8 @@ pub enum Regressors {
     /// Financial Econometrics 7; on ranges instead of intraday returns.
     Har,
     /// Means of logs over 1, 5, 11 and 22 sessions, the part within sessions by itself, falls over 1, 5 and
-    /// 22 sessions (leverage), the size of the last return, volume against its mean, and the [`Season`].
+    /// 22 sessions and from the month's highest close (leverage), the size of the last return and of the week's
+    /// largest, volume against its mean, and the [`Season`].
     ///
     /// Leverage after Corsi & Renò (2012), "Discrete-Time Volatility Forecasting with Persistent Leverage
     /// Effect", Journal of Business & Economic Statistics 30.
@@ -25,7 +26,7 @@ impl Regressors {
     pub fn len(self) -> usize {
         match self {
             Self::Har => 3,
-            Self::Extended => 13,
+            Self::Extended => 15,
         }
     }
 
@@ -38,7 +39,7 @@ impl Regressors {
     fn ridge(self, n_rows: usize) -> f64 {
         match self {
             Self::Har => 1e-6 * n_rows as f64,
-            Self::Extended => 10.0,
+            Self::Extended => 100.0,
         }
     }
 
@@ -66,7 +67,15 @@ fn push_extended(columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
     row.push(columns.volume_against_mean(bar_idx));
     let season = Season::at(columns, bar_idx);
     row.extend([season.gap_log, season.surprise]);
+    let largest = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sizes = columns.scaled_return[(bar_idx + 1).saturating_sub(5)..=bar_idx].iter().map(|value| value.abs());
+    let month = &columns.close_log[(bar_idx + 1).saturating_sub(Columns::MONTH)..=bar_idx];
+    row.push((columns.close_log[bar_idx] - largest(month)).max(DEEPEST_FALL));
+    row.push(largest(&sizes.collect::<Vec<_>>()));
 }
+
+/// A fall of 45 % within a month says as much as a deeper one.
+const DEEPEST_FALL: f64 = -0.6;
 
 /// The regressors of a stretch of bars, computed once for the regressions of all steps and members.
 #[derive(Debug, Clone)]
@@ -200,5 +209,44 @@ impl VolatilityModel {
 
     fn of_variance_log(&self, variance_log: f64) -> f64 {
         (0.5 * variance_log).exp() * (self.horizon as f64).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bar::{Bar, BarTime, RawBar};
+
+    /// Bars whose closes are these, a day apart, each with a range of one percent around them.
+    fn columns(closes: &[f64]) -> Columns {
+        let bar = |(idx, close): (usize, &f64)| {
+            let at = BarTime::from_seconds(86_400 * idx as i64);
+            let (high, low) = (close * 1.005, close * 0.995);
+            Bar::new(RawBar { at, open: *close, high, low, close: *close, volume: None }).expect("valid")
+        };
+        Columns::from_bars(&closes.iter().enumerate().map(bar).collect::<Vec<_>>())
+    }
+
+    fn fall_and_largest(closes: &[f64]) -> (f64, f64) {
+        let mut row = Vec::new();
+        Regressors::Extended.push(&columns(closes), closes.len() - 1, &mut row);
+        assert_eq!(row.len(), Regressors::Extended.len());
+        (row[13], row[14])
+    }
+
+    #[test]
+    fn a_fall_is_told_from_the_month_s_high_and_the_largest_return_stays_a_week() {
+        let mut closes = vec![100.0; 40];
+        assert_eq!(fall_and_largest(&closes), (0.0, 0.0));
+        closes.extend([80.0, 80.0, 80.0]);
+        let (fall, largest) = fall_and_largest(&closes);
+        assert!((fall - 0.8_f64.ln()).abs() < 1e-12 && largest == 6.0, "{fall} {largest}");
+        closes.extend([80.0; 3]);
+        let (fall, largest) = fall_and_largest(&closes);
+        assert!((fall - 0.8_f64.ln()).abs() < 1e-12 && largest == 0.0, "{fall} {largest}");
+        closes.extend([80.0; 16]);
+        assert_eq!(fall_and_largest(&closes), (0.0, 0.0));
+        closes.extend([1.0, 1.0]);
+        assert_eq!(fall_and_largest(&closes).0, DEEPEST_FALL);
     }
 }

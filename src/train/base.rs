@@ -15,8 +15,9 @@ pub(super) struct Base {
     pub(super) quantiles: Vec<Vec<f64>>,
 }
 
-/// Weight of a bar's residual against the next one's in [`Base::level`]; a month's memory.
-const DECAY: f64 = 0.96;
+/// Weight of a bar's residual against the next one's in [`Base::level`]; a quarter's memory. A month's follows a
+/// crash more closely and costs more than it gives in every calmer year.
+const DECAY: f64 = 0.98;
 /// The typical residual counts as this many bars, so that a short history moves nothing.
 const PRIOR_BARS: f64 = 5.0;
 /// One wild return says "a jump", not "a new level": residuals count up to this many typical ones.
@@ -25,8 +26,8 @@ const CUT: f64 = 4.0;
 impl Base {
     /// Regressors of the volatility forecast.
     pub(super) const REGRESSORS: Regressors = Regressors::Extended;
-    /// Bars of residuals that [`level`](Self::level) reads; beyond, their weight is below 0.3 %.
-    pub(super) const RESIDUALS: usize = 150;
+    /// Bars of residuals that [`level`](Self::level) reads; beyond, their weight is below 0.7 %.
+    pub(super) const RESIDUALS: usize = 250;
 
     /// Fits on the cutoffs `rows`, for steps `1..=n_steps`; `table` holds every bar's regressors.
     pub(super) fn fit(
