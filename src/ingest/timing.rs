@@ -163,8 +163,19 @@ fn fits(interval: Interval, gaps: &[i64], stamps: &[Stamp]) -> bool {
             stamps.iter().all(|stamp| stamp.second.is_some()) && gaps.iter().all(|gap| gap % step == 0)
         }
         Interval::Day => false,
-        Interval::Week => gaps.iter().all(|gap| *gap >= 4 * DAY),
-        Interval::Month => gaps.iter().all(|gap| *gap >= 26 * DAY),
+        Interval::Week | Interval::Month => {
+            shortest_gap(interval).is_some_and(|shortest| gaps.iter().all(|gap| *gap >= shortest))
+        }
+    }
+}
+
+/// Seconds that two weeks or two months stand apart at least, whichever of their days they are told by; `None` for bars
+/// that may be neighbours in time.
+pub fn shortest_gap(interval: Interval) -> Option<i64> {
+    match interval {
+        Interval::Minutes(_) | Interval::Day => None,
+        Interval::Week => Some(5 * DAY),
+        Interval::Month => Some(26 * DAY),
     }
 }
 
@@ -276,6 +287,7 @@ mod tests {
         assert_eq!(as_part_of(Interval::Week, &["2024-01-01"]), Ok(Interval::Week));
         assert_eq!(as_part_of(Interval::Month, &["2024-01-01", "2024-02-01"]), Ok(Interval::Month));
         assert_eq!(as_part_of(Interval::Week, &["2024-01-01", "2024-01-02"]), Ok(Interval::Day));
+        assert_eq!(as_part_of(Interval::Week, &["2024-01-05", "2024-01-09"]), Ok(Interval::Day), "Friday and Tuesday");
         let hours = ["2024-01-02T09:00:00Z", "2024-01-02T12:00:00Z"];
         assert_eq!(as_part_of(Interval::Minutes(60), &hours), Ok(Interval::Minutes(60)));
         assert_eq!(as_part_of(Interval::Minutes(120), &hours), Ok(Interval::Minutes(180)));

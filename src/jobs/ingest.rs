@@ -12,9 +12,10 @@ use super::due::enqueue_or_later;
 use super::level::level_break;
 use super::market;
 use crate::app::App;
-use crate::domain::{Calendar, Interval, Ticker};
+use crate::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
 use crate::ingest::{
     BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
+    shortest_gap,
 };
 use crate::store::{BarsOutcome, JobRecord, OnConflict, PriceBasis, PutBarsError, SentBars, StoreError, TickerRecord};
 
@@ -194,15 +195,16 @@ pub async fn ingest(
     request: &IngestRequest,
 ) -> Result<IngestReport, IngestError> {
     let body = body.into();
-    let continues = match &request.ticker {
-        Some(ticker) => stored_interval(app, ticker).await?,
-        None => None,
-    };
+    let mut known = known(app, request.ticker.iter()).await?;
+    let continues = request.ticker.as_ref().and_then(|ticker| stored_interval(&known, ticker));
     // Only names in the body tell which series a few bars of many tickers continue.
     let again = (request.ticker.is_none() && body.bytes.len() <= SHORT_BODY).then(|| body.bytes.clone());
     let (mut reading, mut room) = read(app, body, request, continues).await?;
+    if request.ticker.is_none() {
+        known = self::known(app, reading.tickers.iter().filter_map(|part| part.ticker.as_ref())).await?;
+    }
     if let Some(bytes) = again
-        && let Some(interval) = other_interval(app, &reading).await?
+        && let Some(interval) = other_interval(&known, &reading)
     {
         (reading, room) = read(app, Body { bytes, room }, request, Some(interval)).await?;
     }
@@ -223,10 +225,10 @@ pub async fn ingest(
     let mut detector = market::Detector::default();
     let mut detected: Vec<(Ticker, Calendar)> = Vec::new();
     let mut warnings: Vec<Warning> = Vec::new();
-    let known = known(app, &named).await?;
     for (ticker, part) in &named {
         let known = known.get(ticker);
         if let Some(record) = known {
+            check_neighbours(app, record, &part.series).await?;
             warnings.extend(level_break(app, record, &part.series).await?);
         }
         let calendar = match &request.calendar {
@@ -273,20 +275,50 @@ pub async fn ingest(
 const SHORT_BODY: usize = 64 << 10;
 
 /// What the bars of a stored series cover; `None` for one without bars.
-async fn stored_interval(app: &App, ticker: &Ticker) -> Result<Option<Interval>, IngestError> {
-    let record = app.store.ticker(ticker).await?;
-    Ok(record.filter(|record| record.bars_total > 0).map(|record| record.interval))
+fn stored_interval(known: &HashMap<Ticker, TickerRecord>, ticker: &Ticker) -> Option<Interval> {
+    known.get(ticker).filter(|record| record.bars_total > 0).map(|record| record.interval)
 }
 
 /// The interval of the first series that the body continues, where it was read as another.
-async fn other_interval(app: &App, reading: &Reading) -> Result<Option<Interval>, IngestError> {
-    for part in reading.tickers.iter().filter(|part| !part.series.is_empty()) {
-        let Some(ticker) = &part.ticker else { continue };
-        if let Some(stored) = stored_interval(app, ticker).await? {
-            return Ok(Some(stored).filter(|stored| *stored != part.series.interval()));
+fn other_interval(known: &HashMap<Ticker, TickerRecord>, reading: &Reading) -> Option<Interval> {
+    let parts = reading.tickers.iter().filter(|part| !part.series.is_empty());
+    let (read, stored) = parts
+        .filter_map(|part| Some((part.series.interval(), stored_interval(known, part.ticker.as_ref()?)?)))
+        .next()?;
+    Some(stored).filter(|stored| *stored != read)
+}
+
+/// So many bars tell by themselves what they cover.
+const TELLING: usize = 9;
+
+/// A few bars are weeks or months only by the series that they continue: each must be one that is stored, or stand as far
+/// from those as weeks do. Else they are days, sent to the wrong series.
+///
+/// # Errors
+/// [`PutBarsError::Interval`] where one stands closer.
+async fn check_neighbours(app: &App, record: &TickerRecord, sent: &Series) -> Result<(), IngestError> {
+    let bars = sent.bars();
+    let (Some(shortest), Some(first), Some(last)) = (shortest_gap(sent.interval()), bars.first(), bars.last()) else {
+        return Ok(());
+    };
+    if bars.len() > TELLING || record.interval != sent.interval() {
+        return Ok(());
+    }
+    let (from, to) = (first.at().seconds() - shortest, last.at().seconds() + shortest);
+    let (from, to) = (BarTime::from_seconds(from), BarTime::from_seconds(to));
+    let stored: Vec<i64> =
+        app.store.bars(record.id, from, to, u64::MAX).await?.iter().map(|bar| bar.at().seconds()).collect();
+    let is_apart = |bar: &Bar| {
+        let at = bar.at().seconds();
+        stored.contains(&at) || stored.iter().all(|stored| stored.abs_diff(at) >= shortest.unsigned_abs())
+    };
+    match bars.iter().all(is_apart) {
+        true => Ok(()),
+        false => {
+            let (ticker, stored) = (record.ticker.clone(), record.interval);
+            Err(PutBarsError::Interval { ticker, stored, sent: Interval::Day }.into())
         }
     }
-    Ok(None)
 }
 
 async fn read(
@@ -310,8 +342,11 @@ async fn read(
 }
 
 /// Those of the tickers that are stored.
-async fn known(app: &App, named: &[(Ticker, &TickerReading)]) -> Result<HashMap<Ticker, TickerRecord>, StoreError> {
-    let names: Vec<&str> = named.iter().map(|(ticker, _)| ticker.as_str()).collect();
+async fn known(app: &App, tickers: impl Iterator<Item = &Ticker>) -> Result<HashMap<Ticker, TickerRecord>, StoreError> {
+    let names: Vec<&str> = tickers.map(Ticker::as_str).collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
     let records = app.store.tickers_named(&names).await?;
     Ok(records.into_iter().map(|record| (record.ticker.clone(), record)).collect())
 }

@@ -454,6 +454,33 @@ async fn a_few_bars_take_the_interval_of_the_series_that_they_continue() {
 }
 
 #[tokio::test]
+async fn days_sent_to_a_weekly_or_monthly_series_are_refused_also_one_at_a_time() {
+    let day = |n: i64| chrono::NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date") + chrono::Duration::days(n);
+    let weeks: String = (0..12).map(|week| format!("{},10,11,9,10.5,5\n", day(7 * week))).collect();
+    let months: String = (0..12).map(|month| format!("2024-{:02}-01,10,11,9,10.5,5\n", month + 1)).collect();
+    for (history, date, is_refused) in [
+        // Weeks end with that of Monday, 18 March.
+        (&weeks, "2024-03-19", true),
+        (&weeks, "2024-03-22", true),
+        (&weeks, "2024-03-25", false),
+        // A holiday moves a week's first session.
+        (&weeks, "2024-03-26", false),
+        (&weeks, "2024-03-18", false),
+        (&weeks, "2024-01-11", true),
+        (&months, "2024-12-20", true),
+        (&months, "2025-01-02", false),
+        (&months, "2024-06-01", false),
+        (&months, "2024-06-03", true),
+    ] {
+        for (ticker, path) in [("", "/v1/tickers/SHORT/bars"), ("SHORT,", "/v1/bars")] {
+            let told = appended(history, &format!("{ticker}{date},10,11,9,10.5,5\n"), path).await;
+            let expected = if is_refused { json!("interval_mismatch") } else { json!(null) };
+            assert_eq!(told["code"], expected, "{date} {told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_undoes_an_applied_split_is_told() {
     let app = TestApp::new().await;
     let raw = "date,open,high,low,close,volume\n2024-01-02,100,101,99,100,5\n2024-01-03,100,102,99,100,5\n\
