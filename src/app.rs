@@ -2,7 +2,7 @@
 
 mod computing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub struct App {
     /// The processors, as answers share them.
     pub computing: Computing,
     revisions: Revisions,
+    unsettled: Unsettled,
 }
 
 /// Why a process cannot begin.
@@ -51,8 +52,15 @@ impl App {
         let store = Store::connect(&settings.database).await?;
         let registry = Registry::open(&settings.models_dir, store.clone())?;
         let computing = Computing::new(&settings.http);
-        let app =
-            Self { settings, store, registry, job_queued: Notify::new(), computing, revisions: Revisions::default() };
+        let app = Self {
+            settings,
+            store,
+            registry,
+            job_queued: Notify::new(),
+            computing,
+            revisions: Revisions::default(),
+            unsettled: Unsettled::default(),
+        };
         app.refresh().await?;
         Ok(app)
     }
@@ -71,6 +79,16 @@ impl App {
         self.revisions.refresh(&self.store).await
     }
 
+    /// Takes up tickers whose training could not be queued, to see to them later: those that nobody sees to yet.
+    pub fn claim_unsettled(&self, tickers: impl IntoIterator<Item = Ticker>) -> Vec<Ticker> {
+        self.unsettled.claim(tickers)
+    }
+
+    /// Leaves a ticker that was taken up so.
+    pub fn release_unsettled(&self, ticker: &Ticker) {
+        self.unsettled.release(ticker);
+    }
+
     /// Takes up what other processes change, until `stop`.
     pub async fn follow(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(FOLLOW_EVERY);
@@ -80,6 +98,21 @@ impl App {
                 tracing::warn!(%error, "cannot see what other processes changed; answers may be old until this works again");
             }
         }
+    }
+}
+
+/// Tickers whose training could not be queued; each is seen to once.
+#[derive(Debug, Default)]
+struct Unsettled(std::sync::Mutex<HashSet<Ticker>>);
+
+impl Unsettled {
+    fn claim(&self, tickers: impl IntoIterator<Item = Ticker>) -> Vec<Ticker> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tickers.into_iter().filter(|ticker| all.insert(ticker.clone())).collect()
+    }
+
+    fn release(&self, ticker: &Ticker) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(ticker);
     }
 }
 
@@ -114,5 +147,20 @@ impl Revisions {
             };
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticker_whose_training_waits_is_seen_to_once() {
+        let unsettled = Unsettled::default();
+        let tickers = || ["A", "B"].map(|name| name.parse::<Ticker>().expect("a ticker"));
+        assert_eq!(unsettled.claim(tickers()), tickers());
+        assert_eq!(unsettled.claim(tickers()), []);
+        unsettled.release(&tickers()[1]);
+        assert_eq!(unsettled.claim(tickers()), tickers()[1..]);
     }
 }

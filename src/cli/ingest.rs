@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::domain::{Calendar, Ticker};
 use crate::ingest::{BodyFormat, Refusal};
 use crate::jobs::ingest::{IngestError, IngestReport, IngestRequest, OnError, TrainChoice, ingest};
+use crate::jobs::settle::NOT_QUEUED;
 use crate::store::OnConflict;
 
 /// Refused rows shown in full; `--json` has more.
@@ -103,7 +104,15 @@ pub(super) async fn store_file(
         }
         stored => stored,
     };
-    stored.with_context(|| format!("nothing of {} was stored", path.display()))
+    let mut report = stored.with_context(|| format!("nothing of {} was stored", path.display()))?;
+    for warning in report.warnings.iter_mut().filter(|warning| warning.code == NOT_QUEUED) {
+        // This process ends, and its later tries with it.
+        warning.message =
+            "the bars are stored, but whether a training is due is not settled: ingest the file again, or \
+                           train the ticker with `candlecast train`"
+                .to_owned();
+    }
+    Ok(report)
 }
 
 /// Files as given, and those in folders that look like prices, by name.

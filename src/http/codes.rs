@@ -163,8 +163,8 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
     ("footer_lines", "Lines after the last row were left out."),
     (
         "training_not_queued",
-        "The bars are stored, but the queue did not answer: the training is queued as soon as it does, or when bars are \
-         sent again.",
+        "The bars are stored, but the queue did not answer in time: it is asked again for an hour, and when bars are sent \
+         again.",
     ),
     ("more_warnings", "There are more warnings than are told."),
 ];

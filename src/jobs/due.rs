@@ -1,8 +1,5 @@
 //! When a training is queued: because a client asks, or because the ticker's policy says that it is due.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -11,7 +8,6 @@ use crate::domain::Ticker;
 use crate::evaluate::drift::MIN_OUTCOMES;
 use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
 use crate::forecast::live_forecasts;
-use crate::ingest::Warning;
 use crate::registry::Policy;
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
@@ -52,76 +48,41 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
     let last_job = app.store.jobs(&filter, 1).await?.pop();
     let policy = policy(record);
     let champion_age_bars = champion_age(app, record).await?;
+    let newest = app.store.newest_model(&record.ticker).await?;
+    let queued_for = last_job.as_ref().and_then(trained_version);
+    let last_version = newest.as_ref().map(|model| model.data_version).max(queued_for);
+    let ended_so = |state: JobState| {
+        queued_for == Some(record.data_version) && last_job.as_ref().is_some_and(|job| job.state == state)
+    };
     let facts = PolicyFacts {
         bars_total: record.bars_total,
         champion_age_bars,
-        newest_age_bars: newest_age(app, record).await?,
+        newest_age_bars: match &newest {
+            Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
+            None => None,
+        },
         coverage_drift: match champion_age_bars.filter(|_| policy.retrain_on_coverage_drift) {
             Some(age_bars) => drift(app, record, age_bars).await?,
             None => None,
         },
         training_active: last_job.as_ref().is_some_and(|job| !job.state.is_final()),
-        failed_on_this_data: last_job.as_ref().is_some_and(|job| failed_on(job, record.data_version)),
+        failed_on_this_data: ended_so(JobState::Failed),
+        canceled_on_this_data: ended_so(JobState::Canceled),
+        rewritten: last_version.unwrap_or(0) < record.rewritten_version,
     };
     Ok(Standing { retraining: policy.retraining(facts), last_job })
 }
 
-/// Of a history of which more than one bar in this many was replaced, a model has learned something else.
-const REWRITTEN: u64 = 20;
-
-/// Queues a training if the policy says that it is due, or if `n_replaced` bars just sent rewrite the history that
-/// an automatic policy trained on; the job, if it is a new one.
+/// Queues a training if the policy says that it is due; the job, if it is a new one.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn enqueue_when_due(
-    app: &App,
-    record: &TickerRecord,
-    n_replaced: u64,
-) -> Result<Option<JobRecord>, StoreError> {
-    let policy = policy(record);
-    let is_rewritten = policy.automatic
-        && record.bars_total >= u64::from(policy.min_bars)
-        && n_replaced * REWRITTEN > record.bars_total;
-    if !is_rewritten && !standing(app, record).await?.retraining.due {
+pub async fn enqueue_when_due(app: &App, record: &TickerRecord) -> Result<Option<JobRecord>, StoreError> {
+    if !standing(app, record).await?.retraining.due {
         return Ok(None);
     }
     let queued = enqueue_training(app, &record.ticker, TrainConfig::default(), record.data_version).await?;
     Ok(queued.filter(|(_, is_new)| *is_new).map(|(job, _)| job))
-}
-
-/// The same for bars that are stored by now: a failure is told as a warning, and it is tried again, less and less often,
-/// until this process ends.
-pub(super) async fn enqueue_or_later(
-    app: &Arc<App>,
-    record: &TickerRecord,
-    n_replaced: u64,
-) -> Result<Option<JobRecord>, Warning> {
-    enqueue_when_due(app, record, n_replaced).await.map_err(|error| {
-        tracing::error!(ticker = %record.ticker, %error, "bars are stored, their training cannot be queued yet");
-        tokio::spawn(enqueue_later(Arc::clone(app), record.clone(), n_replaced));
-        Warning {
-            code: "training_not_queued",
-            session: None,
-            message: "the bars are stored, but whether a training is due could not be settled; it is tried again, and \
-                      looked at when bars are sent again"
-                .to_owned(),
-            ticker: Some(record.ticker.clone()),
-        }
-    })
-}
-
-async fn enqueue_later(app: Arc<App>, record: TickerRecord, n_replaced: u64) {
-    const LONGEST: Duration = Duration::from_secs(60);
-    let mut pause = Duration::from_millis(250);
-    loop {
-        tokio::time::sleep(pause).await;
-        match enqueue_when_due(&app, &record, n_replaced).await {
-            Ok(_) => return,
-            Err(error) => tracing::warn!(ticker = %record.ticker, %error, "its training cannot be queued yet"),
-        }
-        pause = (pause * 2).min(LONGEST);
-    }
 }
 
 /// Queues a training, unless one is active: then that one, with `false`. `None` when there is no such ticker.
@@ -156,12 +117,6 @@ async fn champion_age(app: &App, record: &TickerRecord) -> Result<Option<u64>, S
     Ok(Some(app.store.count_bars_after(record.id, model.last).await?))
 }
 
-/// The same of the version trained last.
-async fn newest_age(app: &App, record: &TickerRecord) -> Result<Option<u64>, StoreError> {
-    let Some(model) = app.store.newest_model(&record.ticker).await? else { return Ok(None) };
-    Ok(Some(app.store.count_bars_after(record.id, model.last).await?))
-}
-
 /// Whether the live intervals of the champion miss their levels; a champion of fewer bars has too few outcomes to say.
 async fn drift(app: &App, record: &TickerRecord, age_bars: u64) -> Result<Option<CoverageDrift>, StoreError> {
     if age_bars < MIN_OUTCOMES as u64 {
@@ -173,7 +128,7 @@ async fn drift(app: &App, record: &TickerRecord, age_bars: u64) -> Result<Option
     Ok(coverage_drift(&outcomes, &report_levels()))
 }
 
-fn failed_on(job: &JobRecord, data_version: u64) -> bool {
-    let trained_on = serde_json::from_value(job.payload.clone()).map(|payload: TrainPayload| payload.data_version);
-    job.state == JobState::Failed && trained_on.is_ok_and(|trained_on| trained_on == data_version)
+/// The state of the bars for which a training was queued.
+fn trained_version(job: &JobRecord) -> Option<u64> {
+    serde_json::from_value(job.payload.clone()).ok().map(|payload: TrainPayload| payload.data_version)
 }

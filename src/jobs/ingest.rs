@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::due::enqueue_or_later;
 use super::level::level_break;
 use super::market;
+use super::settle::{Settled, StoredTicker, settle};
 use crate::app::App;
 use crate::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
 use crate::ingest::{
@@ -250,25 +250,34 @@ pub async fn ingest(
         warnings.extend(market::missing_sessions(ticker, &part.series, &outcome.record.calendar));
         warnings.extend(market::off_calendar(ticker, &part.series, &outcome.record.calendar));
     }
-    let mut tickers = Vec::with_capacity(outcomes.len());
-    for (outcome, (_, part)) in outcomes.into_iter().zip(&named) {
-        let job = match request.train {
-            // Bars that were all there already are looked at too: whoever got no answer sends them again.
-            TrainChoice::Auto if !request.dry_run => {
-                enqueue_or_later(app, &outcome.record, outcome.updated).await.unwrap_or_else(|warning| {
-                    warnings.push(warning);
-                    None
-                })
-            }
-            _ => None,
-        };
-        tickers.push(report(outcome, part, job));
-    }
+    let mut settled = match request.train {
+        TrainChoice::Auto if !request.dry_run => settle_apart(app, &outcomes).await,
+        _ => Settled::default(),
+    };
+    warnings.append(&mut settled.warnings);
+    let reports = outcomes.into_iter().zip(&named).map(|(outcome, (ticker, part))| {
+        let job = settled.jobs.remove(ticker);
+        report(outcome, part, job)
+    });
+    let tickers = reports.collect();
     if !request.dry_run {
         refresh(app).await;
     }
     reading.warnings.extend(warnings);
     Ok(sum(reading, tickers, request.dry_run))
+}
+
+/// In a task of its own: what is stored gets its trainings also where the caller leaves.
+async fn settle_apart(app: &Arc<App>, outcomes: &[BarsOutcome]) -> Settled {
+    let stored = outcomes.iter().map(|outcome| StoredTicker {
+        record: outcome.record.clone(),
+        is_changed: outcome.inserted + outcome.updated > 0,
+    });
+    let settled = tokio::spawn(settle(Arc::clone(app), stored.collect())).await;
+    settled.unwrap_or_else(|error| {
+        tracing::error!(%error, "bars are stored, queueing their trainings ended in a panic");
+        Settled::default()
+    })
 }
 
 /// A body of fewer bytes may be too few bars to tell their interval.

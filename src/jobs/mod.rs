@@ -17,6 +17,7 @@ mod market;
 pub mod ingest;
 pub mod kind;
 pub mod runner;
+pub mod settle;
 pub mod train;
 pub mod waiting;
 

@@ -73,6 +73,10 @@ pub struct PolicyFacts {
     pub training_active: bool,
     /// The last training failed on this very data version: trying again would fail again.
     pub failed_on_this_data: bool,
+    /// A client canceled the last training, of this very data version.
+    pub canceled_on_this_data: bool,
+    /// No training since so much of the history was replaced that a model of before has learned another one.
+    pub rewritten: bool,
 }
 
 /// Whether a training is due, and why (or why not), in a sentence for people.
@@ -127,7 +131,13 @@ impl Policy {
         if failed_on_this_data {
             return no("the last training failed on this very data; send new bars, or train by hand".into());
         }
+        if facts.canceled_on_this_data {
+            return no("the last training, of this very data, was canceled; send new bars, or train by hand".into());
+        }
         let Some(champion_age) = champion_age_bars else { return yes("no model yet".into()) };
+        if facts.rewritten {
+            return yes("more than one bar in twenty was replaced since the last training".into());
+        }
         // A challenger that was refused, or a champion that was taken back, is not trained again on the same bars.
         let newest_age = facts.newest_age_bars.unwrap_or(champion_age).min(champion_age);
         if let Some(CoverageDrift { level, n_inside, n }) =
@@ -162,6 +172,8 @@ mod tests {
         coverage_drift: None,
         training_active: false,
         failed_on_this_data: false,
+        canceled_on_this_data: false,
+        rewritten: false,
     };
 
     fn due(facts: PolicyFacts) -> bool {
@@ -178,6 +190,15 @@ mod tests {
         assert!(!Policy::default().is_expired(250));
         assert!(Policy::default().is_expired(251));
         assert!(!Policy { expire_after_bars: None, ..Policy::default() }.is_expired(1_000_000));
+    }
+
+    #[test]
+    fn a_rewritten_history_is_learned_anew_and_a_canceled_training_is_not_begun_again() {
+        let trained = PolicyFacts { champion_age_bars: Some(0), newest_age_bars: Some(0), ..FRESH };
+        assert!(!due(trained));
+        assert!(due(PolicyFacts { rewritten: true, ..trained }));
+        assert!(!due(PolicyFacts { rewritten: true, canceled_on_this_data: true, ..trained }));
+        assert!(!due(PolicyFacts { canceled_on_this_data: true, ..FRESH }));
     }
 
     #[test]

@@ -243,17 +243,23 @@ struct Change {
     last: Option<i64>,
     /// By how much the bars' version is raised.
     version_step: i64,
+    rewritten_version: i64,
     revision: i64,
 }
 
+/// Of a history of which more than one bar in this many was replaced, a model has learned something else.
+const REWRITTEN: u64 = 20;
+
 impl Change {
-    fn of(sent: &SentBars<'_>, before: &TickerRecord, n_changed: u64, revision: i64) -> Self {
+    fn of(sent: &SentBars<'_>, before: &TickerRecord, inserted: u64, updated: u64, revision: i64) -> Self {
         let calendar = sent.calendar.clone().unwrap_or_else(|| before.calendar.clone());
         let (interval, price_basis) = match before.bars_total == 0 {
             true => (sent.series.interval(), sent.price_basis),
             false => (before.interval, before.price_basis),
         };
         let (first, last) = span(sent, before);
+        let n_changed = inserted + updated;
+        let is_rewritten = updated * REWRITTEN > before.bars_total + inserted;
         let moved = n_changed > 0 || calendar != before.calendar;
         Self {
             calendar,
@@ -262,6 +268,7 @@ impl Change {
             first: first.map(BarTime::seconds),
             last: last.map(BarTime::seconds),
             version_step: i64::from(n_changed > 0),
+            rewritten_version: if is_rewritten { before.data_version + 1 } else { before.rewritten_version } as i64,
             revision: if moved { revision } else { before.revision },
         }
     }

@@ -201,6 +201,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "backtests", include_str!("../../migrations/sqlite/0003_backtests.sql")),
     (4, "promotion", include_str!("../../migrations/sqlite/0004_promotion.sql")),
     (5, "handed_back", include_str!("../../migrations/sqlite/0005_handed_back.sql")),
+    (6, "rewritten", include_str!("../../migrations/sqlite/0006_rewritten.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "spine", include_str!("../../migrations/postgres/0001_spine.sql")),
@@ -208,6 +209,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "backtests", include_str!("../../migrations/postgres/0003_backtests.sql")),
     (4, "promotion", include_str!("../../migrations/postgres/0004_promotion.sql")),
     (5, "handed_back", include_str!("../../migrations/postgres/0005_handed_back.sql")),
+    (6, "rewritten", include_str!("../../migrations/postgres/0006_rewritten.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {

@@ -62,6 +62,9 @@ pub struct TickerRecord {
     pub champion: Option<u32>,
     /// Raised by each change of the bars.
     pub data_version: u64,
+    /// The newest of these versions that replaced more than one bar in twenty: models of earlier ones have learned
+    /// another history. 0 where none did.
+    pub rewritten_version: u64,
     /// Raised by each change of anything, from one counter over all tickers.
     pub revision: i64,
     /// Bars stored.
@@ -83,7 +86,7 @@ pub struct TickerPatch {
     pub policy: Option<serde_json::Value>,
 }
 
-pub(super) const COLUMNS: &str = "id, name, interval, calendar, currency, price_basis, policy, champion, data_version, revision, bars_total, first_ts, last_ts";
+pub(super) const COLUMNS: &str = "id, name, interval, calendar, currency, price_basis, policy, champion, data_version, rewritten_version, revision, bars_total, first_ts, last_ts";
 
 /// Raises the counter. On Postgres it runs after all rows of tickers are locked: the counter's row stays locked until
 /// the commit, so numbers become visible in the order in which they were given, and nobody waits in a circle.
@@ -247,6 +250,7 @@ macro_rules! record {
                 policy: $crate::store::tickers::parsed("a policy", &text("policy")?)?,
                 champion: row.try_get::<Option<i64>, _>("champion")?.map(|version| version as u32),
                 data_version: row.try_get::<i64, _>("data_version")? as u64,
+                rewritten_version: row.try_get::<i64, _>("rewritten_version")? as u64,
                 revision: row.try_get("revision")?,
                 bars_total: row.try_get::<i64, _>("bars_total")? as u64,
                 first: row.try_get::<Option<i64>, _>("first_ts")?.map($crate::domain::BarTime::from_seconds),

@@ -303,9 +303,18 @@ fn a_history_that_was_rewritten_is_learned_anew() {
         put(&app, &name, &market("A", 400)).await;
         enqueue_training(&app, &name, TrainConfig::preset(Preset::Fast), 1).await.unwrap();
         assert!(Runner::new(Arc::clone(&app)).run_one().await.unwrap());
-        let record = app.store.ticker(&name).await.unwrap().unwrap();
-        assert!(enqueue_when_due(&app, &record, 20).await.unwrap().is_none(), "one bar in twenty is a correction");
-        assert!(enqueue_when_due(&app, &record, 21).await.unwrap().is_some());
+        let due_after = async |n_replaced: usize, price: f64| {
+            let days =
+                market("A", 400).bars()[..n_replaced].iter().map(|bar| bar.at().seconds() / 86_400).collect::<Vec<_>>();
+            put(&app, &name, &daily(days, price)).await;
+            let record = app.store.ticker(&name).await.unwrap().unwrap();
+            enqueue_when_due(&app, &record).await.unwrap()
+        };
+        assert!(due_after(20, 50.0).await.is_none(), "one bar in twenty is a correction");
+        let queued = due_after(21, 60.0).await.expect("a training");
+        app.store.cancel_job(&queued.id).await.unwrap();
+        assert!(due_after(20, 60.0).await.is_none(), "canceled, and nothing has changed");
+        assert!(due_after(21, 70.0).await.is_some());
     });
 }
 

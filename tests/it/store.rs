@@ -47,6 +47,24 @@ fn the_same_body_twice_changes_nothing_and_every_bar_is_counted_once() {
 }
 
 #[test]
+fn a_rewritten_history_and_bars_that_no_job_was_queued_for_are_known() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..100, 100.0), OnConflict::Replace).await;
+        put(&store, "B", &daily(0..100, 100.0), OnConflict::Replace).await;
+        store.enqueue("1", "train", &ticker("A"), &json!({"data_version": 1})).await.unwrap();
+        let without_job = async || store.without_job("train", &["A", "NONE"]).await.unwrap();
+        let rewritten = async || store.ticker(&ticker("A")).await.unwrap().map(|record| record.rewritten_version);
+        assert_eq!(store.without_job("train", &["A", "B", "NONE"]).await.unwrap(), [ticker("B")]);
+        put(&store, "A", &daily(0..5, 200.0), OnConflict::Replace).await;
+        assert_eq!((rewritten().await, without_job().await), (Some(0), vec![]), "one bar in twenty");
+        put(&store, "A", &daily(0..6, 300.0), OnConflict::Replace).await;
+        assert_eq!((rewritten().await, without_job().await), (Some(3), vec![ticker("A")]));
+        put(&store, "A", &daily(100..101, 300.0), OnConflict::Replace).await;
+        assert_eq!(rewritten().await, Some(3), "new bars rewrite nothing");
+    });
+}
+
+#[test]
 fn what_a_stored_bar_with_other_values_gets_is_the_sender_s_choice() {
     on_both_stores(|store| async move {
         put(&store, "A", &daily(0..10, 100.0), OnConflict::Replace).await;

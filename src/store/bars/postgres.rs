@@ -47,7 +47,7 @@ pub(super) async fn put(
         let count = |of: &HashMap<i64, u64>| of.get(&before.id).copied().unwrap_or(0);
         let (inserted, updated) = (count(&inserted), count(&updated));
         let unchanged = sent.series.len() as u64 - inserted - updated;
-        let change = Change::of(sent, &before, inserted + updated, revision);
+        let change = Change::of(sent, &before, inserted, updated, revision);
         let record = keep_count(&mut tx, before.id, inserted, change).await?;
         outcomes.push(BarsOutcome { inserted, updated, unchanged, record });
     }
@@ -83,7 +83,7 @@ async fn find_or_make(tx: &mut PgConnection, sent: &SentBars<'_>) -> Result<Tick
 async fn keep_count(tx: &mut PgConnection, id: i64, inserted: u64, change: Change) -> Result<TickerRecord, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE tickers SET bars_total = bars_total + $2, data_version = data_version + $3, revision = $4,
-         first_ts = $5, last_ts = $6, calendar = $7, interval = $8, price_basis = $9
+         first_ts = $5, last_ts = $6, calendar = $7, interval = $8, price_basis = $9, rewritten_version = $10
          WHERE id = $1 RETURNING {COLUMNS}"
     ));
     let row = sqlx::query(sql)
@@ -96,6 +96,7 @@ async fn keep_count(tx: &mut PgConnection, id: i64, inserted: u64, change: Chang
         .bind(change.calendar.to_string())
         .bind(change.interval.to_string())
         .bind(change.price_basis.as_str())
+        .bind(change.rewritten_version)
         .fetch_one(tx)
         .await?;
     record!(row)

@@ -75,11 +75,11 @@ async fn keep_counts(
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE tickers SET bars_total = bars_total + (value ->> 1), data_version = data_version + (value ->> 2),
          revision = value ->> 3, first_ts = value ->> 4, last_ts = value ->> 5, calendar = value ->> 6,
-         interval = value ->> 7, price_basis = value ->> 8
+         interval = value ->> 7, price_basis = value ->> 8, rewritten_version = value ->> 9
          FROM json_each($1) AS sent WHERE tickers.id = (sent.value ->> 0) RETURNING {COLUMNS}"
     ));
     let rows = sent.iter().zip(before).zip(counts).map(|((sent, before), count)| {
-        let change = Change::of(sent, before, count.inserted + count.updated, revision);
+        let change = Change::of(sent, before, count.inserted, count.updated, revision);
         json!([
             before.id,
             count.inserted,
@@ -90,6 +90,7 @@ async fn keep_counts(
             change.calendar.to_string(),
             change.interval.to_string(),
             change.price_basis.as_str(),
+            change.rewritten_version,
         ])
     });
     records(tx, sql, rows.collect(), before.iter().map(|record| &record.ticker)).await

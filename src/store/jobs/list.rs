@@ -5,7 +5,7 @@ use sqlx::Row;
 use super::record::{COLUMNS, job};
 use super::{JobRecord, JobState};
 use crate::domain::Ticker;
-use crate::store::db::on;
+use crate::store::db::{Db, on};
 use crate::store::tickers::parsed;
 use crate::store::{Store, StoreError};
 
@@ -73,6 +73,34 @@ impl Store {
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter().map(|row| job!(row)).collect()
+                })
+            })
+            .await
+    }
+
+    /// Those of the named tickers for whose bars no job of this kind was ever queued: they have no champion, or their
+    /// history was rewritten after the last one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn without_job(&self, kind: &str, names: &[&str]) -> Result<Vec<Ticker>, StoreError> {
+        let (list, version) = match &self.db {
+            Db::Sqlite { .. } => ("SELECT value FROM json_each($1)", "CAST(payload ->> 'data_version' AS INTEGER)"),
+            Db::Postgres { .. } => {
+                ("SELECT json_array_elements_text($1::json)", "CAST(payload::json ->> 'data_version' AS BIGINT)")
+            }
+        };
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT name FROM tickers WHERE name IN ({list}) AND (champion IS NULL OR rewritten_version > 0)
+               AND NOT EXISTS (SELECT 1 FROM jobs
+                 WHERE ticker_id = tickers.id AND kind = $2 AND {version} >= rewritten_version)"
+        ));
+        let names = serde_json::Value::from(names).to_string();
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(sql).bind(&names).bind(kind).fetch_all(pool).await?;
+                    rows.into_iter().map(|row| parsed("a ticker", &row.try_get::<String, _>(0)?)).collect()
                 })
             })
             .await

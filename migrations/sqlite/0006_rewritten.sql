@@ -1,0 +1,3 @@
+-- The version of the bars that replaced so many of them that a model trained before has learned another history; 0 where
+-- none did.
+ALTER TABLE tickers ADD COLUMN rewritten_version INTEGER NOT NULL DEFAULT 0;
