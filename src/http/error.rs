@@ -313,6 +313,9 @@ impl From<IngestError> for Problem {
             }
             IngestError::TickerMismatch { found, .. } => Self::new("ticker_mismatch", text).with("found", found),
             IngestError::NoTickerColumn => Self::new("no_ticker_column", text),
+            IngestError::OtherInterval { ticker, stored } => {
+                Self::new("interval_mismatch", text).with("ticker", ticker.as_str()).with("stored", stored.to_string())
+            }
             IngestError::Put(error) => error.into(),
             IngestError::Store(error) => error.into(),
             IngestError::Panic => Self::internal(text),

@@ -154,19 +154,31 @@ fn is_late(stamp: &Stamp) -> bool {
     stamp.second.is_some_and(|second| second >= from)
 }
 
-/// Whether a few bars can be of a series of that interval: bars within a day are as many minutes apart or a multiple
-/// of them, weeks and months at least nearly that long.
+/// Whether a few bars can be of a series of that interval and not of a longer one. `gaps` ascend; a bar alone has none.
 fn fits(interval: Interval, gaps: &[i64], stamps: &[Stamp]) -> bool {
+    /// From one day's last bar to the next day's first.
+    const NIGHT: std::ops::Range<i64> = 13 * 3600..SHORTEST_DAY;
+    let is_within = |longest: i64| {
+        shortest_gap(interval).is_some_and(|shortest| gaps.iter().all(|gap| *gap >= shortest))
+            && gaps.first().is_none_or(|gap| *gap <= longest)
+    };
     match interval {
         Interval::Minutes(minutes) => {
             let step = i64::from(minutes) * 60;
-            stamps.iter().all(|stamp| stamp.second.is_some()) && gaps.iter().all(|gap| gap % step == 0)
+            let common = gaps.iter().fold(0, |common, gap| greatest_common_divisor(*gap, common));
+            let is_told = gaps
+                .first()
+                .is_none_or(|gap| *gap < SHORTEST_DAY && common % step == 0 && (common == step || NIGHT.contains(gap)));
+            stamps.iter().all(|stamp| stamp.second.is_some()) && is_told
         }
         Interval::Day => false,
-        Interval::Week | Interval::Month => {
-            shortest_gap(interval).is_some_and(|shortest| gaps.iter().all(|gap| *gap >= shortest))
-        }
+        Interval::Week => is_within(9 * DAY),
+        Interval::Month => is_within(36 * DAY),
     }
+}
+
+fn greatest_common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 /// Seconds that two weeks or two months stand apart at least, whichever of their days they are told by; `None` for bars
@@ -288,9 +300,25 @@ mod tests {
         assert_eq!(as_part_of(Interval::Month, &["2024-01-01", "2024-02-01"]), Ok(Interval::Month));
         assert_eq!(as_part_of(Interval::Week, &["2024-01-01", "2024-01-02"]), Ok(Interval::Day));
         assert_eq!(as_part_of(Interval::Week, &["2024-01-05", "2024-01-09"]), Ok(Interval::Day), "Friday and Tuesday");
-        let hours = ["2024-01-02T09:00:00Z", "2024-01-02T12:00:00Z"];
-        assert_eq!(as_part_of(Interval::Minutes(60), &hours), Ok(Interval::Minutes(60)));
-        assert_eq!(as_part_of(Interval::Minutes(120), &hours), Ok(Interval::Minutes(180)));
+        assert_eq!(
+            as_part_of(Interval::Week, &["2024-01-01", "2024-02-01", "2024-03-01"]),
+            Ok(Interval::Day),
+            "months"
+        );
+        let at = |times: &[&str], minutes: u32| {
+            let texts: Vec<String> = times.iter().map(|time| format!("2024-01-{time}:00Z")).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            as_part_of(Interval::Minutes(minutes), &texts)
+        };
+        let hour = Ok(Interval::Minutes(60));
+        assert_eq!(at(&["02T09:00", "02T10:00", "02T12:00"], 60), hour);
+        assert_eq!(at(&["02T09:00", "02T11:00", "02T14:00"], 60), hour, "only hours have these gaps");
+        assert_eq!(at(&["02T20:30", "03T14:30"], 60), hour, "a night between");
+        // Bars of more time than those of the series.
+        assert_eq!(at(&["02T09:00", "02T12:00"], 60), Ok(Interval::Minutes(180)));
+        assert_eq!(at(&["02T09:00", "02T09:15", "02T09:30", "02T10:00"], 1), Ok(Interval::Minutes(15)));
+        assert_eq!(at(&["02T00:00", "03T00:00", "04T00:00"], 60), Ok(Interval::Day));
+        assert_eq!(at(&["02T14:30", "03T14:30", "04T13:30"], 60), Ok(Interval::Day), "the clocks are changed");
         assert_eq!(as_part_of(Interval::Minutes(60), &["2024-01-02"]), Ok(Interval::Day));
     }
 

@@ -173,6 +173,18 @@ pub enum IngestError {
         "no column says whose bars these are (ticker, symbol, Name, 종목코드 …); send one ticker's file to POST /v1/tickers/TICKER/bars"
     )]
     NoTickerColumn,
+    /// A few bars for a series of which they cannot be, by where they stand.
+    #[error(
+        "{ticker} holds bars of {stored}, and a bar sent stands as none of these would: nearer to one that is stored, or at \
+         the last one's time of another day. Send bars of {stored} here and others under another ticker; several at a time \
+         tell what they cover"
+    )]
+    OtherInterval {
+        /// Whose.
+        ticker: Ticker,
+        /// The series' own.
+        stored: Interval,
+    },
     /// The store refused.
     #[error(transparent)]
     Put(#[from] PutBarsError),
@@ -297,22 +309,25 @@ fn other_interval(known: &HashMap<Ticker, TickerRecord>, reading: &Reading) -> O
     Some(stored).filter(|stored| *stored != read)
 }
 
-/// So many bars tell by themselves what they cover.
-const TELLING: usize = 9;
-
-/// A few bars are weeks or months only by the series that they continue: each must be one that is stored, or stand as far
-/// from those as weeks do. Else they are days, sent to the wrong series.
+/// Whether a few bars are of the series that they continue: by themselves they cannot tell. Each must be one that is
+/// stored, or stand as far from those as its interval's bars do; else they are of another interval, sent to the wrong
+/// series.
 ///
 /// # Errors
-/// [`PutBarsError::Interval`] where one stands closer.
+/// [`PutBarsError::Interval`] where one stands otherwise.
 async fn check_neighbours(app: &App, record: &TickerRecord, sent: &Series) -> Result<(), IngestError> {
+    /// So many bars tell by themselves.
+    const TELLING: usize = 9;
     let bars = sent.bars();
-    let (Some(shortest), Some(first), Some(last)) = (shortest_gap(sent.interval()), bars.first(), bars.last()) else {
+    let (Some(first), Some(last)) = (bars.first(), bars.last()) else { return Ok(()) };
+    let shortest = match (sent.interval(), bars) {
+        // Gaps within a day have told all but a bar alone.
+        (Interval::Minutes(minutes), [_]) => Some(i64::from(minutes) * 60),
+        (interval, _) => shortest_gap(interval),
+    };
+    let Some(shortest) = shortest.filter(|_| bars.len() <= TELLING && record.interval == sent.interval()) else {
         return Ok(());
     };
-    if bars.len() > TELLING || record.interval != sent.interval() {
-        return Ok(());
-    }
     let (from, to) = (first.at().seconds() - shortest, last.at().seconds() + shortest);
     let (from, to) = (BarTime::from_seconds(from), BarTime::from_seconds(to));
     let stored: Vec<i64> =
@@ -321,12 +336,18 @@ async fn check_neighbours(app: &App, record: &TickerRecord, sent: &Series) -> Re
         let at = bar.at().seconds();
         stored.contains(&at) || stored.iter().all(|stored| stored.abs_diff(at) >= shortest.unsigned_abs())
     };
-    match bars.iter().all(is_apart) {
-        true => Ok(()),
-        false => {
-            let (ticker, stored) = (record.ticker.clone(), record.interval);
-            Err(PutBarsError::Interval { ticker, stored, sent: Interval::Day }.into())
+    let of_another = match sent.interval() {
+        _ if !bars.iter().all(is_apart) => true,
+        // One bar a day at the same time is a day's.
+        Interval::Minutes(_) if !stored.contains(&first.at().seconds()) => {
+            let newest = app.store.newest_bars(record.id, first.at(), 1).await?;
+            newest.iter().any(|newest| (first.at().seconds() - newest.at().seconds()) % 86_400 == 0)
         }
+        _ => false,
+    };
+    match of_another {
+        false => Ok(()),
+        true => Err(IngestError::OtherInterval { ticker: record.ticker.clone(), stored: record.interval }),
     }
 }
 

@@ -482,10 +482,10 @@ async fn a_few_bars_take_the_interval_of_the_series_that_they_continue() {
         (&hours, "2024-01-03T09:00:00Z,10,11,9,10.5,5\n", one, 1, "2024-01-03T09:00:00Z"),
         (
             &hours,
-            "2024-01-03T09:00:00Z,10,11,9,10.5,5\n2024-01-04T11:00:00Z,10,11,9,10.5,5\n",
+            "2024-01-03T15:00:00Z,10,11,9,10.5,5\n2024-01-04T09:00:00Z,10,11,9,10.5,5\n",
             one,
             2,
-            "2024-01-04T11:00:00Z",
+            "2024-01-04T09:00:00Z",
         ),
     ] {
         let told = appended(history, rows, path).await;
@@ -535,6 +535,28 @@ async fn days_sent_to_a_weekly_or_monthly_series_are_refused_also_one_at_a_time(
             let expected = if is_refused { json!("interval_mismatch") } else { json!(null) };
             assert_eq!(told["code"], expected, "{date} {told}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_bar_of_another_length_is_refused_by_a_series_within_the_day_also_alone() {
+    // Until 11:00 on 1 January.
+    let hours: String = (0..12).map(|hour| format!("2024-01-01T{hour:02}:00:00Z,10,11,9,10.5,5\n")).collect();
+    for (times, is_refused) in [
+        (&["2024-01-02T09:00:00Z"] as &[&str], false),
+        (&["2024-01-01T12:00:00Z"], false),
+        (&["2024-01-01T11:00:00Z"], false),
+        (&["2024-01-01T11:15:00Z"], true),
+        // One bar a day.
+        (&["2024-01-02T11:00:00Z"], true),
+        (&["2024-01-02T14:30:00Z", "2024-01-03T14:30:00Z", "2024-01-04T14:30:00Z"], true),
+        (&["2024-01-02 00:00:00", "2024-01-03 00:00:00", "2024-01-04 00:00:00"], true),
+        (&["2024-01-02T12:00:00Z", "2024-01-02T16:00:00Z", "2024-01-02T20:00:00Z"], true),
+    ] {
+        let rows: String = times.iter().map(|time| format!("{time},10,11,9,10.5,5\n")).collect();
+        let told = appended(&hours, &rows, "/v1/tickers/SHORT/bars").await;
+        let expected = if is_refused { json!("interval_mismatch") } else { json!(null) };
+        assert_eq!(told["code"], expected, "{times:?} {told}");
     }
 }
 
