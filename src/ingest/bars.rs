@@ -390,7 +390,7 @@ fn adjusted(
 }
 
 fn bad_number(column: &'static str, text: &str, issue: NumberIssue) -> Fault {
-    let text = text.trim().to_owned();
+    let text: String = text.trim().chars().take(100).collect();
     let message = match issue {
         NumberIssue::Missing if text.is_empty() => format!("{column} is empty"),
         NumberIssue::Missing => format!("{column} {text:?} is no value"),

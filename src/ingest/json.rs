@@ -5,42 +5,42 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::json_rows::{AsText, Rows};
-use super::{ReadError, json_shapes};
+use super::{IngestLimits, ReadError, json_shapes};
 
 /// Reads JSON.
 ///
 /// # Errors
-/// `invalid_json`; `error_body` with the message of a vendor's error; `missing_column` where nothing is bars.
-pub(super) fn to_csv(text: &str) -> Result<AsText, ReadError> {
-    match strict(text) {
+/// `invalid_json`; a cap that is passed; `error_body` with the message of a vendor's error; `missing_column` where nothing is bars.
+pub(super) fn to_csv(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
+    match strict(text, limits) {
         Err(error) if error.code() == "invalid_json" => match relaxed(text) {
-            Some(repaired) => strict(&repaired).map_err(|_| error),
+            Some(repaired) => strict(&repaired, limits).map_err(|_| error),
             None => Err(error),
         },
         answer => answer,
     }
 }
 
-fn strict(text: &str) -> Result<AsText, ReadError> {
+fn strict(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
     let invalid =
         |error: serde_json::Error| ReadError::unreadable("invalid_json", format!("the body is not JSON: {error}"));
     let text = unwrapped(text.trim());
     if text.starts_with('[') {
         let mut reader = serde_json::Deserializer::from_str(text);
-        let rows = reader.deserialize_seq(Streamed).map_err(invalid)?;
+        let rows = reader.deserialize_seq(Streamed(limits)).map_err(invalid)?;
         reader.end().map_err(invalid)?;
-        return rows.into_text().ok_or_else(no_bars);
+        return rows.into_text()?.ok_or_else(no_bars);
     }
-    if let Some(rows) = lines(text) {
-        return rows.map_err(invalid)?.into_text().ok_or_else(no_bars);
+    if let Some(rows) = lines(text, limits) {
+        return rows.map_err(invalid)?.into_text()?.ok_or_else(no_bars);
     }
     let value: Value = serde_json::from_str(text).map_err(invalid)?;
-    match json_shapes::find(&value, 0) {
+    match json_shapes::find(&value, 0, limits) {
         Some(rows) if rows.has_rival => Err(ReadError::unusable(
             "several_tables",
             "the JSON has several tables of bars, and none says whose they are: send them one by one",
         )),
-        Some(rows) => rows.into_text().ok_or_else(no_bars),
+        Some(rows) => rows.into_text()?.ok_or_else(no_bars),
         None => Err(error_message(&value).map_or_else(no_bars, error_body)),
     }
 }
@@ -57,10 +57,10 @@ fn unwrapped(text: &str) -> &str {
 }
 
 /// One object a line; `None` where the first line is not a whole one.
-fn lines(text: &str) -> Option<Result<Rows, serde_json::Error>> {
+fn lines(text: &str, limits: &IngestLimits) -> Option<Result<Rows, serde_json::Error>> {
     let (first, rest) = text.split_once('\n')?;
     serde_json::from_str::<Map<String, Value>>(first).ok().filter(|_| rest.trim_start().starts_with('{'))?;
-    let mut rows = Rows::default();
+    let mut rows = Rows::new(limits);
     for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
         match value {
             Ok(value) => rows.push(&value, None),
@@ -138,9 +138,9 @@ fn error_message(value: &Value) -> Option<String> {
 }
 
 /// A top-level array is read one record at a time, so that memory holds one record.
-struct Streamed;
+struct Streamed<'a>(&'a IngestLimits);
 
-impl<'de> Visitor<'de> for Streamed {
+impl<'de> Visitor<'de> for Streamed<'_> {
     type Value = Rows;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -148,7 +148,7 @@ impl<'de> Visitor<'de> for Streamed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Rows, A::Error> {
-        let mut rows = Rows::default();
+        let mut rows = Rows::new(self.0);
         while let Some(value) = seq.next_element::<Value>()? {
             rows.push(&value, None);
         }
@@ -161,7 +161,8 @@ mod tests {
     use super::*;
 
     fn csv(text: &str) -> String {
-        to_csv(text).map_or_else(|error| format!("{}: {error}", error.code()), |text| text.csv)
+        to_csv(text, &IngestLimits::default())
+            .map_or_else(|error| format!("{}: {error}", error.code()), |text| text.csv)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{columns, records};
+use super::{IngestLimits, ReadError, columns, records};
 
 /// JSON as delimited text.
 #[derive(Debug)]
@@ -12,8 +12,9 @@ pub(super) struct AsText {
     pub has_header: bool,
 }
 
-/// Rows on their way to text.
-#[derive(Debug, Default)]
+/// Rows on their way to text. Names and text grow beyond what the JSON had (a name that only one record has is a comma in all
+/// others): from where either passes its cap on, rows are only counted, and [`into_text`](Self::into_text) refuses.
+#[derive(Debug)]
 pub(super) struct Rows {
     pub names: Vec<String>,
     /// One line a row, fields quoted where they must be.
@@ -21,11 +22,40 @@ pub(super) struct Rows {
     pub n_rows: usize,
     /// Whether another table of the same kind was passed over.
     pub has_rival: bool,
+    max_names: usize,
+    max_bytes: usize,
+    max_columns: usize,
 }
 
 impl Rows {
+    pub(super) fn new(limits: &IngestLimits) -> Self {
+        Self {
+            names: Vec::new(),
+            body: String::new(),
+            n_rows: 0,
+            has_rival: false,
+            // Records may have fields that are no columns; lists in them are none.
+            max_names: limits.max_columns.saturating_mul(4),
+            max_bytes: limits.max_inflated_bytes,
+            max_columns: limits.max_columns,
+        }
+    }
+
+    fn over_cap(&self) -> Option<ReadError> {
+        if self.names.len() > self.max_names {
+            return Some(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: self.max_columns });
+        }
+        let max = self.max_bytes;
+        let is_over = self.body.len() > max;
+        is_over.then_some(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max })
+    }
+
     /// A record: an object by its names, an array by its places, or a line of text that is parted already.
     pub(super) fn push(&mut self, value: &Value, index: Option<&str>) {
+        self.n_rows += 1;
+        if self.over_cap().is_some() {
+            return;
+        }
         let mut cells: Vec<String> = vec![String::new(); self.names.len()];
         let mut put =
             |rows: &mut Self, name: &str, value: String| match rows.names.iter().position(|known| known == name) {
@@ -44,22 +74,23 @@ impl Rows {
             Value::String(line) if self.names.is_empty() => {
                 self.body.push_str(line.trim());
                 self.body.push('\n');
-                self.n_rows += 1;
                 return;
             }
             other => cells.push(cell(other)),
         }
         self.push_line(cells.iter().map(String::as_str));
-        self.n_rows += 1;
     }
 
+    /// A line as it is, unless the text is over its cap already.
     pub(super) fn push_line<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
-        push_line(&mut self.body, cells);
+        if self.body.len() <= self.max_bytes {
+            push_line(&mut self.body, cells);
+        }
     }
 
     /// Rows of several tickers as one table with a column that names them.
-    pub(super) fn of_tickers(parts: Vec<(String, Self)>) -> Self {
-        let mut all = Self { names: vec!["ticker".to_owned()], ..Self::default() };
+    pub(super) fn of_tickers(parts: Vec<(String, Self)>, limits: &IngestLimits) -> Self {
+        let mut all = Self { names: vec!["ticker".to_owned()], ..Self::new(limits) };
         for (ticker, part) in parts {
             let places: Vec<usize> = part.names.iter().map(|name| all.place(name)).collect();
             for line in part.body.lines() {
@@ -83,13 +114,19 @@ impl Rows {
         })
     }
 
-    /// Records seen early lack the fields that came later: the header is as wide as the widest.
-    pub(super) fn into_text(self) -> Option<AsText> {
+    /// Records seen early lack the fields that came later: the header is as wide as the widest. `None` without rows.
+    ///
+    /// # Errors
+    /// `too_many_columns`, `inflated_too_large`.
+    pub(super) fn into_text(self) -> Result<Option<AsText>, ReadError> {
+        if let Some(error) = self.over_cap() {
+            return Err(error);
+        }
         if self.n_rows == 0 {
-            return None;
+            return Ok(None);
         }
         if self.names.is_empty() {
-            return Some(AsText { csv: self.body, has_header: false });
+            return Ok(Some(AsText { csv: self.body, has_header: false }));
         }
         let mut csv = String::with_capacity(self.body.len() + 200);
         push_line(&mut csv, self.names.iter().map(String::as_str));
@@ -99,8 +136,12 @@ impl Rows {
             let n_fields = records::scan(line, b',').first().map_or(0, |record| usize::from(record.fields));
             csv.extend(std::iter::repeat_n(',', width.saturating_sub(n_fields.max(1))));
             csv.push('\n');
+            if csv.len() > self.max_bytes {
+                let max = self.max_bytes;
+                return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
+            }
         }
-        Some(AsText { csv, has_header: true })
+        Ok(Some(AsText { csv, has_header: true }))
     }
 }
 

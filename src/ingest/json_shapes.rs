@@ -3,33 +3,33 @@
 use serde_json::{Map, Value};
 
 use super::columns::Role;
-use super::json_rows::{Rows, cell, flat, n_named, push_line};
-use super::{bars, columns, dates};
+use super::json_rows::{Rows, cell, flat, n_named};
+use super::{IngestLimits, bars, columns, dates};
 
 /// How deep bars may lie in an answer's wrapping.
 const MAX_DEPTH: usize = 6;
 
 /// The largest table of bars within a value.
-pub(super) fn find(value: &Value, depth: usize) -> Option<Rows> {
+pub(super) fn find(value: &Value, depth: usize, limits: &IngestLimits) -> Option<Rows> {
     if depth > MAX_DEPTH {
         return None;
     }
     match value {
-        Value::Array(items) => {
-            of_array(items).or_else(|| of_named_tables(items, depth)).or_else(|| largest(items.iter(), depth))
-        }
-        Value::Object(object) => yahoo_chart(value)
-            .or_else(|| named_rows(object))
-            .or_else(|| of_columns(object))
-            .or_else(|| of_keyed(object))
-            .or_else(|| by_ticker(object, depth))
-            .or_else(|| largest(object.values(), depth)),
+        Value::Array(items) => of_array(items, limits)
+            .or_else(|| of_named_tables(items, depth, limits))
+            .or_else(|| largest(items.iter(), depth, limits)),
+        Value::Object(object) => yahoo_chart(value, limits)
+            .or_else(|| named_rows(object, limits))
+            .or_else(|| of_columns(object, limits))
+            .or_else(|| of_keyed(object, limits))
+            .or_else(|| by_ticker(object, depth, limits))
+            .or_else(|| largest(object.values(), depth, limits)),
         _ => None,
     }
 }
 
-fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize) -> Option<Rows> {
-    let mut tables: Vec<Rows> = values.filter_map(|value| find(value, depth + 1)).collect();
+fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize, limits: &IngestLimits) -> Option<Rows> {
+    let mut tables: Vec<Rows> = values.filter_map(|value| find(value, depth + 1, limits)).collect();
     tables.sort_by_key(|rows| std::cmp::Reverse(rows.n_rows));
     let mut tables = tables.into_iter();
     let mut first = tables.next()?;
@@ -38,30 +38,36 @@ fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize) -> Option<
 }
 
 /// `{"AAPL": [bars], "MSFT": [bars]}`: tables under the names of tickers, which vendors write in capitals.
-fn by_ticker(object: &Map<String, Value>, depth: usize) -> Option<Rows> {
+fn by_ticker(object: &Map<String, Value>, depth: usize, limits: &IngestLimits) -> Option<Rows> {
     let is_ticker = |name: &String| !name.chars().any(char::is_lowercase) && bars::ticker_of(name).is_some();
     if object.is_empty() || !object.keys().all(is_ticker) {
         return None;
     }
     let parts: Vec<(String, Rows)> =
-        object.iter().filter_map(|(name, value)| Some((name.clone(), find(value, depth + 1)?))).collect();
-    (!parts.is_empty() && parts.iter().all(|(_, rows)| !rows.names.is_empty())).then(|| Rows::of_tickers(parts))
+        object.iter().filter_map(|(name, value)| Some((name.clone(), find(value, depth + 1, limits)?))).collect();
+    (!parts.is_empty() && parts.iter().all(|(_, rows)| !rows.names.is_empty())).then(|| Rows::of_tickers(parts, limits))
 }
 
 /// `[{"symbol": "AAPL", "historical": [bars]}, …]`: tables beside the ticker they are of.
-fn of_named_tables(items: &[Value], depth: usize) -> Option<Rows> {
+fn of_named_tables(items: &[Value], depth: usize, limits: &IngestLimits) -> Option<Rows> {
     let part = |item: &Value| -> Option<(String, Rows)> {
         let object = item.as_object()?;
         let names = object.iter().filter_map(|(name, value)| Some((columns::named(name)?, value.as_str()?)));
         let tickers = names.filter(|(named, text)| named.role == Role::Ticker && bars::ticker_of(text).is_some());
         let (_, ticker) = tickers.min_by_key(|(named, _)| named.tier)?;
         let tables = object.values().filter(|value| value.is_array() || value.is_object());
-        Some((ticker.to_owned(), largest(tables, depth)?)).filter(|(_, rows)| !rows.has_rival && !rows.names.is_empty())
+        Some((ticker.to_owned(), largest(tables, depth, limits)?))
+            .filter(|(_, rows)| !rows.has_rival && !rows.names.is_empty())
     };
-    items.iter().map(part).collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty()).map(Rows::of_tickers)
+    items
+        .iter()
+        .map(part)
+        .collect::<Option<Vec<_>>>()
+        .filter(|parts| !parts.is_empty())
+        .map(|parts| Rows::of_tickers(parts, limits))
 }
 
-fn of_array(items: &[Value]) -> Option<Rows> {
+fn of_array(items: &[Value], limits: &IngestLimits) -> Option<Rows> {
     let is_bar = match items.first()? {
         Value::Object(object) => n_named(flat(object).map(|(name, _)| name)) >= 3,
         Value::String(line) => line.split(',').count() >= 5,
@@ -69,41 +75,42 @@ fn of_array(items: &[Value]) -> Option<Rows> {
         _ => false,
     };
     is_bar.then(|| {
-        let mut rows = Rows::default();
+        let mut rows = Rows::new(limits);
         items.iter().for_each(|item| rows.push(item, None));
         rows
     })
 }
 
 /// `{"t": […], "o": […], …}`: arrays of one length under known names.
-fn of_columns(object: &Map<String, Value>) -> Option<Rows> {
+fn of_columns(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
     let arrays: Vec<(&String, &Vec<Value>)> =
         object.iter().filter_map(|(name, value)| value.as_array().map(|array| (name, array))).collect();
     let n_rows = arrays.iter().find(|(name, _)| columns::named(name).is_some())?.1.len();
     let equal: Vec<_> = arrays.into_iter().filter(|(_, array)| array.len() == n_rows).collect();
     let is_flat = equal.iter().all(|(_, array)| !array.iter().any(|value| value.is_object() || value.is_array()));
-    (n_named(equal.iter().map(|(name, _)| *name)) >= 3 && is_flat).then(|| zipped(&equal))
+    (n_named(equal.iter().map(|(name, _)| *name)) >= 3 && is_flat).then(|| zipped(&equal, limits))
 }
 
-fn zipped(arrays: &[(&String, &Vec<Value>)]) -> Rows {
-    let mut rows = Rows { names: arrays.iter().map(|(name, _)| (*name).clone()).collect(), ..Rows::default() };
+fn zipped(arrays: &[(&String, &Vec<Value>)], limits: &IngestLimits) -> Rows {
+    let mut rows = Rows::new(limits);
+    rows.names = arrays.iter().map(|(name, _)| (*name).clone()).collect();
     rows.n_rows = arrays.iter().map(|(_, array)| array.len()).min().unwrap_or(0);
     for row in 0..rows.n_rows {
         let cells: Vec<String> = arrays.iter().map(|(_, array)| cell(&array[row])).collect();
-        push_line(&mut rows.body, cells.iter().map(String::as_str));
+        rows.push_line(cells.iter().map(String::as_str));
     }
     rows
 }
 
 /// Objects by date: `{"2024-01-02": {"1. open": …}}`, or columns of them as pandas writes.
-fn of_keyed(object: &Map<String, Value>) -> Option<Rows> {
+fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
     let (key, first) = object.iter().next()?;
     let fields = first.as_object()?;
     // Rows are counted by pandas where they have no date of their own as a key.
     let is_counted = |key: &String| key.len() <= 7 && key.bytes().all(|byte| byte.is_ascii_digit());
     let is_key = |key: &String| dates::looks_like_date(key) || is_counted(key);
     if is_key(key) && n_named(fields.keys()) >= 3 {
-        let mut rows = Rows::default();
+        let mut rows = Rows::new(limits);
         for (index, record) in object {
             rows.push(record, Some(index.as_str()).filter(|_| !is_counted(index)));
         }
@@ -111,7 +118,7 @@ fn of_keyed(object: &Map<String, Value>) -> Option<Rows> {
     }
     let is_by_column = n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(is_key);
     is_by_column.then(|| {
-        let mut rows = Rows::default();
+        let mut rows = Rows::new(limits);
         for index in fields.keys() {
             let record: Map<String, Value> = object
                 .iter()
@@ -125,7 +132,7 @@ fn of_keyed(object: &Map<String, Value>) -> Option<Rows> {
 
 /// A list of names beside a list of rows: pandas' `columns` and `data`, `fields` and `items`, `column` and `item` …;
 /// names may be objects that have a `name`.
-fn named_rows(object: &Map<String, Value>) -> Option<Rows> {
+fn named_rows(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
     let name = |value: &Value| value.as_str().or_else(|| value.get("name")?.as_str()).map(str::to_owned);
     let names: Vec<String> = object.values().find_map(|value| {
         let names: Vec<String> = value.as_array()?.iter().map(name).collect::<Option<_>>()?;
@@ -135,7 +142,8 @@ fn named_rows(object: &Map<String, Value>) -> Option<Rows> {
     let data = object.values().find_map(|value| value.as_array().filter(|rows| rows.first().is_some_and(is_row)))?;
     let index = object.get("index").and_then(Value::as_array);
     let index = index.filter(|index| index.first().is_some_and(|first| dates::looks_like_date(&cell(first))));
-    let mut rows = Rows { names, ..Rows::default() };
+    let mut rows = Rows::new(limits);
+    rows.names = names;
     if index.is_some() {
         rows.names.insert(0, "date".to_owned());
     }
@@ -151,7 +159,7 @@ fn named_rows(object: &Map<String, Value>) -> Option<Rows> {
 }
 
 /// Yahoo's chart answer: time stamps beside `indicators.quote[0]`.
-fn yahoo_chart(value: &Value) -> Option<Rows> {
+fn yahoo_chart(value: &Value, limits: &IngestLimits) -> Option<Rows> {
     let stamps = value.get("timestamp")?.as_array()?;
     let indicators = value.get("indicators")?;
     let quote = indicators.get("quote")?.get(0)?.as_object()?;
@@ -161,5 +169,5 @@ fn yahoo_chart(value: &Value) -> Option<Rows> {
     let fields = quote.iter().chain(adjusted.into_iter().flatten());
     arrays.extend(fields.filter_map(|(name, value)| value.as_array().map(|array| (name, array))));
     arrays.retain(|(_, array)| array.len() == stamps.len());
-    (arrays.len() >= 5).then(|| zipped(&arrays))
+    (arrays.len() >= 5).then(|| zipped(&arrays, limits))
 }

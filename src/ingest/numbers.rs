@@ -151,15 +151,15 @@ impl NumberFormat {
 
     fn written(self, text: &str, may_scale: bool) -> Result<f64, NumberIssue> {
         let text = text.trim();
+        if text.len() > 4 * MAX_CHARS {
+            return Err(NumberIssue::NotANumber);
+        }
         let lower = text.to_ascii_lowercase();
         if MISSING.contains(&lower.as_str()) || is_spreadsheet_error(&lower) {
             return Err(NumberIssue::Missing);
         }
         if matches!(lower.trim_start_matches(['+', '-']), "nan" | "inf" | "infinity" | "1.#inf" | "1.#qnan" | "∞") {
             return Err(NumberIssue::NotFinite);
-        }
-        if text.len() > 4 * MAX_CHARS {
-            return Err(NumberIssue::NotANumber);
         }
         let narrow: String = text.chars().filter_map(narrowed).collect();
         let (inner, is_negative) = match narrow.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {

@@ -2,8 +2,9 @@
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use polars::prelude::{ArrowDataType, DataFrame, DataType, ParquetReader, SerReader};
+use polars::prelude::{ArrowDataType, ArrowField, DataFrame, DataType, ParquetReader, PolarsResult, SerReader};
 
 use super::sheet::{Sheet, Source};
 use super::{IngestLimits, ReadError, ReadOptions, columns, layout};
@@ -34,7 +35,7 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
     let text = DataFrame::new(frame.height(), kept).map_err(|error| invalid(&error.to_string()))?;
     let lines: Vec<u32> = (1..=frame.height() as u32).collect();
     let mut sheet = Sheet::new(&text, &whole, lines)?;
-    let row = |row: usize| (0..names.len()).map(|idx| sheet.cell(idx, row).to_owned()).collect();
+    let row = |row: usize| (0..names.len()).map(|idx| sheet.cell(idx, row).chars().take(100).collect()).collect();
     let sample: Vec<Vec<String>> = (0..frame.height().min(200)).map(row).collect();
     if frame.height() == 0 {
         return Err(ReadError::unusable("no_rows", "the file has no rows"));
@@ -56,7 +57,7 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
 
 fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
     let broken = |error: polars::prelude::PolarsError| invalid(&error.to_string());
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let mut reader = reader(bytes).map_err(broken)?;
     let metadata = reader.get_metadata().map_err(broken)?.clone();
     if metadata.num_rows > limits.max_rows {
         return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
@@ -87,22 +88,42 @@ fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
     reader.with_projection(Some(kept)).finish().map_err(broken)
 }
 
+/// Texts that Arrow's schema calls a dictionary would be written out, once a row: gigabytes of a file of kilobytes. Without
+/// that schema they are texts like others, each a view on the one that is stored.
+fn reader(bytes: &[u8]) -> PolarsResult<ParquetReader<Cursor<&[u8]>>> {
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let is_dictionary = |field: &ArrowField| matches!(field.dtype, ArrowDataType::Dictionary(..));
+    if !reader.schema()?.iter_values().any(is_dictionary) {
+        return Ok(reader);
+    }
+    let mut metadata = reader.get_metadata()?.as_ref().clone();
+    metadata.key_value_metadata = None;
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    reader.set_metadata(Arc::new(metadata));
+    Ok(reader)
+}
+
 /// Types that become text; lists, structs and bytes are no prices, and decimals of 128 bits are not decoded.
 fn is_read(dtype: &ArrowDataType) -> bool {
     use ArrowDataType as T;
-    match dtype {
-        T::Dictionary(_, values, _) => is_read(values),
-        T::Boolean | T::Int32 | T::Int64 | T::UInt32 | T::UInt64 | T::Float32 | T::Float64 => true,
-        T::Utf8
-        | T::LargeUtf8
-        | T::Utf8View
-        | T::Date32
-        | T::Date64
-        | T::Timestamp(_, _)
-        | T::Time32(_)
-        | T::Time64(_) => true,
-        _ => false,
-    }
+    matches!(
+        dtype,
+        T::Boolean
+            | T::Int32
+            | T::Int64
+            | T::UInt32
+            | T::UInt64
+            | T::Float32
+            | T::Float64
+            | T::Utf8
+            | T::LargeUtf8
+            | T::Utf8View
+            | T::Date32
+            | T::Date64
+            | T::Timestamp(_, _)
+            | T::Time32(_)
+            | T::Time64(_)
+    )
 }
 
 fn invalid(why: &str) -> ReadError {

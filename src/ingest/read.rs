@@ -62,7 +62,7 @@ fn read_json(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Resu
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ReadError::unreadable("invalid_utf8", format!("the JSON is not UTF-8: {error}")))?;
-    let table = json::to_csv(text)?;
+    let table = json::to_csv(text, limits)?;
     let mut source = csv::read(&table.csv, options, limits)?;
     source.delimiter = None;
     let mut reading = finish(source, "utf-8", options, limits)?;

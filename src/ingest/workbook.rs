@@ -91,6 +91,8 @@ fn sheet(bytes: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
 fn text(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, limits: &IngestLimits) -> Result<Option<String>, ReadError> {
     let Ok(mut cells) = book.worksheet_cells_reader(name) else { return Ok(None) };
     let mut rows: Vec<(u32, Vec<(u32, String)>)> = Vec::new();
+    // A text that many cells share is stored once and read once a cell.
+    let mut n_bytes = 0;
     while let Some(found) = cells.next_cell().map_err(|error| corrupt(&error.to_string()))? {
         let (row, column) = found.get_position();
         if row as usize > limits.max_rows.saturating_add(1000) {
@@ -99,6 +101,11 @@ fn text(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, limits: &IngestLimits) -> Re
         let text = cell(&found.get_value().clone().into());
         if text.is_empty() {
             continue;
+        }
+        n_bytes += text.len();
+        if n_bytes > limits.max_inflated_bytes {
+            let max = limits.max_inflated_bytes;
+            return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
         }
         if column as usize >= 4 * limits.max_columns {
             return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });

@@ -296,8 +296,35 @@ fn each_limit_holds_on_both_sides() {
     }
 }
 
+#[test]
+fn json_that_grows_when_it_is_read_is_refused_while_it_is_read() {
+    let bar = |extra: String| format!(r#"{{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1{extra}}}"#);
+    let records = |n: usize| {
+        let records: Vec<String> = (0..n).map(|idx| bar(format!(r#","k{idx}":1"#))).collect();
+        format!("[{}]", records.join(","))
+    };
+    let code = |body: &str, limits: &IngestLimits| {
+        read(body.as_bytes(), BodyFormat::Json, &ReadOptions::default(), limits).map_or_else(|e| e.code(), |_| "ok")
+    };
+    let limits = IngestLimits { max_columns: 64, ..IngestLimits::default() };
+    assert_eq!(code(&records(50), &limits), "ok");
+    assert_eq!(code(&records(5_000), &limits), "too_many_columns");
+    assert_eq!(code(&format!(r#"{{"data":{}}}"#, records(5_000)), &limits), "too_many_columns");
+    // Each record has one field; as rows of 64 columns they are mostly commas.
+    let wide: String = (0..50).map(|idx| format!(r#","k{idx}":1"#)).collect();
+    let narrow = vec![bar(String::new()); 1_000].join(",");
+    let grows = format!("[{},{narrow}]", bar(wide));
+    let small = IngestLimits { max_inflated_bytes: grows.len(), ..limits };
+    assert_eq!(code(&grows, &small), "inflated_too_large");
+}
+
 /// A workbook as a spreadsheet wrote it, with another text for its sheet.
 fn workbook(sheet: &str) -> Vec<u8> {
+    workbook_with(sheet, None)
+}
+
+/// The same, with a text that cells may share.
+fn workbook_with(sheet: &str, shared: Option<&str>) -> Vec<u8> {
     use std::io::Read as _;
     let bytes = include_bytes!("fixtures/dialects/text_numbers.xlsx");
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes.as_slice())).expect("a workbook");
@@ -315,6 +342,12 @@ fn workbook(sheet: &str) -> Vec<u8> {
             .into_bytes();
         }
         parts.push((name, content));
+    }
+    if let Some(text) = shared {
+        let xml = format!(
+            "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>{text}</t></si></sst>"
+        );
+        parts.push(("xl/sharedStrings.xml".to_owned(), xml.into_bytes()));
     }
     zipped(&parts.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>())
 }
@@ -362,6 +395,12 @@ fn packed_bodies_are_capped_on_both_sides() {
         BodyFormat::Csv,
         &IngestLimits { max_rows: 1_000, ..limits() }
     )));
+    // One text of ten kilobytes, in a hundred cells.
+    let cells = r#"<row><c t="s"><v>0</v></c></row>"#.repeat(100);
+    let shared = workbook_with(&cells, Some(&"x".repeat(10_000)));
+    let cap = |max_inflated_bytes| IngestLimits { max_inflated_bytes, max_inflate_ratio: 1 << 20, ..limits() };
+    assert_eq!(code(&shared, BodyFormat::Csv, &cap(2_000_000)), "missing_header");
+    assert_eq!(code(&shared, BodyFormat::Csv, &cap(900_000)), "inflated_too_large");
     let csv = b"date,open,high,low,close\n2024-01-02,1,1,1,1\n".to_vec();
     let zip = zipped(&[("A.csv", csv.clone())]);
     assert_eq!(code(&zip, BodyFormat::Csv, &limits()), "ok");
