@@ -68,6 +68,10 @@ impl Forecaster {
         // The newest bar by its date is the newest bar: the forecast is a live one.
         let as_of = request.as_of.filter(|at| record.last.is_none_or(|last| *at < last));
         let request = &ForecastRequest { as_of, ..request.clone() };
+        // Who asks for anything but the champion's newest computes: refused before a model is loaded or a bar is read.
+        if request.model != ModelChoice::Champion || request.as_of.is_some() {
+            turn.take().await?;
+        }
         let chosen = Chosen::find(&self.app, &snapshot, request, None).await?;
         let age_bars = self.age_bars(&snapshot, &chosen, request.as_of).await?;
         let (series, returns) = match at_hand(&snapshot, request) {
@@ -126,10 +130,12 @@ impl Forecaster {
         series: Series,
         request: &ForecastRequest,
     ) -> Result<Forecast, ForecastError> {
+        let turn = self.app.computing.turn();
+        turn.take().await?;
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let chosen = Chosen::find(&self.app, &snapshot, request, Some(&series)).await?;
         let series = Arc::new(series);
-        let returns = compute(&self.app.computing.turn(), &chosen, &series, request.horizon).await?;
+        let returns = compute(&turn, &chosen, &series, request.horizon).await?;
         let mut forecast = describe(&chosen, &series, &returns, request, &snapshot.record.calendar)?;
         forecast.warnings.extend(chosen.fallback_warning(&snapshot, request.model));
         Ok(forecast)

@@ -101,8 +101,8 @@ async fn refresh(
     let newest = Arc::new(newest);
     let seen = Arc::clone(&newest);
     // Forward passes are work for a processor, not for a thread that answers requests.
-    // Once a ticker and revision, whoever asks, so nobody is refused for it.
-    let catching_up = app.computing.run(move || {
+    // Once a ticker and revision, whoever asks, so nobody is refused for it or waits behind what others compute.
+    let catching_up = app.computing.catch_up(move || {
         let before = before.as_ref().and_then(|kept| Some((kept.serving.as_ref()?, kept.newest.as_ref())));
         let serving = Serving::catch_up(loaded, age_bars, &seen, &mut live, before);
         (serving, live)

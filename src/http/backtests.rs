@@ -207,13 +207,17 @@ pub(super) async fn get_backtest(
             Some((found, report)) => Ok(Json(body(&record, found, report)).into_response()),
             None => Err(absent(&api, &record.ticker, &id).await?),
         },
-        BacktestFormat::Csv => match api.app().store.backtest_points(&record.ticker, &id).await? {
-            Some(packed) => {
-                let unpacked = api.app().computing.run(move || unpack_points(&packed)).await?;
-                csv(&record.ticker, &id, unpacked.map_err(Problem::internal)?)
+        BacktestFormat::Csv => {
+            let turn = api.app().computing.turn();
+            turn.take().await?;
+            match api.app().store.backtest_points(&record.ticker, &id).await? {
+                Some(packed) => {
+                    let unpacked = turn.run(move || unpack_points(&packed)).await?;
+                    csv(&record.ticker, &id, unpacked.map_err(Problem::internal)?)
+                }
+                None => Err(absent(&api, &record.ticker, &id).await?),
             }
-            None => Err(absent(&api, &record.ticker, &id).await?),
-        },
+        }
     }
 }
 

@@ -96,12 +96,17 @@ pub(in crate::http) async fn get_bars(
     let cursor = start(query.cursor.as_deref(), "bars", after)?;
     let from = from.into_iter().chain(cursor).max().unwrap_or(BarTime::from_seconds(i64::MIN));
     let to = to.unwrap_or(BarTime::from_seconds(i64::MAX));
+    // Many bars are not even read before there is a turn to write them.
+    let turn = api.app().computing.turn();
+    if record.bars_total.min(page as u64) > AT_ONCE as u64 {
+        turn.take().await?;
+    }
     let bars = api.app().store.bars(record.id, from, to, page as u64 + 1).await?;
     let (bars, next_cursor) = cut(bars, page, |bar| bar.at().seconds().to_string());
     let interval = record.interval;
     match bars.len() {
         0..=AT_ONCE => answer(interval, bars, next_cursor, query.format),
-        _ => api.app().computing.run(move || answer(interval, bars, next_cursor, query.format)).await?,
+        _ => turn.run(move || answer(interval, bars, next_cursor, query.format)).await?,
     }
 }
 

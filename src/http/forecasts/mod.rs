@@ -10,7 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use super::Api;
 use super::error::{Problem, ProblemBody};
@@ -82,18 +82,20 @@ pub(super) async fn get_forecasts(
     let (asking, turn, asked, rules) = (&api, &api.app().computing.turn(), &request, query.rules);
     let made: Vec<_> = futures::stream::iter(tickers)
         .map(|ticker| async move {
-            let made = one(asking, turn, &ticker, asked, rules).await;
-            (ticker, made)
+            match one(asking, turn, &ticker, asked, rules).await {
+                // Not a matter of this ticker: a list with holes would be taken for all that there is.
+                Err(problem) if problem.may_pass() => Err(problem),
+                made => Ok((ticker, made)),
+            }
         })
         .buffered(AT_ONCE)
-        .collect()
-        .await;
+        // At once: what would be computed of the others is not sent.
+        .try_collect()
+        .await?;
     let mut body = ForecastsBody { forecasts: Vec::new(), missing: Vec::new(), next_cursor };
     for (ticker, made) in made {
         match made {
             Ok(forecast) => body.forecasts.push(forecast),
-            // Not a matter of this ticker: a list with holes would be taken for all that there is.
-            Err(problem) if problem.may_pass() => return Err(problem),
             Err(problem) => body.missing.push(MissingBody::new(&ticker, &problem)),
         }
     }

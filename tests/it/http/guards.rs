@@ -7,7 +7,7 @@ use axum::http::{Request, StatusCode};
 use tokio::sync::mpsc;
 
 use crate::support::app::{Answer, TestApp};
-use crate::support::{market, put, ticker};
+use crate::support::{market, publish, put, ticker};
 
 /// A body of bars that arrives when it is told to; dropping the sender ends it.
 fn slow_body(ticker: &str) -> (mpsc::Sender<&'static str>, Request<Body>) {
@@ -135,6 +135,11 @@ async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answe
     put(&app.app, &ticker("TEST"), &market("TEST", 420)).await;
     let cached = "/v1/tickers/TEST/forecast?model=har";
     assert_eq!(app.get(cached).await.status, StatusCode::OK);
+    let (long, series) = (ticker("LONG"), market("LONG", 2_600));
+    put(&app.app, &long, &series.slice(0..2_599)).await;
+    publish(&app.app, &long, &series.slice(0..420), true).await;
+    let champion = async || app.get("/v1/tickers/LONG/forecast").await.json()["as_of"].clone();
+    let before = champion().await;
 
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let turn = app.app.computing.turn();
@@ -145,7 +150,10 @@ async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answe
         for path in [
             "/v1/tickers/TEST/forecast?model=ewma",
             "/v1/tickers/TEST/forecast?model=har&as_of=2024-06-03",
+            "/v1/tickers/TEST/forecast?model=9",
             "/v1/forecasts?tickers=TEST&model=ewma",
+            "/v1/tickers/LONG/bars",
+            "/v1/tickers/LONG/backtests/0199d2f4-6d9a-7cc2-a7a4-5e2f5a3c1b11?format=csv",
         ] {
             assert_eq!(told(&app.get(path).await), busy, "{path}");
         }
@@ -153,6 +161,10 @@ async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answe
             r#"{"model": "naive", "bars": [{"session": "2024-01-02", "open": 1, "high": 1, "low": 1, "close": 1}]}"#;
         assert_eq!(told(&app.post_json("/v1/forecasts", window).await), busy);
         assert_eq!(app.get(cached).await.status, StatusCode::OK, "what is in memory is answered");
+        assert_eq!(app.get("/v1/tickers/LONG/bars?limit=2000").await.status, StatusCode::OK, "so is a page of bars");
+        put(&app.app, &long, &series).await;
+        let moved = tokio::time::timeout(Duration::from_secs(20), champion()).await;
+        assert_ne!(moved.expect("it waits for nobody"), before, "a bar came, and the champion has seen it");
         go.send(()).expect("it waits");
     };
     let (worked, ()) = tokio::join!(working, asking);
