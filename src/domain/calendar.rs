@@ -9,7 +9,7 @@ use chrono::{Datelike, Days, NaiveDate, Weekday};
 use finance_dates::calendar::{Calendar as Holidays, CalendarSource, calendar_for_exchange};
 use serde::{Deserialize, Serialize};
 
-use super::{BarTime, Interval, Ticker};
+use super::{Bar, BarTime, Interval, Ticker};
 
 /// The sessions of a market: an exchange by its MIC (`XNYS`, `XKRX`, `XTKS`, …), `24/7`, or `weekdays`
 /// where the exchange is not known.
@@ -113,7 +113,9 @@ impl Calendar {
 
     /// The names of the `count` bars after `at`: sessions for daily bars, times within the regular hours of an
     /// exchange for shorter ones; `None` where unknown.
-    pub fn labels_after(&self, at: BarTime, interval: Interval, count: usize) -> Vec<Option<String>> {
+    ///
+    /// * `bars` ascending up to `at`, as far as there are: they show whether bars are named by their start or their end
+    pub fn labels_after(&self, at: BarTime, bars: &[Bar], interval: Interval, count: usize) -> Vec<Option<String>> {
         let mut labels: Vec<Option<String>> = match (self, interval) {
             (_, Interval::Day) => {
                 self.sessions_after(at.date(), count).into_iter().map(|date| Some(date.to_string())).collect()
@@ -124,7 +126,7 @@ impl Calendar {
                 .collect(),
             (Self::Exchange(mic), Interval::Minutes(minutes)) => exchange(mic)
                 .into_iter()
-                .flat_map(|holidays| times_after(&holidays, at, minutes, count))
+                .flat_map(|holidays| times_after(&holidays, at, bars, minutes, count))
                 .map(|next| Some(interval.label(next)))
                 .collect(),
             _ => Vec::new(),
@@ -178,19 +180,24 @@ impl fmt::Display for Calendar {
 }
 
 /// The `count` times after `at` at which bars of `minutes` stand within the regular hours of an exchange. A session's
-/// bars stand as far from its open as `at` from its own; who stamps the end of a bar has one at the close.
-fn times_after(holidays: &Holidays, at: BarTime, minutes: u32, count: usize) -> Vec<BarTime> {
+/// bars stand as far from its open as `at` from its own. Who stamps the ends of bars has one at a close and none at an
+/// open; one at the close alone may be that of the closing auction.
+fn times_after(holidays: &Holidays, at: BarTime, bars: &[Bar], minutes: u32, count: usize) -> Vec<BarTime> {
     let (step, mut times) = (60 * i64::from(minutes), Vec::with_capacity(count));
     let day = |days: i64| at.date().checked_add_signed(chrono::TimeDelta::days(days));
-    // The exchange's day may have begun before that of UTC. No market is closed for a month.
-    let days: Vec<NaiveDate> = (-1..31).filter_map(day).filter(|day| MODELLED_YEARS.contains(&day.year())).collect();
+    // The sessions of the last week tell how bars are stamped. No market is closed for a month.
+    let days: Vec<NaiveDate> = (-7..31).filter_map(day).filter(|day| MODELLED_YEARS.contains(&day.year())).collect();
     let (Some(first), Some(last)) = (days.first(), days.last()) else { return times };
     let hours = holidays.sessions_between(*first, *last).into_iter();
     let hours: Vec<(i64, i64)> = hours.map(|(open, close)| (open.timestamp(), close.timestamp())).collect();
     let at = at.seconds();
     let own = hours.iter().find(|(open, close)| (*open..=*close).contains(&at));
-    let stamps_end = own.is_some_and(|(_, close)| *close == at);
-    let phase = if stamps_end { step } else { own.map_or(0, |(open, _)| (at - open) % step) };
+    let stands = |time: i64| time == at || bars.binary_search_by_key(&time, |bar| bar.at().seconds()).is_ok();
+    let stamps_end = hours.iter().any(|(_, close)| stands(*close)) && !hours.iter().any(|(open, _)| stands(*open));
+    let phase = match own.filter(|(_, close)| *close != at).map_or(0, |(open, _)| (at - open) % step) {
+        0 if stamps_end => step,
+        phase => phase,
+    };
     for (open, close) in hours {
         let last = if stamps_end { close } else { close - 1 };
         let stands = (0..).map(|idx| open + phase + idx * step).take_while(|time| *time <= last);
@@ -231,6 +238,7 @@ fn exchange(mic: &str) -> Option<Arc<Holidays>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bar::RawBar;
 
     fn date(text: &str) -> NaiveDate {
         text.parse().expect("an ISO date")
@@ -258,18 +266,24 @@ mod tests {
         assert_eq!(next("XNYS", "2027-12-30", 5), ["2027-12-31"]);
         let calendar: Calendar = "XNYS".parse().expect("a calendar");
         assert_eq!(calendar.is_session(date("2028-01-03")), None);
-        let labels = calendar.labels_after(BarTime::from_date(date("2027-12-30")), Interval::Day, 2);
+        let labels = calendar.labels_after(BarTime::from_date(date("2027-12-30")), &[], Interval::Day, 2);
         assert_eq!(labels, [Some("2027-12-31".to_owned()), None]);
     }
 
     #[test]
     fn within_a_day_bars_stand_in_the_hours_of_the_exchange() {
-        let next = |calendar: &str, at: &str, minutes, count| {
+        let after = |calendar: &str, times: &[&str], minutes, count| {
             let calendar: Calendar = calendar.parse().expect("a calendar");
-            let at = chrono::DateTime::parse_from_rfc3339(at).expect("RFC 3339").to_utc();
-            let labels = calendar.labels_after(BarTime::from_instant(at), Interval::Minutes(minutes), count);
+            let bar = |at: &&str| {
+                let at = BarTime::from_instant(chrono::DateTime::parse_from_rfc3339(at).expect("RFC 3339").to_utc());
+                Bar::new(RawBar { at, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: None }).expect("a bar")
+            };
+            let bars: Vec<Bar> = times.iter().map(bar).collect();
+            let at = bars.last().expect("a bar").at();
+            let labels = calendar.labels_after(at, &bars, Interval::Minutes(minutes), count);
             labels.into_iter().map(|label| label.unwrap_or_default().replace(":00Z", "")).collect::<Vec<_>>().join(" ")
         };
+        let next = |calendar: &str, at: &str, minutes, count| after(calendar, &[at], minutes, count);
         // New York closes at 21:00 UTC; Thanksgiving is skipped, the day after closes at 18:00.
         assert_eq!(next("XNYS", "2024-11-27T19:30:00Z", 60, 3), "2024-11-27T20:30 2024-11-29T14:30 2024-11-29T15:30");
         assert_eq!(
@@ -283,6 +297,11 @@ mod tests {
         // Clocks change on 10 March 2024 in New York.
         assert_eq!(next("XNYS", "2024-03-08T20:30:00Z", 30, 1), "2024-03-11T13:30");
         assert_eq!(next("XKRX", "2024-11-22T06:29:00Z", 1, 1), "2024-11-25T00:00");
+        // The closing auction stands at the close, also where bars are stamped at their starts.
+        let auction = ["2024-11-22T00:00:00Z", "2024-11-22T06:19:00Z", "2024-11-22T06:30:00Z"];
+        assert_eq!(after("XKRX", &auction, 1, 2), "2024-11-25T00:00 2024-11-25T00:01");
+        let ends = ["2024-11-21T06:30:00Z", "2024-11-22T00:01:00Z", "2024-11-22T06:29:00Z"];
+        assert_eq!(after("XKRX", &ends, 1, 2), "2024-11-22T06:30 2024-11-25T00:01", "in the middle of a session too");
         assert_eq!(next("24/7", "2024-11-29T23:30:00Z", 30, 1), "2024-11-30T00:00");
         assert_eq!(next("weekdays", "2024-11-27T20:30:00Z", 30, 2), " ", "nobody said whose hours");
     }

@@ -211,7 +211,7 @@ fn describe(
     let interval = series.interval();
     let nothing = || ForecastError::TooFewBars { needed: 1, have: 0, as_of: "the end".to_owned() };
     let last = *series.last().ok_or_else(nothing)?;
-    let origin = Origin { at: last.at(), last_close: last.close(), interval, calendar };
+    let origin = Origin { at: last.at(), bars: series.bars(), last_close: last.close(), interval, calendar };
     let shown = Shown { levels: &request.levels, quantiles: &request.quantiles };
     let in_sample = chosen.has_seen_beyond(&last);
     Ok(Forecast {

@@ -1,6 +1,6 @@
 //! From return quantiles to what a client reads: prices, probabilities, sessions.
 
-use crate::domain::{BarTime, Calendar, Interval, Level, Quantiles, krx};
+use crate::domain::{Bar, BarTime, Calendar, Interval, Level, Quantiles, krx};
 
 /// One step ahead, in prices.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,8 @@ pub struct PriceQuantile {
 pub struct Origin<'a> {
     /// The last bar seen.
     pub at: BarTime,
+    /// The newest bars, it among them, as far as they are at hand.
+    pub bars: &'a [Bar],
     /// Its close.
     pub last_close: f64,
     /// How much time a bar covers.
@@ -93,7 +95,7 @@ impl ForecastStep {
 
 /// Puts log returns (one per step, from step 1) into prices.
 pub fn steps(returns: &[StepReturns], origin: &Origin<'_>, shown: &Shown<'_>) -> Vec<ForecastStep> {
-    let sessions = origin.calendar.labels_after(origin.at, origin.interval, returns.len());
+    let sessions = origin.calendar.labels_after(origin.at, origin.bars, origin.interval, returns.len());
     let step = |(idx, (step, session)): (usize, (&StepReturns, Option<String>))| {
         // Adding zero makes a zero of either sign a plain one: "-0.0" in an answer reads as a fall.
         let (returns, return_log) = (&step.distribution, step.point + 0.0);
@@ -133,8 +135,13 @@ mod tests {
     #[test]
     fn no_change_has_no_sign() {
         let calendar: Calendar = "XNYS".parse().expect("a calendar");
-        let origin =
-            Origin { at: BarTime::from_seconds(0), last_close: 100.0, interval: Interval::Day, calendar: &calendar };
+        let origin = Origin {
+            at: BarTime::from_seconds(0),
+            bars: &[],
+            last_close: 100.0,
+            interval: Interval::Day,
+            calendar: &calendar,
+        };
         let step = StepReturns { point: -0.0, ..returns(0.01) };
         let answer = steps(&[step], &origin, &Shown { levels: &[], quantiles: &[] });
         assert!(answer[0].return_log.is_sign_positive(), "{:?}", answer[0].return_log);
@@ -144,7 +151,7 @@ mod tests {
     fn returns_become_prices_on_the_next_real_sessions() {
         let calendar: Calendar = "XNYS".parse().expect("a calendar");
         let friday = BarTime::from_date("2024-11-27".parse().expect("a date"));
-        let origin = Origin { at: friday, last_close: 100.0, interval: Interval::Day, calendar: &calendar };
+        let origin = Origin { at: friday, bars: &[], last_close: 100.0, interval: Interval::Day, calendar: &calendar };
         let levels = [Level::try_from(0.8).expect("a level")];
         let answer = steps(&[returns(0.01), returns(0.02)], &origin, &Shown { levels: &levels, quantiles: &[0.1] });
 

@@ -1,11 +1,11 @@
 //! Who calls, and what they may: API keys as bearer tokens.
 //!
-//! The database has hashes only. A key in force is remembered for `auth.cache_ms`; one that is not is asked for each
-//! time, for it may have been made since. A server on loopback is open to its machine until the first key is made
+//! The database has hashes only. A key in force is believed for `auth.cache_ms`; one that is not is asked for each
+//! time, for it may have been made since: as often as the rate of the address allows that it comes from. A server on loopback is open to its machine until the first key is made
 //! (see [`local`](super::local)), and never again: who revokes all keys wants nobody in.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, Method, header};
@@ -20,6 +20,10 @@ use crate::store::{Scope, Store, StoreError};
 
 /// Keys remembered at most; past them the database is asked.
 const MAX_REMEMBERED: u64 = 10_000;
+
+/// What to do where a key is wanted.
+pub(super) const MAKE_A_KEY: &str =
+    "make an API key (`candlecast keys create --name NAME --scope write`) and send it as `Authorization: Bearer KEY`";
 
 /// How long a server may stay open after the first key was made.
 const OPEN_FOR: Duration = Duration::from_millis(250);
@@ -65,14 +69,37 @@ pub(super) async fn bootstrap(app: &App) -> Result<(), StoreError> {
 /// The keys in force, as far as they were asked for.
 pub(super) struct Keys {
     on_loopback: bool,
+    believed_for: Duration,
     by_hash: Cache<String, Arc<Known>>,
     were_made: Cache<(), bool>,
 }
 
 #[derive(Debug)]
 struct Known {
-    id: String,
+    id: Arc<str>,
     scope: Scope,
+    since: Instant,
+}
+
+/// What a request brings to say who sends it.
+pub(super) enum Credentials {
+    /// Nothing.
+    None,
+    /// What is no bearer token.
+    Malformed,
+    /// The hash of a key.
+    Key(String),
+}
+
+impl Credentials {
+    /// As the headers have them.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let Some(given) = headers.get(header::AUTHORIZATION) else { return Self::None };
+        match given.to_str().ok().and_then(|text| text.split_once(' ')) {
+            Some(("bearer" | "Bearer" | "BEARER", key)) => Self::Key(hash(key.trim())),
+            _ => Self::Malformed,
+        }
+    }
 }
 
 /// Who a request is from.
@@ -82,8 +109,6 @@ pub(super) enum Caller {
     Local,
     /// A key's holder.
     Key {
-        /// Of the key.
-        id: Arc<str>,
         /// What it may do.
         scope: Scope,
     },
@@ -96,35 +121,54 @@ impl Keys {
         let remember = Duration::from_millis(settings.auth.cache_ms);
         Self {
             on_loopback: settings.http.listen.ip().is_loopback(),
-            by_hash: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(remember).build(),
+            believed_for: remember,
+            by_hash: Cache::new(MAX_REMEMBERED),
             were_made: Cache::builder().max_capacity(1).time_to_live(remember.min(OPEN_FOR)).build(),
         }
     }
 
-    /// Who sent these headers.
-    pub(super) async fn caller(&self, headers: &HeaderMap, store: &Store) -> Result<Caller, Arc<StoreError>> {
-        let Some(given) = headers.get(header::AUTHORIZATION) else {
-            return Ok(match self.on_loopback && !self.were_made.try_get_with((), store.keys_were_made()).await? {
-                true => Caller::Local,
-                false => refused("Send an API key as `Authorization: Bearer KEY`."),
-            });
+    /// The id of a key that was in force when it was last looked up, without a look into the database.
+    pub(super) async fn seen(&self, credentials: &Credentials) -> Option<Arc<str>> {
+        let Credentials::Key(hash) = credentials else { return None };
+        self.by_hash.get(hash).await.map(|known| Arc::clone(&known.id))
+    }
+
+    /// Who sent these credentials.
+    pub(super) async fn caller(&self, credentials: Credentials, store: &Store) -> Result<Caller, Arc<StoreError>> {
+        let hash = match credentials {
+            Credentials::Key(hash) => hash,
+            Credentials::Malformed => return Ok(refused("The Authorization header is not `Bearer KEY`.")),
+            Credentials::None => {
+                return Ok(
+                    match self.on_loopback && !self.were_made.try_get_with((), store.keys_were_made()).await? {
+                        true => Caller::Local,
+                        false => refused(
+                            "Send an API key as `Authorization: Bearer KEY`; `candlecast keys create --name NAME --scope \
+                         read` makes one.",
+                        ),
+                    },
+                );
+            }
         };
-        let key = given.to_str().ok().and_then(|text| text.split_once(' '));
-        let Some(("bearer" | "Bearer" | "BEARER", key)) = key else {
-            return Ok(refused("The Authorization header is not `Bearer KEY`."));
-        };
-        Ok(match self.known(hash(key.trim()), store).await? {
-            Some(known) => Caller::Key { id: known.id.as_str().into(), scope: known.scope },
-            None => refused("This API key is unknown or was revoked."),
+        Ok(match self.known(hash, store).await? {
+            Some(known) => Caller::Key { scope: known.scope },
+            None => refused(
+                "This API key is unknown or was revoked; `candlecast keys create --name NAME --scope read` makes one.",
+            ),
         })
     }
 
     async fn known(&self, hash: String, store: &Store) -> Result<Option<Arc<Known>>, StoreError> {
-        if let Some(known) = self.by_hash.get(&hash).await {
+        let remembered = self.by_hash.get(&hash).await;
+        if let Some(known) = remembered.filter(|known| known.since.elapsed() < self.believed_for) {
             return Ok(Some(known));
         }
-        let Some(key) = store.key_by_hash(&hash).await? else { return Ok(None) };
-        let known = Arc::new(Known { id: key.id, scope: key.scope });
+        let since = Instant::now();
+        let Some(key) = store.key_by_hash(&hash).await? else {
+            self.by_hash.invalidate(&hash).await;
+            return Ok(None);
+        };
+        let known = Arc::new(Known { id: key.id.into(), scope: key.scope, since });
         self.by_hash.insert(hash, Arc::clone(&known)).await;
         Ok(Some(known))
     }
@@ -140,8 +184,8 @@ pub(super) fn authorize(request: &Request, caller: &Caller) -> Result<(), Proble
     let needed = needed_scope(request.method(), path);
     match caller {
         Caller::Local => local::check(request),
-        Caller::Key { scope, .. } if *scope >= needed => Ok(()),
-        Caller::Key { scope, .. } => {
+        Caller::Key { scope } if *scope >= needed => Ok(()),
+        Caller::Key { scope } => {
             let detail = format!("This needs the scope {}; the key has {}.", needed.as_str(), scope.as_str());
             Err(Problem::new("forbidden", detail).with("needed", needed.as_str()))
         }

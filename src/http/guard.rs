@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
@@ -15,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Api;
-use super::auth::{self, Caller};
+use super::auth::{self, Caller, Credentials};
 use super::error::Problem;
 use crate::config::HttpSettings;
 
@@ -38,26 +37,19 @@ impl Gate {
         Self { permits: Semaphore::new(http.max_concurrent_requests), max_time: http.request_timeout(), rates, api }
     }
 
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let caller = self.api.0.keys.caller(headers, &self.api.app().store).await;
+    /// Checks the rate before the database is asked who calls.
+    async fn caller(&self, credentials: Credentials, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+        let keys = &self.api.0.keys;
+        self.check_rate(keys.seen(&credentials).await, peer)?;
+        let caller = keys.caller(credentials, &self.api.app().store).await;
         caller.map_err(|error| Problem::unavailable(&error))
     }
 
-    fn admit(&self, request: &Request, caller: &Caller) -> Result<(), Problem> {
-        self.check_rate(request, caller)?;
-        auth::authorize(request, caller)
-    }
-
-    /// Counts requests by API key; those without one by the address they come from, never by what a header claims.
-    fn check_rate(&self, request: &Request, caller: &Caller) -> Result<(), Problem> {
+    /// Counts requests by API key; those without one, and a key's first, by the address they come from, never by what a
+    /// header claims.
+    fn check_rate(&self, key: Option<Arc<str>>, peer: Option<IpAddr>) -> Result<(), Problem> {
         let Some(rates) = &self.rates else { return Ok(()) };
-        let key = match caller {
-            Caller::Key { id, .. } => CallerKey::Key(Arc::clone(id)),
-            Caller::Local | Caller::Unknown(_) => {
-                let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-                CallerKey::Address(peer.map(|ConnectInfo(peer)| network(peer.ip())))
-            }
-        };
+        let key = key.map_or_else(|| CallerKey::Address(peer.map(network)), CallerKey::Key);
         rates.check_key(&key).map_err(|refused| {
             let wait = refused.wait_time_from(DefaultClock::default().now());
             Problem::new("rate_limited", "Requests come faster than this server allows one caller.")
@@ -73,8 +65,9 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
         return Problem::new("overloaded", "Too many requests are being worked on.").retry_after(1).into_response();
     };
     let answering = async {
-        let caller = gate.caller(request.headers()).await;
-        match caller.and_then(|caller| gate.admit(&request, &caller)) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let caller = gate.caller(Credentials::of(request.headers()), peer).await;
+        match caller.and_then(|caller| auth::authorize(&request, &caller)) {
             Ok(()) => next.run(request).await,
             Err(problem) => problem.into_response(),
         }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -95,7 +95,12 @@ impl QueuedBody {
     /// 202 with the job and its `Location`.
     pub(super) async fn answer(api: &Api, job: JobRecord, is_new: bool) -> Result<Response, Problem> {
         let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Problem::internal)?;
-        let body = Self { job: JobBody::placed(&api.app().store, job).await?, already_queued: !is_new };
+        let placed = JobBody::placed(&api.app().store, job.clone()).await.unwrap_or_else(|error| {
+            // The job is queued, whatever else fails: who was refused now would ask again.
+            tracing::warn!(%error, "a job is told without its place in the queue");
+            job.into()
+        });
+        let body = Self { job: placed, already_queued: !is_new };
         Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(body)).into_response())
     }
 }
@@ -236,7 +241,7 @@ pub(super) async fn get_job_events(
     let permit = Arc::clone(&api.0.event_streams).try_acquire_owned().map_err(|_| {
         Problem::new("overloaded", "Too many clients follow jobs; ask GET /v1/jobs/{id} instead.").retry_after(10)
     })?;
-    let follow = Follow { api, id: job.id, seen: None, ended: false, _permit: permit };
+    let follow = Follow { api, id: job.id, seen: None, counted: Instant::now(), ended: false, _permit: permit };
     let events = futures::stream::unfold(follow, |mut follow| async move {
         let event = follow.next().await?;
         Some((Ok(event), follow))
@@ -259,11 +264,15 @@ pub(super) struct JobEventBody {
 /// How often the store is asked; a training's progress moves a few times a second at most.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
+/// How often the queue before a job is counted; that reads every job that waits.
+const COUNT_EVERY: Duration = Duration::from_secs(3);
+
 /// One client that follows one job, whichever process works on it.
 struct Follow {
     api: Api,
     id: String,
     seen: Option<JobBody>,
+    counted: Instant,
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -293,11 +302,16 @@ impl Follow {
 }
 
 impl Follow {
-    async fn look(&self) -> Result<Option<JobBody>, StoreError> {
+    async fn look(&mut self) -> Result<Option<JobBody>, StoreError> {
         let store = &self.api.app().store;
-        match store.job(&self.id).await? {
-            Some(job) => JobBody::placed(store, job).await.map(Some),
-            None => Ok(None),
+        let Some(job) = store.job(&self.id).await? else { return Ok(None) };
+        let known = self.seen.as_ref().and_then(|seen| seen.queue.clone());
+        match known.filter(|_| job.state == JobState::Enqueued && self.counted.elapsed() < COUNT_EVERY) {
+            Some(queue) => Ok(Some(JobBody { queue: Some(queue), ..job.into() })),
+            None => {
+                self.counted = Instant::now();
+                JobBody::placed(store, job).await.map(Some)
+            }
         }
     }
 }

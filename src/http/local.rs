@@ -2,26 +2,19 @@
 //!
 //! It listens on loopback, but two can bring others in. A proxy on this machine makes everybody look like a local
 //! program; where one shows itself, a key is wanted. A browser on this machine runs the pages of strangers; the server
-//! answers to local names only (a stranger's name may be pointed at 127.0.0.1), and takes changes from its own page only.
+//! answers to local names only (a stranger's name may be pointed at 127.0.0.1), and to its own page only: from another
+//! one may lead a link, but no picture, frame or script, which would compute here.
 //!
 //! No header ever grants anything here: each can only refuse.
 
 use axum::extract::Request;
-use axum::http::{Method, Version};
+use axum::http::{HeaderName, Method, Version};
 
+use super::auth::MAKE_A_KEY;
 use super::error::Problem;
 
-/// What proxies add to the requests that they pass on.
-const PROXIES_SEND: [&str; 8] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-server",
-    "x-real-ip",
-];
+/// What proxies add to the requests that they pass on, beside `x-forwarded-` and whatever follows.
+const PROXIES_SEND: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip"];
 
 /// Lets a request of this machine through that nobody else may have caused.
 pub(super) fn check(request: &Request) -> Result<(), Problem> {
@@ -29,23 +22,40 @@ pub(super) fn check(request: &Request) -> Result<(), Problem> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let host = header("host");
     if let Some(host) = host.filter(|host| !is_local(host)) {
-        return Err(Problem::new("foreign_host", format!("This open server does not answer to {host:?}.")));
+        let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+        let port = if port.parse::<u16>().is_ok() { format!(":{port}") } else { String::new() };
+        let detail = format!(
+            "This open server does not answer to {host:?}: open it at http://localhost{port}, or {MAKE_A_KEY}."
+        );
+        return Err(Problem::new("foreign_host", detail));
     }
     let from = header("origin").map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+    let cross_origin = |who: &str| {
+        let at = host.unwrap_or("localhost");
+        let detail = format!(
+            "{who} is not this server's, which is open to its own page (http://{at}) only: use that, or {MAKE_A_KEY}."
+        );
+        Err(Problem::new("cross_origin", detail))
+    };
     if let Some(from) = from.filter(|from| Some(*from) != host) {
-        return Err(Problem::new("cross_origin", format!("The page {from:?} is not this server's.")));
+        return cross_origin(&format!("The page {from:?}"));
     }
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    match header("sec-fetch-site").filter(|site| !is_safe && !matches!(*site, "same-origin" | "none")) {
-        Some(_) => Err(Problem::new("cross_origin", "A page that is not this server's asked for a change.")),
-        None => Ok(()),
+    let is_own = header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    // Who follows a link opens a page; pictures and frames are fetched without anybody asking.
+    let is_link = *request.method() == Method::GET
+        && header("sec-fetch-mode") == Some("navigate")
+        && header("sec-fetch-dest").is_none_or(|what| what == "document");
+    match is_own || is_link {
+        true => Ok(()),
+        false => cross_origin("The page that asked"),
     }
 }
 
 /// Refuses what came through a proxy. One that neither says so nor speaks HTTP/1.0, as nginx does by default, cannot be
 /// told from a local program.
 fn check_direct(request: &Request) -> Result<(), Problem> {
-    let by_header = PROXIES_SEND.into_iter().find(|name| request.headers().contains_key(*name));
+    let is_a_proxys = |name: &&str| name.starts_with("x-forwarded-") || PROXIES_SEND.contains(name);
+    let by_header = request.headers().keys().map(HeaderName::as_str).find(is_a_proxys);
     let sign = match (by_header, request.version()) {
         (Some(name), _) => format!("its header {name} says so"),
         (None, Version::HTTP_09 | Version::HTTP_10) => "it speaks HTTP/1.0".to_owned(),
@@ -55,8 +65,7 @@ fn check_direct(request: &Request) -> Result<(), Problem> {
         "unauthorized",
         format!(
             "This request came through a proxy ({sign}), and this server has no API key yet, so whoever reaches the \
-             proxy could do anything. Make a key with `candlecast keys create --name NAME --scope write` and send it as \
-             `Authorization: Bearer KEY`."
+             proxy could do anything: {MAKE_A_KEY}."
         ),
     ))
 }
@@ -100,7 +109,18 @@ mod tests {
             told(Method::POST, &[local, ("origin", "http://127.0.0.1:8080"), ("sec-fetch-site", "same-origin")]),
             Ok(())
         );
-        assert_eq!(told(Method::GET, &[local, ("sec-fetch-site", "cross-site")]), Ok(()), "a link from elsewhere");
+        for site in ["cross-site", "same-site"] {
+            let asked = |method, more: &[(&'static str, &'static str)]| {
+                told(method, &[&[local, ("sec-fetch-site", site)], more].concat())
+            };
+            let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+            assert_eq!(asked(Method::GET, &link), Ok(()), "a link from a page that is {site}");
+            assert_eq!(asked(Method::POST, &link), Err("cross_origin"), "a form of it");
+            for (mode, what) in [("no-cors", "image"), ("navigate", "iframe"), ("cors", "empty")] {
+                let fetched = [("sec-fetch-mode", mode), ("sec-fetch-dest", what)];
+                assert_eq!(asked(Method::GET, &fetched), Err("cross_origin"), "{site} {what}");
+            }
+        }
         for foreign in ["evil.example", "evil.example:8080", "10.0.0.1:8080"] {
             assert_eq!(told(Method::GET, &[("host", foreign)]), Err("foreign_host"), "{foreign}");
         }
@@ -110,7 +130,7 @@ mod tests {
         for site in ["cross-site", "same-site"] {
             assert_eq!(told(Method::DELETE, &[local, ("sec-fetch-site", site)]), Err("cross_origin"), "{site}");
         }
-        for name in PROXIES_SEND {
+        for name in PROXIES_SEND.into_iter().chain(["x-forwarded-for", "x-forwarded-prefix"]) {
             assert_eq!(told(Method::GET, &[local, (name, "127.0.0.1")]), Err("unauthorized"), "{name}");
         }
     }

@@ -9,6 +9,10 @@ pub fn reason(place: &QueuePlace) -> String {
         (None, 0, 0) => {
             "the next look of a worker takes it up; if that takes longer than moments, no worker runs".to_owned()
         }
+        (None, 0, ahead) => format!(
+            "{ahead} {} before it and none runs; if that lasts longer than moments, no worker runs",
+            if ahead == 1 { "waits" } else { "wait" },
+        ),
         (None, running, ahead) => format!(
             "{running} {} and {ahead} {} before it; worker.n_jobs says how many a worker runs at one time",
             if running == 1 { "job runs" } else { "jobs run" },
@@ -26,7 +30,9 @@ mod tests {
         let told = |ahead, running| reason(&QueuePlace { ahead, running, not_before: None });
         assert!(told(0, 1).starts_with("1 job runs and 0 wait before it;"), "{}", told(0, 1));
         assert!(told(1, 2).starts_with("2 jobs run and 1 waits before it;"), "{}", told(1, 2));
-        assert!(told(0, 0).contains("no worker runs"), "{}", told(0, 0));
+        for ahead in [0, 1, 2] {
+            assert!(told(ahead, 0).contains("no worker runs"), "{}", told(ahead, 0));
+        }
         let delayed = reason(&QueuePlace { ahead: 3, running: 1, not_before: Some(1) });
         assert!(delayed.contains("failed"), "{delayed}");
     }

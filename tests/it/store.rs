@@ -257,6 +257,18 @@ fn a_job_that_waits_knows_its_place() {
         let (first, lease) = store.claim(&["train"], 60_000).await.unwrap().expect("claimed");
         assert_eq!((first.id.as_str(), store.queue_place("1").await.unwrap()), ("1", None), "it runs");
         assert_eq!(store.queue_place("3").await.unwrap(), place(1, 1));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert!(store.requeue(&lease, None, 0).await.unwrap());
+        assert_eq!(store.queue_place("1").await.unwrap(), place(0, 0), "a stopping process costs it no place");
+        let (first, _) = store.claim(&["train"], 1).await.unwrap().expect("claimed");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert_eq!(
+            (first.id.as_str(), store.queue_place("3").await.unwrap()),
+            ("1", place(1, 0)),
+            "its worker is gone"
+        );
+        let (first, lease) = store.claim(&["train"], 60_000).await.unwrap().expect("claimed");
+        assert_eq!(first.id, "1");
         assert!(store.requeue(&lease, Some(&json!({})), 60_000).await.unwrap());
         assert_eq!(store.queue_place("3").await.unwrap(), place(1, 0), "who waits for a next try is not before it");
         let delayed = store.queue_place("1").await.unwrap().expect("it waits");

@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Puts a job back in the queue: after a failure worth another try (`failed` with its error, `delay_ms`
-    /// later), or because this process stops (not a failure). `false` when the lease is no longer this one.
+    /// later), or because this process stops (not a failure: it keeps its place). `false` when the lease is no longer this one.
     ///
     /// # Errors
     /// When the database fails.
@@ -143,7 +143,8 @@ impl Store {
         delay_ms: u64,
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE jobs SET state = 'enqueued', lease_until = NULL, failures = failures + $3,
-                handed_back = handed_back + (1 - $3), error = COALESCE($4, error), run_after = (SELECT ms FROM clock) + $5
+                handed_back = handed_back + (1 - $3), error = COALESCE($4, error),
+                run_after = CASE WHEN $3 = 1 THEN (SELECT ms FROM clock) + $5 ELSE run_after END
              WHERE id = $1 AND lease_token = $2 AND state = 'running'";
         self.db
             .run(async {

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 pub struct QueuePlace {
     /// Waiting jobs that will be taken up before it.
     pub ahead: u64,
-    /// Jobs that run now, on all workers.
+    /// Jobs that run now, on all workers: not those whose worker no longer says so.
     pub running: u64,
     /// When its next try is due, ms since 1970 UTC; `None` where it could begin now.
     pub not_before: Option<i64>,
@@ -115,7 +115,7 @@ impl Store {
         const SQL: &str = "SELECT
                (SELECT COUNT(*) FROM jobs AS other WHERE other.state = 'enqueued'
                   AND (other.run_after < jobs.run_after OR (other.run_after = jobs.run_after AND other.id < jobs.id))),
-               (SELECT COUNT(*) FROM jobs AS other WHERE other.state = 'running'),
+               (SELECT COUNT(*) FROM jobs AS other WHERE other.state = 'running' AND other.lease_until >= clock.ms),
                CASE WHEN jobs.run_after > clock.ms THEN jobs.run_after END
              FROM jobs, clock WHERE jobs.id = $1 AND jobs.state = 'enqueued'";
         self.db

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
+use candlecast::http::new_key;
+use candlecast::store::Scope;
 use tokio::sync::mpsc;
 
 use crate::support::app::{Answer, TestApp};
@@ -125,6 +127,30 @@ async fn a_rate_is_each_caller_s_own_and_comes_back() {
     assert_eq!(ask([127, 0, 0, 1]).await, fine);
 }
 
+#[tokio::test]
+async fn who_guesses_keys_is_told_to_wait_before_the_database_is_asked_and_a_key_counts_for_itself() {
+    let app = TestApp::with(|settings| {
+        settings.auth.cache_ms = 0;
+        settings.http.rate_limit_loopback = true;
+        settings.http.rate_limit_per_second = 1;
+        settings.http.rate_limit_burst = 4;
+    })
+    .await;
+    let key = new_key();
+    app.app.store.add_key(&key.id, "known", &key.hash, Scope::Read).await.unwrap();
+    let ask = async |key: String| {
+        let request = Request::get("/v1/version").header("authorization", format!("Bearer {key}"));
+        app.send(request.body(Body::empty()).unwrap()).await.status.as_u16()
+    };
+    assert_eq!(ask(key.key.clone()).await, 200);
+    let database = sqlx::SqlitePool::connect(&app.app.settings.database.url).await.expect("the same file");
+    sqlx::query("ALTER TABLE api_keys RENAME TO elsewhere").execute(&database).await.expect("renamed");
+    let guesses = futures::future::join_all((0..20).map(|idx| ask(format!("cc_{idx}")))).await;
+    assert!(guesses.contains(&429), "each asked the database: {guesses:?}");
+    sqlx::query("ALTER TABLE elsewhere RENAME TO api_keys").execute(&database).await.expect("renamed");
+    assert_eq!(ask(key.key.clone()).await, 200, "whoever guesses from the same address");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answers_all_the_same() {
     let app = TestApp::with(|settings| {
@@ -137,7 +163,7 @@ async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answe
     assert_eq!(app.get(cached).await.status, StatusCode::OK);
     let (long, series) = (ticker("LONG"), market("LONG", 2_600));
     put(&app.app, &long, &series.slice(0..2_599)).await;
-    publish(&app.app, &long, &series.slice(0..420), true).await;
+    publish(&app.app, &long, &series.slice(2_179..2_599), true).await;
     let champion = async || app.get("/v1/tickers/LONG/forecast").await.json()["as_of"].clone();
     let before = champion().await;
 

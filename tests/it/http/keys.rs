@@ -25,7 +25,7 @@ async fn a_key_is_asked_for_as_soon_as_one_exists_and_its_scope_holds() {
     401 Unauthorized
     {
       "code": "unauthorized",
-      "detail": "Send an API key as `Authorization: Bearer KEY`.",
+      "detail": "Send an API key as `Authorization: Bearer KEY`; `candlecast keys create --name NAME --scope read` makes one.",
       "request_id": "[request_id]",
       "status": 401,
       "title": "Unauthorized",
@@ -76,8 +76,14 @@ async fn an_open_server_is_no_tool_for_web_pages() {
     };
     assert_eq!(posted("cross-site").await.json()["code"], "cross_origin");
     assert_ne!(posted("same-origin").await.json()["code"], "cross_origin");
-    let rebound = Request::get("/v1/tickers").header("host", "evil.example").body(Body::empty()).unwrap();
-    assert_eq!(app.send(rebound).await.json()["code"], "foreign_host");
+    let rebound = Request::get("/v1/tickers").header("host", "evil.example:8080").body(Body::empty()).unwrap();
+    let rebound = app.send(rebound).await.json();
+    assert_eq!(rebound["code"], "foreign_host");
+    let ways_out = [rebound, ask("origin", "https://evil.example").await.json(), posted("cross-site").await.json()];
+    for refusal in ways_out {
+        let detail = refusal["detail"].as_str().unwrap();
+        assert!(detail.contains("http://localhost:8080") && detail.contains("candlecast keys create"), "{detail}");
+    }
 }
 
 #[tokio::test]
@@ -111,8 +117,10 @@ async fn a_server_that_had_keys_stays_closed_when_all_are_revoked() {
     app.app.store.add_key(&key.id, "only", &key.hash, Scope::Admin).await.unwrap();
     assert_eq!(with_key(&app, &key.key).await.status, StatusCode::OK);
     app.app.store.revoke_key(&key.id).await.unwrap();
-    assert_eq!(app.get("/v1/tickers").await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(with_key(&app, &key.key).await.status, StatusCode::UNAUTHORIZED);
+    for refused in [app.get("/v1/tickers").await, with_key(&app, &key.key).await] {
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+        assert!(refused.text().contains("candlecast keys create"), "{}", refused.text());
+    }
 }
 
 #[tokio::test]
