@@ -9,9 +9,10 @@ use polars::prelude::{CsvParseOptions, CsvReadOptions, DataType, Field, Schema, 
 
 use super::header::{self, Header};
 use super::layout::Layout;
+use super::numbers::{self, NumberFormat};
 use super::records::{self, Quotes, Record};
 use super::sheet::{Note, Rejected, Sheet, Source};
-use super::{IngestLimits, ReadError, ReadOptions, bars, columns, dates, numbers};
+use super::{IngestLimits, ReadError, ReadOptions, bars, columns, dates};
 
 /// Separators in the order in which ties are decided.
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
@@ -33,7 +34,7 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
     let is_rewritten = matches!(text, Cow::Owned(_));
     let text = text.as_ref();
     let records = records::scan(text, delimiter);
-    let mut found = header::find(text, &records, delimiter, options)?;
+    let mut found = header::find(text, &records, delimiter, options, limits)?;
     let data = &records[found.data_from.min(records.len())..];
     if data.len() > limits.max_rows {
         return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
@@ -226,8 +227,14 @@ fn footers(text: &str, data: &[Record], layout: &Layout, delimiter: u8, width: u
     const MOST: usize = 40;
     let is_footer = |record: &&Record| {
         let fields = records::fields(record.text(text), delimiter);
-        let has_date = fields.get(layout.date).is_some_and(|cell| dates::looks_like_date(cell));
-        let is_price = |at: usize| fields.get(at).is_some_and(|cell| numbers::NumberFormat::DOT.price(cell).is_ok());
+        let has_date = match layout.joined.iter().find(|joined| joined.at == layout.date) {
+            Some(joined) => joined.parts.iter().all(|at| fields.get(*at).is_some_and(|cell| !cell.is_empty())),
+            None => fields.get(layout.date).is_some_and(|cell| dates::looks_like_date(cell)),
+        };
+        let is_price = |at: usize| {
+            let formats = [NumberFormat::DOT, NumberFormat::COMMA];
+            fields.get(at).is_some_and(|cell| formats.iter().any(|format| format.price(cell).is_ok()))
+        };
         // A number in a line of another width proves nothing: a footer counts its rows.
         let has_price = fields.len() == width && layout.groups.iter().any(|g| is_price(g.close) || is_price(g.open));
         let begins_with_digit = fields.first().is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()));

@@ -141,6 +141,7 @@ impl Votes {
         self.n_buddhist += usize::from(triple.is_buddhist());
         let shown = triple.shown_year();
         self.n_day_second += usize::from(shown == Some(0) && triple.has_day_second());
+        self.n_swappable += usize::from(shown == Some(0) && triple.named_month().is_none() && triple.parts[2] <= 12);
         if shown == Some(0) || (triple.named_month().is_some() && shown.is_some()) {
             self.n_shown += 1;
             return;
@@ -185,10 +186,11 @@ impl Votes {
         if self.n_serial > self.n_shown + self.n_open {
             return Ok((Order::Excel, "most cells are day numbers of a spreadsheet"));
         }
-        if self.n_day_second > 1 {
+        // One in a hundred and fewer are typing errors, refused by their rows.
+        if self.n_day_second > 1 && self.n_day_second * 100 > self.n_cells {
             let message = format!(
                 "{} dates have the year first and the day before the month: no source writes so, a spreadsheet swapped \
-                 them; export the file again",
+                 them; export the file again, or pass date_format=%Y-%m-%d to have these rows refused",
                 self.n_day_second
             );
             return Err(ReadError::unusable("ambiguous_date", message));

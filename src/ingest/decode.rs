@@ -116,7 +116,7 @@ fn refuse_by_first_words(text: &str) -> Result<(), ReadError> {
 /// How many columns of bars the cells of a page name.
 fn columns_in_table(page: &str) -> usize {
     let head: String = page.chars().take(HEAD).collect();
-    if !head.to_ascii_lowercase().contains("<t") {
+    if !head.to_ascii_lowercase().contains("<table") {
         return 0;
     }
     head.split(['<', '>']).filter(|text| text.len() < 40 && columns::named(text).is_some()).count()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::columns::{self, Role};
 use super::layout::{self, Layout};
 use super::records::{self, Record};
-use super::{ReadError, ReadOptions, dates, guess};
+use super::{IngestLimits, ReadError, ReadOptions, dates, guess};
 
 /// A header found in a file.
 #[derive(Debug)]
@@ -52,8 +52,14 @@ const SAMPLE: usize = 200;
 /// Finds and reads the header of a file.
 ///
 /// # Errors
-/// `missing_header` with a guess, `missing_column`, `duplicate_column`, …
-pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &ReadOptions) -> Result<Header, ReadError> {
+/// `missing_header` with a guess, `too_many_columns`, `missing_column`, `duplicate_column`, …
+pub(super) fn find(
+    text: &str,
+    records: &[Record],
+    delimiter: u8,
+    options: &ReadOptions,
+    limits: &IngestLimits,
+) -> Result<Header, ReadError> {
     let best = best_line(text, records, delimiter);
     if let Some(columns) = &options.columns
         && !columns.contains(':')
@@ -64,6 +70,10 @@ pub(super) fn find(text: &str, records: &[Record], delimiter: u8, options: &Read
     let Some((idx, _)) = best else { return Err(guess::no_header(text, records, delimiter)) };
     let cells = |idx: usize| records.get(idx).map(|record| records::fields(record.text(text), delimiter));
     let mut names = cells(idx).unwrap_or_default();
+    // Before names are compared with each other. Empty ones at the end are no columns.
+    if names.iter().rposition(|name| !name.is_empty()).is_some_and(|last| last >= limits.max_columns) {
+        return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
+    }
     let mut tickers: Option<Vec<String>> = None;
     let mut data_from = idx + 1;
     let mut date_name = None;

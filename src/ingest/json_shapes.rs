@@ -106,9 +106,13 @@ fn zipped(arrays: &[(&String, &Vec<Value>)], limits: &IngestLimits) -> Rows {
 fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
     let (key, first) = object.iter().next()?;
     let fields = first.as_object()?;
-    // Rows are counted by pandas where they have no date of their own as a key.
-    let is_counted = |key: &String| key.len() <= 7 && key.bytes().all(|byte| byte.is_ascii_digit());
     let is_key = |key: &String| dates::looks_like_date(key) || is_counted(key);
+    if is_key(key) && n_named(fields.keys()) >= 3 && are_codes(object) {
+        return Some(Rows::of_tickers(
+            object.iter().map(|(code, record)| (code.clone(), of_record(record, limits))).collect(),
+            limits,
+        ));
+    }
     if is_key(key) && n_named(fields.keys()) >= 3 {
         let mut rows = Rows::new(limits);
         for (index, record) in object {
@@ -118,16 +122,47 @@ fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> 
     }
     let is_by_column = n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(is_key);
     is_by_column.then(|| {
+        let record = |index: &String| -> Value {
+            let fields = object.iter();
+            fields.filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone()))).collect()
+        };
+        if are_codes(fields) {
+            return Rows::of_tickers(
+                fields.keys().map(|code| (code.clone(), of_record(&record(code), limits))).collect(),
+                limits,
+            );
+        }
         let mut rows = Rows::new(limits);
         for index in fields.keys() {
-            let record: Map<String, Value> = object
-                .iter()
-                .filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone())))
-                .collect();
-            rows.push(&Value::Object(record), Some(index.as_str()).filter(|_| !is_counted(index)));
+            rows.push(&record(index), Some(index.as_str()).filter(|_| !is_counted(index)));
         }
         rows
     })
+}
+
+/// Rows are counted by pandas where they have no date of their own as a key.
+fn is_counted(key: &str) -> bool {
+    key.len() <= 7 && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether keys of digits are codes of companies (`005930`), not counted rows: all as long, and with zeros before them or
+/// with gaps between them.
+fn are_codes(object: &Map<String, Value>) -> bool {
+    const SHORTEST: usize = 4;
+    let Some(first) = object.keys().next() else { return false };
+    let is_code = |key: &String| is_counted(key) && key.len() == first.len() && key.len() >= SHORTEST;
+    if !object.keys().all(is_code) {
+        return false;
+    }
+    let mut numbers: Vec<u32> = object.keys().filter_map(|key| key.parse().ok()).collect();
+    numbers.sort_unstable();
+    object.keys().any(|key| key.starts_with('0')) || numbers.windows(2).any(|pair| pair[1] != pair[0] + 1)
+}
+
+fn of_record(record: &Value, limits: &IngestLimits) -> Rows {
+    let mut rows = Rows::new(limits);
+    rows.push(record, None);
+    rows
 }
 
 /// A list of names beside a list of rows: pandas' `columns` and `data`, `fields` and `items`, `column` and `item` …;

@@ -113,13 +113,18 @@ fn finish(
     let mut tickers: Vec<TickerReading> = Vec::with_capacity(rows.len());
     let dialect = dialect::told(&source, encoding, &rules, &dates, order, options);
     drop(source);
+    let mut several = Vec::new();
     for rows in rows {
-        tickers.extend(series::finish(rows, &rules.timing, options.adjust.is_some(), &mut refusals, &mut warnings)?);
+        let adjusts = options.adjust.is_some();
+        tickers.extend(series::finish(rows, &rules.timing, adjusts, &mut refusals, &mut warnings, &mut several));
     }
     cap(&mut warnings);
     refusals.kept.sort_by_key(|refusal| refusal.line);
     let received = n_lines_refused + names_bad + tickers.iter().map(|ticker| ticker.received).sum::<usize>();
     if tickers.iter().all(|ticker| ticker.series.is_empty()) {
+        if let Some(error) = several.into_iter().next() {
+            return Err(error);
+        }
         return Err(nothing_usable(received, refusals, &warnings));
     }
     // A line that is no row belongs to the only ticker there is.

@@ -7,7 +7,7 @@ use super::names::ONLY_BESIDE_WORTH;
 use super::numbers::{self, Evidence, NumberFormat};
 use super::sheet::{Note, Sheet, Source};
 use super::timing::{self, SAMPLE, Timing};
-use super::{PriceBasis, ReadError, ReadOptions, columns, units};
+use super::{PriceBasis, ReadError, ReadOptions, clock, columns, units};
 
 /// Decides dates, numbers, times and tickers.
 ///
@@ -73,10 +73,23 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
     Ok((rules, dates))
 }
 
-/// Whether times without signs count seconds: `5900` is 00:59:00 where another row has `10000`, else no time at all.
+/// Whether times without signs count seconds: `5900` is 00:59:00 where another row has `10000`, else no time at all. Where
+/// all short ones are hours and minutes a few long ones are typing errors.
 fn has_seconds(source: &Source) -> bool {
-    let is_long = |text: &str| text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    source.layout.time.is_some_and(|column| source.sheet.cells(column).any(|(_, text)| is_long(text.trim())))
+    let Some(column) = source.layout.time else { return false };
+    let (mut n_long, mut n_short, mut n_no_minutes) = (0_usize, 0_usize, 0_usize);
+    for (_, text) in source.sheet.cells(column) {
+        let text = text.trim();
+        match text.len() {
+            _ if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => {}
+            5.. => n_long += 1,
+            _ => {
+                n_short += 1;
+                n_no_minutes += usize::from(clock::compact_time(text).is_none());
+            }
+        }
+    }
+    n_long > n_short || (n_long > 0 && n_no_minutes > 0)
 }
 
 /// Whether + and - before prices tell whether the day went up or down, as Korean brokers write it.
@@ -293,7 +306,8 @@ fn volumes(
         return Ok(candidates);
     };
     if tier != next_tier {
-        return Ok(vec![(tier, first)]);
+        let is_money = is_worth(sheet, group, numbers, second, first);
+        return Ok(vec![if is_money { (next_tier, second) } else { (tier, first) }]);
     }
     for (units, worth) in [(first, second), (second, first)] {
         if is_worth(sheet, group, numbers, units, worth) {

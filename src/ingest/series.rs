@@ -1,22 +1,23 @@
 //! A ticker's bars in order: equal rows at one time are counted, different ones refused.
 
+use chrono::Datelike;
+
 use super::bars::{Placed, Refusals, Rows};
 use super::timing::Timing;
-use super::{ReadError, Refusal, TickerReading, Warning, meaning, repeats};
+use super::{ReadError, Refusal, TickerReading, Warning, dates, meaning, repeats};
 use crate::domain::bar::{BarError, RawBar};
 use crate::domain::{Bar, Interval, Series, Ticker};
 
-/// Puts bars in order.
-///
-/// # Errors
-/// `several_series` where too many rows contradict others.
+/// Puts bars in order. Where too many rows contradict others all are refused, and the error that the ticker's rows alone
+/// would be is put to `several`.
 pub(super) fn finish(
     rows: Rows,
     timing: &Timing,
     adjusts: bool,
     refusals: &mut Refusals,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<TickerReading>, ReadError> {
+    several: &mut Vec<ReadError>,
+) -> Option<TickerReading> {
     let Rows { ticker, mut bars, mut refused, n_up, n_down } = rows;
     let n_rows = bars.len();
     let received = n_rows + refused;
@@ -29,7 +30,7 @@ pub(super) fn finish(
         bars.sort_by_key(|row| (row.instant, row.line));
     }
     let mut kept: Vec<Bar> = Vec::with_capacity(bars.len());
-    let mut kept_line = 0;
+    let mut lines: Vec<u32> = Vec::with_capacity(bars.len());
     let (mut duplicates, mut n_conflicts) = (0, 0);
     for Placed { bar, line, .. } in bars {
         match kept.last_mut() {
@@ -52,16 +53,30 @@ pub(super) fn finish(
                 refused += 1;
                 n_conflicts += 1;
                 let ticker = ticker.clone();
+                let kept_line = lines.last().copied().unwrap_or_default();
                 refusals.push(|| conflict(last, kept_line, &bar, line, interval, ticker));
             }
             _ => {
                 kept.push(bar);
-                kept_line = line;
+                lines.push(line);
             }
         }
     }
     if n_conflicts >= MANY_CONFLICTS && n_conflicts * 5 > n_rows {
-        return Err(several_series(n_conflicts, n_rows, ticker.as_ref()));
+        let error = several_series(n_conflicts, n_rows, ticker.as_ref());
+        for (bar, line) in kept.iter().zip(&lines) {
+            refusals.push(|| Refusal {
+                line: u64::from(*line),
+                column: None,
+                text: interval.label(bar.at()),
+                code: "several_series",
+                message: error.to_string(),
+                ticker: ticker.clone(),
+            });
+        }
+        several.push(error);
+        let series = Series::new(interval, Vec::new()).ok()?;
+        return Some(TickerReading { received, ticker, duplicates, refused: refused + lines.len(), series });
     }
     let repeated = repeats::find(&kept, interval);
     warnings.extend(repeated.warnings(&kept, ticker.as_ref()));
@@ -72,38 +87,53 @@ pub(super) fn finish(
     });
     let n_left_out = repeated.len() + usize::from(drop_running_period(&mut kept, interval, ticker.as_ref(), warnings));
     kept = meaning::judge(kept, interval, ticker.as_ref(), adjusts, warnings);
-    let Ok(series) = Series::new(interval, kept) else { return Ok(None) };
-    Ok(Some(TickerReading { received: received - n_left_out, ticker, duplicates, refused, series }))
+    let series = Series::new(interval, kept).ok()?;
+    Some(TickerReading { received: received - n_left_out, ticker, duplicates, refused, series })
 }
 
-/// Vendors end weekly and monthly files with the running session, which the running week has already.
+/// Vendors end weekly and monthly files with the running session, which the running week has already, or with a week
+/// that is not over.
 fn drop_running_period(
     bars: &mut Vec<Bar>,
     interval: Interval,
     ticker: Option<&Ticker>,
     warnings: &mut Vec<Warning>,
 ) -> bool {
-    let shortest = match interval {
-        Interval::Week => 4,
-        Interval::Month => 16,
+    let days: Vec<i32> = match interval {
+        Interval::Week | Interval::Month => bars.iter().map(|bar| (bar.at().seconds() / 86_400) as i32).collect(),
         Interval::Day | Interval::Minutes(_) => return false,
     };
-    let [.., before, last] = bars.as_slice() else { return false };
-    let n_days = (last.at().seconds() - before.at().seconds()) / 86_400;
-    if n_days >= shortest {
-        return false;
-    }
+    let [.., before, last] = days[..] else { return false };
+    let n_days = last - before;
+    let is_running = match interval {
+        Interval::Week => is_in_week(&days, before, last),
+        _ => n_days < 16 || (dates::date_of(before).month() == dates::date_of(last).month() && n_days < 31),
+    };
+    let Some(last) = bars.last().filter(|_| is_running) else { return false };
     warnings.push(Warning {
         code: "running_period",
         session: Some(interval.label(last.at())),
         message: format!(
-            "the last bar begins {n_days} days after the one before, in a series of {interval}: it repeats a session of \
-             that one and was left out"
+            "the last bar begins {n_days} days after the one before, in a series of {interval}: it is none that is \
+             over and was left out"
         ),
         ticker: ticker.cloned(),
     });
     bars.pop();
     true
+}
+
+/// Whether the last of the days of weeks is of the week before it. Weeks begin on the weekday that most of them are told
+/// by; those told by their last session may end a day early before a holiday.
+fn is_in_week(days: &[i32], before: i32, last: i32) -> bool {
+    const FEW: usize = 8;
+    let weekday = |day: i32| dates::date_of(day).weekday().num_days_from_monday() as i32;
+    let count = |wanted: i32| days.iter().filter(|day| weekday(**day) == wanted).count();
+    let usual = if days.len() < FEW { 0 } else { (0..7).rev().max_by_key(|day| count(*day)).unwrap_or(0) };
+    match usual {
+        3..=5 => last - before < 6,
+        _ => last - before < 7 && (weekday(before) - usual).rem_euclid(7) < (weekday(last) - usual).rem_euclid(7),
+    }
 }
 
 /// So many rows that contradict others, more than a fifth of all, are no slips but another series.

@@ -99,6 +99,10 @@ impl Sheet {
                     if part.len() == 1 {
                         text.push('0');
                     }
+                    // The column says that it is the year: no order is left open. 92 may be of another era.
+                    if *sign == '-' && idx == 0 && part.parse::<u8>().is_ok_and(|year| year <= 50) && part.len() <= 2 {
+                        text.insert_str(0, "20");
+                    }
                     text.push_str(part);
                 }
                 text

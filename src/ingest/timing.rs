@@ -135,10 +135,12 @@ impl Late {
         let is_clear = |right: usize, wrong: usize| late.len() >= FEW && right == 0 && wrong * 10 >= late.len();
         match (n_weekend(0), n_weekend(1)) {
             _ if late.is_empty() => Self::None,
+            // The last second of a day is that day's, also where weeks begin on Sundays (Riyadh, Tel Aviv).
+            _ if late.iter().all(|stamp| stamp.second >= Some(86_399)) => Self::SameDay,
             (same, next) if is_clear(next, same) => Self::NextDay,
             (same, next) if is_clear(same, next) => Self::SameDay,
-            // The last second of a day is that day's; clocks without a zone are those of the exchange.
-            _ if late.iter().all(|stamp| stamp.offset.is_none() || stamp.second >= Some(86_399)) => Self::SameDay,
+            // Clocks without a zone are those of the exchange.
+            _ if late.iter().all(|stamp| stamp.offset.is_none()) => Self::SameDay,
             _ => Self::Open,
         }
     }

@@ -18,6 +18,7 @@ mod cli;
 mod page;
 mod ingest;
 mod dialects;
+mod misreadings;
 mod train;
 mod checkpoints;
 mod jobs;

@@ -1,0 +1,170 @@
+//! Files that a careless reader takes for something else without a word: what must come of each.
+
+use candlecast::ingest::{BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, TickerReading, read};
+
+fn reading(body: &str) -> Result<Reading, ReadError> {
+    let format = if body.starts_with(['{', '[']) { BodyFormat::Json } else { BodyFormat::Csv };
+    read(body.as_bytes(), format, &ReadOptions::default(), &IngestLimits::default())
+}
+
+/// The label of every bar, `ticker label` where the body names tickers; or the code of the error.
+fn labels(body: &str) -> Vec<String> {
+    let reading = match reading(body) {
+        Ok(reading) => reading,
+        Err(error) => return vec![error.code().to_owned()],
+    };
+    let label = |ticker: &TickerReading| -> Vec<String> {
+        let name = ticker.ticker.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+        let interval = ticker.series.interval();
+        ticker.series.bars().iter().map(|bar| format!("{name}{}", interval.label(bar.at()))).collect()
+    };
+    reading.tickers.iter().flat_map(label).collect()
+}
+
+/// Bars at these dates, each with prices of its own.
+fn bars(dates: &[String]) -> String {
+    let row = |(n, date): (usize, &String)| format!("{date},{},{},{},{}\n", 100 + n, 102 + n, 99 + n, 101 + n);
+    format!("Date,Open,High,Low,Close\n{}", dates.iter().enumerate().map(row).collect::<String>())
+}
+
+fn days(first: &str, step: u64, n_days: usize) -> Vec<String> {
+    let first: chrono::NaiveDate = first.parse().expect("a date");
+    (0..n_days as u64).map(|n| (first + chrono::Days::new(step * n)).to_string()).collect()
+}
+
+fn last_after(mut dates: Vec<String>, last: &str) -> String {
+    dates.push(last.to_owned());
+    labels(&bars(&dates)).pop().unwrap_or_default()
+}
+
+#[test]
+fn the_running_week_or_month_is_no_bar_on_any_of_its_days() {
+    let mondays = || days("2024-01-01", 7, 12);
+    for day in ["2024-03-19", "2024-03-22", "2024-03-24"] {
+        assert_eq!(last_after(mondays(), day), "2024-03-18", "{day}");
+    }
+    assert_eq!(last_after(mondays(), "2024-03-25"), "2024-03-25");
+    assert_eq!(last_after(mondays(), "2024-03-26"), "2024-03-26", "a week that a holiday shortens");
+    let sundays = || days("2024-01-07", 7, 11);
+    assert_eq!(last_after(sundays(), "2024-03-22"), "2024-03-17", "weeks that begin on Sundays");
+    let fridays = || days("2024-01-05", 7, 12);
+    assert_eq!(last_after(fridays(), "2024-03-28"), "2024-03-28", "before Good Friday");
+    assert_eq!(last_after(fridays(), "2024-03-26"), "2024-03-22", "a Tuesday");
+
+    let months = || (1..=12).map(|month| format!("2024-{month:02}-01")).collect::<Vec<_>>();
+    for day in ["2024-12-02", "2024-12-17", "2024-12-31"] {
+        assert_eq!(last_after(months(), day), "2024-12-01", "{day}");
+    }
+    assert_eq!(last_after(months(), "2025-01-02"), "2025-01-02");
+}
+
+#[test]
+fn early_days_with_the_year_first_in_any_form_beside_late_ones_are_a_spreadsheet_s() {
+    let early = (2..=12).map(|day| format!("2024/{day}/1"));
+    let late = (15..=31).map(|day| format!("{day}/01/2024"));
+    assert_eq!(labels(&bars(&early.chain(late).collect::<Vec<_>>())), ["ambiguous_date"]);
+}
+
+#[test]
+fn a_row_whose_date_stands_in_three_columns_is_no_footer() {
+    for n_rows in [3, 60] {
+        let row = |n: usize| format!("SAP;2024;{};{};140,06;141,77;139,44;140,61\n", 1 + n / 28, 1 + n % 28);
+        let body: String = (0..n_rows).map(row).collect();
+        let labels = labels(&format!("Symbol;Year;Month;Day;Open;High;Low;Close\n{body}Source: invented;;;;;;;\n"));
+        assert_eq!((labels.len(), labels[0].as_str()), (n_rows, "SAP 2024-01-01"));
+    }
+}
+
+#[test]
+fn a_header_of_too_many_columns_is_refused_before_its_names_are_compared() {
+    let header = format!("Date,A.High,A.Low,{}", "A.Open,".repeat(100));
+    assert_eq!(labels(&format!("{header}\n2024-01-02,1\n")), ["too_many_columns"]);
+}
+
+#[test]
+fn a_day_s_last_second_is_that_day_s_in_markets_that_open_on_sundays() {
+    let sundays_to_thursdays = [7, 8, 9, 10, 11, 14, 15, 16, 17, 18].map(|day| format!("2024-01-{day:02} 23:59:59"));
+    assert_eq!(labels(&bars(&sundays_to_thursdays))[0], "2024-01-07");
+}
+
+#[test]
+fn years_of_two_digits_in_a_column_of_their_own_are_years() {
+    for body in ["24,Jan,2,1,2,1,2\n24,Feb,3,2,3,2,3\n", "24,1,2,1,2,1,2\n24,2,3,2,3,2,3\n"] {
+        assert_eq!(labels(&format!("Year,Month,Day,Open,High,Low,Close\n{body}")), ["2024-01-02", "2024-02-03"]);
+    }
+}
+
+#[test]
+fn the_lowest_price_is_no_minute() {
+    let body = "Date,Hour,Open,Max,Min,Close\n2024-01-02,9,20,22,19,21\n2024-01-03,9,21,23,20,22\n";
+    let reading = reading(body).expect("bars");
+    assert_eq!(reading.tickers[0].series.bars()[0].low(), 19.0);
+    let hours = "Date,Hour,Min,Open,High,Low,Close\n2024-01-02,9,30,20,22,19,21\n2024-01-02,10,30,21,23,20,22\n";
+    assert_eq!(labels(hours), ["2024-01-02T09:30:00Z", "2024-01-02T10:30:00Z"]);
+}
+
+#[test]
+fn one_time_with_a_digit_too_many_does_not_change_the_others() {
+    let hours = ["900", "1000", "1100", "1200", "1300", "1400", "15300"];
+    let rows = hours.map(|time| format!("2024-01-02,{time},20,22,19,21\n")).concat();
+    let labels = labels(&format!("Date,Time,Open,High,Low,Close\n{rows}"));
+    let on_the_hour = (9..=14).map(|hour| format!("2024-01-02T{hour:02}:00:00Z"));
+    assert!(on_the_hour.clone().all(|label| labels.contains(&label)), "{labels:?}");
+}
+
+#[test]
+fn shares_are_the_volume_where_the_column_called_volume_is_their_worth() {
+    let rows = "2024-01-02,100,103,99,102,183076275,1784205\n2024-01-03,102,104,101,103,102000000,1000000\n";
+    let reading = reading(&format!("Date,Open,High,Low,Close,Volume,Shares\n{rows}")).expect("bars");
+    assert_eq!(reading.tickers[0].series.bars()[0].volume(), Some(1_784_205.0));
+}
+
+#[test]
+fn codes_of_companies_are_no_row_numbers() {
+    let bar = |date: &str| format!(r#"{{"date":"{date}","open":10,"high":12,"low":9,"close":11}}"#);
+    let keyed = |keys: [(&str, &str); 2]| {
+        let parts = keys.map(|(key, date)| format!("{key:?}:{}", bar(date))).join(",");
+        labels(&format!("{{{parts}}}"))
+    };
+    let two = ["005930 2024-01-02", "000660 2024-01-02"];
+    let mut found = keyed([("005930", "2024-01-02"), ("000660", "2024-01-02")]);
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(found, two);
+    let rows = ["2024-01-02", "2024-01-03"];
+    assert_eq!(keyed([("0", rows[0]), ("1", rows[1])]), rows);
+    assert_eq!(keyed([("1100", rows[0]), ("1101", rows[1])]), rows, "the tail of a frame");
+}
+
+#[test]
+fn a_ticker_that_contradicts_itself_does_not_cost_the_others() {
+    let rows = |ticker: &str, day: usize, close: usize| format!("{ticker},2024-01-{day:02},20,29,19,{close}\n");
+    let whole: String = (2..12).map(|day| rows("BBB", day, 21)).collect();
+    let torn: String = (2..12).map(|day| rows("AAA", day, 22) + &rows("AAA", day, 23)).collect();
+    let header = "Ticker,Date,Open,High,Low,Close\n";
+    let both = reading(&format!("{header}{torn}{whole}")).expect("one is whole");
+    let told: Vec<(String, usize, usize, usize)> = both
+        .tickers
+        .iter()
+        .map(|t| {
+            (t.ticker.as_ref().map(ToString::to_string).unwrap_or_default(), t.received, t.refused, t.series.len())
+        })
+        .collect();
+    assert_eq!(told, [("AAA".to_owned(), 20, 20, 0), ("BBB".to_owned(), 10, 0, 10)]);
+    assert_eq!(both.refusals_total, 20);
+    assert_eq!(labels(&format!("{header}{torn}")), ["several_series"]);
+}
+
+#[test]
+fn two_typing_errors_among_many_dates_are_refused_alone() {
+    let mut dates = days("2020-01-01", 1, 400);
+    (dates[100], dates[200]) = ("2020-15-04".to_owned(), "2020-16-07".to_owned());
+    let reading = reading(&bars(&dates)).expect("bars");
+    assert_eq!((reading.refusals_total, reading.tickers[0].series.len()), (2, 398));
+}
+
+#[test]
+fn a_page_is_a_table_s_only_with_a_table() {
+    let page = "<html><title>Prices</title><p>Date</p><p>Open</p><p>High</p><p>Low</p></html>";
+    let error = reading(page).expect_err("a page");
+    assert!(error.to_string().contains("not a price file"), "{error}");
+}
