@@ -36,6 +36,7 @@ doc:
 # Every benchmark, one after the other; each prints its ratio.
 bench:
     scripts/bench-ingest
+    scripts/bench-dialects
     scripts/bench-serving
     scripts/bench-panel
     scripts/bench-build

@@ -70,7 +70,8 @@ impl Rows {
         }
         match value {
             Value::Object(object) => flat(object).for_each(|(name, value)| put(self, name, cell(value))),
-            Value::Array(array) => cells.extend(array.iter().map(cell)),
+            // One more than the cap is enough to be refused.
+            Value::Array(array) => cells.extend(array.iter().take(self.max_names + 1).map(cell)),
             Value::String(line) if self.names.is_empty() => {
                 self.body.push_str(line.trim());
                 self.body.push('\n');

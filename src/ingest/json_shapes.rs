@@ -170,7 +170,9 @@ fn of_record(record: &Value, limits: &IngestLimits) -> Rows {
 fn named_rows(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
     let name = |value: &Value| value.as_str().or_else(|| value.get("name")?.as_str()).map(str::to_owned);
     let names: Vec<String> = object.values().find_map(|value| {
-        let names: Vec<String> = value.as_array()?.iter().map(name).collect::<Option<_>>()?;
+        // A long list is a column of texts, not one of names.
+        let list = value.as_array().filter(|list| list.len() <= 4 * limits.max_columns)?;
+        let names: Vec<String> = list.iter().map(name).collect::<Option<_>>()?;
         (n_named(names.iter()) >= 3).then_some(names)
     })?;
     let is_row = |row: &Value| row.as_array().is_some_and(|cells| cells.len() == names.len());
