@@ -213,6 +213,9 @@ fn is_weekday(date: NaiveDate) -> bool {
     !matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
 }
 
+/// Xetra is the Frankfurt exchange's own system and keeps its holidays; the library knows the floor only.
+const XETRA: (&str, &str) = ("XETR", "XFRA");
+
 /// Codes for trades without a market; the library lets them follow New York.
 const NO_MARKET: [&str; 3] = ["XXXX", "PYPR", "SIMU"];
 
@@ -227,7 +230,8 @@ fn exchange(mic: &str) -> Option<Arc<Holidays>> {
     if NO_MARKET.contains(&mic) {
         return None;
     }
-    let modelled = calendar_for_exchange(mic).filter(|c| matches!(c.source, CalendarSource::Modeled))?;
+    let modelled = calendar_for_exchange(if mic == XETRA.0 { XETRA.1 } else { mic })
+        .filter(|c| matches!(c.source, CalendarSource::Modeled))?;
     let holidays = Arc::new(modelled);
     if let Ok(mut known) = KNOWN.write() {
         known.insert(mic.to_owned(), Arc::clone(&holidays));
@@ -308,6 +312,7 @@ mod tests {
 
     #[test]
     fn every_exchange_that_a_refusal_names_is_known() {
+        assert!("XETR".parse::<Calendar>().is_ok(), "Xetra");
         for mic in Calendar::LARGEST {
             assert!(mic.parse::<Calendar>().is_ok(), "{mic}");
         }

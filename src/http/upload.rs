@@ -67,7 +67,8 @@ const SUPPORTED: [&str; 3] = ["text/csv", "application/json", "application/vnd.a
 
 /// Whether a body is text on one line, as curl's `-d` makes of any file.
 pub(super) fn is_one_line(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && !bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) && std::str::from_utf8(bytes).is_ok()
+    let is_text = bytes.first().is_some_and(|first| !matches!(first, b'{' | b'[' | b'<' | 0..=b' '));
+    is_text && !bytes.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
 }
 
 fn encoding(parts: &Parts) -> Result<ContentEncoding, Problem> {

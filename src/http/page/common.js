@@ -89,7 +89,8 @@ async function upload(file, ticker) {
   const report = await response.json();
   const first = report.refusals[0];
   say(`${file.name}: ${report.inserted} new, ${report.updated} changed, ${report.unchanged} known, ${report.refused} refused`
-    + (first ? ` (line ${first.line}: ${first.message})` : "") + ".");
+    + (first ? ` (line ${first.line}: ${first.message})` : "") + "."
+    + report.warnings.map((warning) => ` Note: ${warning.message}.`).join(""));
   return report;
 }
 

@@ -55,7 +55,10 @@ acceptFiles(async (file) => {
   } catch (error) {
     // A file of many tickers says so; then its own column names them.
     if (named || !["ticker_mismatch", "bad_ticker"].includes(error.problem?.code)) throw error;
-    await upload(file, "");
+    await upload(file, "").catch((refused) => {
+      if (refused.problem?.code !== "no_ticker_column") throw refused;
+      throw new Error(`"${stem}" is no ticker, and no column of the file names one: type the ticker in the field, then choose the file again.`);
+    });
   }
   await begin();
 });

@@ -232,6 +232,10 @@ async fn a_body_is_what_its_headers_say_or_refused() {
         let stripped = post(&[], TWO.repeat(rows).replace('\n', "").into()).await.json();
         assert!(stripped["detail"].as_str().unwrap().contains("curl's -d strips them"), "{stripped}");
     }
+    let latin = post(&[], b"Datum;Er\xf6ffnung;Hoch;Tief;Schluss2024-01-02;1;2;1;2".to_vec()).await.json();
+    assert!(latin["detail"].as_str().unwrap().contains("curl's -d strips them"), "{latin}");
+    let json = post(&[], br#"{"a":1}"#.to_vec()).await.json();
+    assert!(!json["detail"].as_str().unwrap().contains("curl's -d"), "{json}");
     assert_eq!(code(&[("content-type", "text/csv; charset=klingon")], TWO.into()).await, "415 unsupported_encoding");
 }
 
