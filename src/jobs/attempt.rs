@@ -270,8 +270,8 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> JobFailure {
     JobFailure::lasting("panicked", "an error of ours; the log of the worker has it")
 }
 
-/// Puts this thread behind all that answers requests: beside two busy threads of normal priority the 99th
-/// percentile of serving rose from 0.5 to 8 ms, beside these to 0.6.
+/// Puts this thread behind all that answers requests: nine of ten answers are then no slower beside trainings. What
+/// is left in the tail, and what was tried against it, is in `docs/benchmarks.md`.
 fn lower_priority() {
     // On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
     #[cfg(target_os = "linux")]
