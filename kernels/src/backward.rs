@@ -1,6 +1,7 @@
 //! The way back: gradients of sums, step before step, and of the weights every few steps.
 
 use crate::cell::{Carry, Gru, Lstm, Recurrence, Rnn, State};
+use crate::give_way::worked;
 use crate::layer::{Cell, Gradients, Layer, Sequence, Weights};
 use crate::pack::{pack_panels, panels, resize, unpack_gates};
 use crate::simd::{BLOCK, Job, Simd, run};
@@ -199,6 +200,7 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
                     self.through_weights::<S>(place);
                 }
             }
+            worked(2 * self.tape.batch * self.layer.multiplications());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A layer over a sequence: sums, gates, states, step after step.
 
 use crate::cell::{Gru, Lstm, Recurrence, Rnn, State};
+use crate::give_way::worked;
 use crate::layer::{Cell, Layer, Packed, Sequence};
 use crate::simd::{BLOCK, Job, Simd, run};
 use crate::tape::Tape;
@@ -97,6 +98,7 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
                     unsafe { with_height!(height, M => step.tile::<S, M>(block, row)) }
                 }
             }
+            worked(tape.batch * layer.multiplications());
         }
     }
 }

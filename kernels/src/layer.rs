@@ -120,6 +120,11 @@ impl Layer {
         self.hidden.div_ceil(BLOCK)
     }
 
+    /// Multiplications of one step of one row, forward.
+    pub(crate) fn multiplications(&self) -> usize {
+        self.cell.gates() * self.hidden * (self.input + self.hidden)
+    }
+
     pub(crate) fn check(&self, weights: &Weights<'_>) {
         let rows = self.cell.gates() * self.hidden;
         assert_eq!(weights.weight_ih.len(), rows * self.input, "weight_ih");

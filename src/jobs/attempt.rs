@@ -270,9 +270,10 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> JobFailure {
     JobFailure::lasting("panicked", "an error of ours; the log of the worker has it")
 }
 
-/// Puts this thread behind all that answers requests: nine of ten answers are then no slower beside trainings. What
-/// is left in the tail, and what was tried against it, is in `docs/benchmarks.md`.
+/// Puts this thread behind all that answers requests. Of a processor that is taken to the last, even the lowest priority is
+/// owed a share, up to 4 ms at a time: giving way keeps that out of the answers' tail.
 fn lower_priority() {
+    candlecast_kernels::give_way_on_this_thread();
     // On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {
