@@ -48,6 +48,17 @@ impl BarTime {
         self.instant().date_naive()
     }
 
+    /// Whether it lies in [`YEARS`](Self::YEARS), told without a calendar: every bar that is read or loaded is asked.
+    fn is_in_history(self) -> bool {
+        const fn starts(year: i32) -> i64 {
+            let before = year as i64 - 1;
+            // 719,162 days lie between the first of January of year 1 and 1970.
+            (before * 365 + before / 4 - before / 100 + before / 400 - 719_162) * 86_400
+        }
+        const SECONDS: std::ops::Range<i64> = starts(*BarTime::YEARS.start())..starts(*BarTime::YEARS.end() + 1);
+        SECONDS.contains(&self.0)
+    }
+
     /// Whether its day (in UTC) is a Saturday or Sunday.
     pub fn is_weekend(self) -> bool {
         // 1970 began on a Thursday.
@@ -216,9 +227,8 @@ impl Bar {
     /// The first rule that `raw` breaks, in the order date, prices, range, volume.
     pub fn new(raw: RawBar) -> Result<Self, BarError> {
         let RawBar { at, open, high, low, close, volume } = raw;
-        let year = chrono::Datelike::year(&at.date());
-        if !BarTime::YEARS.contains(&year) {
-            return Err(BarError::TimestampOutOfRange { year });
+        if !at.is_in_history() {
+            return Err(BarError::TimestampOutOfRange { year: chrono::Datelike::year(&at.date()) });
         }
         for (price, value) in [(Price::Open, open), (Price::High, high), (Price::Low, low), (Price::Close, close)] {
             check_price(price, value)?;
@@ -327,10 +337,13 @@ mod tests {
 
     #[test]
     fn dates_outside_any_exchange_are_refused_on_both_sides() {
-        for (year, expected) in
-            [(1799, "timestamp_out_of_range"), (1800, "ok"), (2100, "ok"), (2101, "timestamp_out_of_range")]
-        {
-            let at = NaiveDate::from_ymd_opt(year, 6, 1).map(BarTime::from_date).unwrap_or(BarTime(0));
+        for (year, month, day, expected) in [
+            (1799, 12, 31, "timestamp_out_of_range"),
+            (1800, 1, 1, "ok"),
+            (2100, 12, 31, "ok"),
+            (2101, 1, 1, "timestamp_out_of_range"),
+        ] {
+            let at = NaiveDate::from_ymd_opt(year, month, day).map(BarTime::from_date).unwrap();
             assert_eq!(code(RawBar { at, ..raw(10.0, 11.0, 9.0, 10.0) }), expected, "{year}");
         }
         assert_eq!(code(RawBar { at: BarTime(i64::MAX), ..raw(10.0, 11.0, 9.0, 10.0) }), "timestamp_out_of_range");

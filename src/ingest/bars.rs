@@ -68,6 +68,11 @@ impl Refusals {
         }
     }
 
+    /// How many are kept at most.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
     /// Takes up those of later lines.
     pub(super) fn append(&mut self, later: Self) {
         self.total += later.total;

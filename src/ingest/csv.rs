@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::sync::Arc;
 
+use memchr::memchr;
 use polars::prelude::{CsvParseOptions, CsvReadOptions, DataType, Field, Schema, SerReader};
 
 use super::header::{self, Header};
@@ -54,7 +55,7 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
         let message = format!("the file's own prices were read; columns of {names} beside them were left out");
         sorted.notes.push(Note { code: "columns_left_out", message });
     }
-    let has_commas = delimiter != b',' || text.contains('"');
+    let has_commas = delimiter != b',' || memchr(b'"', text.as_bytes()).is_some();
     Ok(Source {
         has_commas,
         commas_are_quoted: delimiter == b',',
@@ -282,7 +283,7 @@ fn split(text: &str, rows: &[Record], delimiter: u8, width: usize, layout: &Layo
     let is_plain = |pair: &[Record]| pair[1].line == pair[0].line + 1 && pair[1].start == pair[0].end + 1;
     let is_clean = rows.iter().all(|record| record.quotes == Quotes::None && usize::from(record.fields) == width)
         && rows.windows(2).all(is_plain)
-        && !text.contains('\r');
+        && memchr(b'\r', text.as_bytes()).is_none();
     let (body, separator) = match (is_clean, rows.first(), rows.last()) {
         (true, Some(first), Some(last)) => (Cow::Borrowed(&text[first.start as usize..last.end as usize]), delimiter),
         _ => (Cow::Owned(rewritten(text, rows, delimiter, width)), UNIT_SEPARATOR),
@@ -299,7 +300,7 @@ fn split(text: &str, rows: &[Record], delimiter: u8, width: usize, layout: &Layo
         .with_schema(Some(Arc::new(schema)))
         .with_projection(Some(Arc::new(used.clone())))
         .with_parse_options(parse)
-        .with_rechunk(true)
+        .with_rechunk(false)
         .into_reader_with_file_handle(Cursor::new(body.as_bytes()))
         .finish();
     let frame = match read {
@@ -310,7 +311,7 @@ fn split(text: &str, rows: &[Record], delimiter: u8, width: usize, layout: &Layo
         }
         Err(error) => return Err(ReadError::unreadable("unreadable_rows", error.to_string())),
     };
-    Sheet::new(&frame, &used, lines)
+    Sheet::new(frame, &used, lines)
 }
 
 /// The rows with a separator that no text has, and without quotes.

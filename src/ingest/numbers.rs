@@ -93,12 +93,8 @@ impl NumberFormat {
     }
 
     fn number(self, text: &str, may_scale: bool) -> Result<f64, NumberIssue> {
-        let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
         if self.decimal == b'.'
-            && !text.is_empty()
-            && text.len() < 20
-            && text.as_bytes().iter().all(plain)
-            && let Ok(value) = text.parse()
+            && let Some(value) = digits(text)
         {
             return Ok(value);
         }
@@ -213,6 +209,29 @@ impl NumberFormat {
             plain.push_str(exponent);
         }
         Some(plain)
+    }
+}
+
+/// Digits with at most one dot. Up to fifteen are a whole number and a power of ten that a float holds exactly, so that
+/// their quotient is the nearest there is (Clinger, "How to read floating point numbers accurately", 1990).
+fn digits(text: &str) -> Option<f64> {
+    const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (mut whole, mut n_digits, mut n_decimals, mut has_dot) = (0_u64, 0, 0, false);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                whole = whole.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                n_digits += 1;
+                n_decimals += usize::from(has_dot);
+            }
+            b'.' if !has_dot => has_dot = true,
+            _ => return None,
+        }
+    }
+    match n_digits {
+        1..=15 => Some(whole as f64 / TENS[n_decimals]),
+        16..20 => text.parse().ok(),
+        _ => None,
     }
 }
 
@@ -358,6 +377,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn digits_are_read_to_the_last_bit(text in "[0-9]{0,10}[.]?[0-9]{0,10}") {
+            if let Some(value) = digits(&text) {
+                prop_assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{}", text);
+            }
+        }
+
         #[test]
         fn the_short_way_says_what_the_long_way_says(text in "[$]?[0-9]{0,4}([.,][0-9]{0,4}){0,4}[KMBx]?", may_scale: bool) {
             for format in [NumberFormat::DOT, NumberFormat::COMMA] {

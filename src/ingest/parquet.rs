@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
     let kept: Vec<_> = whole.iter().map(|idx| texts[*idx].clone()).collect();
     let text = DataFrame::new(frame.height(), kept).map_err(|error| invalid(&error.to_string()))?;
     let lines: Vec<u32> = (1..=frame.height() as u32).collect();
-    let mut sheet = Sheet::new(&text, &whole, lines)?;
+    let mut sheet = Sheet::new(text, &whole, lines)?;
     let row = |row: usize| (0..names.len()).map(|idx| sheet.cell(idx, row).chars().take(100).collect()).collect();
     let sample: Vec<Vec<String>> = (0..frame.height().min(200)).map(row).collect();
     if frame.height() == 0 {

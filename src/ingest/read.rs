@@ -4,8 +4,8 @@ use super::bars::{self, Lines, Refusals};
 use super::sheet::Source;
 use super::workbook::{self, Unpacked};
 use super::{
-    BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning, csv, decode, dialect,
-    json, parquet, rules, series, stretches,
+    BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, Refusal, Warning, csv, decode, dialect, json, parquet,
+    rules, stretches,
 };
 use crate::domain::Interval;
 
@@ -110,14 +110,10 @@ fn finish(
     }
     let order = dialect::order(&rows);
     let names_bad = refusals.total - n_lines_refused - rows.iter().map(|rows| rows.refused).sum::<usize>();
-    let mut tickers: Vec<TickerReading> = Vec::with_capacity(rows.len());
     let dialect = dialect::told(&source, encoding, &rules, &dates, order, options);
     drop(source);
-    let mut several = Vec::new();
-    for rows in rows {
-        let adjusts = options.adjust.is_some();
-        tickers.extend(series::finish(rows, &rules.timing, adjusts, &mut refusals, &mut warnings, &mut several));
-    }
+    let (mut tickers, several) =
+        stretches::finish(rows, &rules.timing, options.adjust.is_some(), &mut refusals, &mut warnings);
     cap(&mut warnings);
     refusals.kept.sort_by_key(|refusal| refusal.line);
     let received = n_lines_refused + names_bad + tickers.iter().map(|ticker| ticker.received).sum::<usize>();

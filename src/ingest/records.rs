@@ -1,7 +1,13 @@
 //! Lines of delimited text: where each begins, how many fields it has, and which have odd quotes.
 
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter};
+
+use super::stretches::{processors, side_by_side};
+
 /// One record of a file, as a span of its text.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Record {
     pub start: u32,
     pub end: u32,
@@ -32,30 +38,63 @@ const MAX_FIELD_LINES: usize = 4;
 /// Splits text into records; blank lines, and those of separators only, are left out. Line ends are `\n`, `\r\n`, or `\r` where no `\n` stands.
 pub(super) fn scan(text: &str, delimiter: u8) -> Vec<Record> {
     let bytes = text.as_bytes();
-    let line_end = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
-    let has_quotes = bytes.contains(&b'"');
-    let mut records: Vec<Record> = Vec::with_capacity(bytes.len() / 40 + 1);
+    let line_end = if memchr(b'\n', bytes).is_some() { b'\n' } else { b'\r' };
+    let has_quotes = memchr(b'"', bytes).is_some();
+    let scan = |part| lines(bytes, part, (line_end, delimiter), has_quotes);
+    let mut parts = side_by_side(parts(bytes, line_end), scan).into_iter();
+    let (mut records, mut n_lines) = parts.next().unwrap_or_default();
+    for (later, n_later) in parts {
+        records.extend(later.into_iter().map(|record| Record { line: record.line + n_lines, ..record }));
+        n_lines += n_later;
+    }
+    if has_quotes { joined(text, delimiter, records) } else { records }
+}
+
+/// Whole lines, in about as many equal parts as there are processors.
+fn parts(bytes: &[u8], line_end: u8) -> Vec<Range<usize>> {
+    let n_parts = (bytes.len() / MIN_PART).clamp(1, processors());
+    let mut parts = Vec::with_capacity(n_parts);
     let mut start = 0;
-    for (line_idx, line) in bytes.split(|byte| *byte == line_end).enumerate() {
-        let end = start + line.len();
-        let trimmed = end - usize::from(line.last() == Some(&b'\r'));
-        let is_blank = bytes[start..trimmed].iter().all(|byte| matches!(byte, b' ' | b'\t') || *byte == delimiter);
+    for idx in 1..=n_parts {
+        let about = (bytes.len() / n_parts * idx).max(start);
+        let rest = if idx == n_parts { None } else { memchr(line_end, &bytes[about..]) };
+        let end = rest.map_or(bytes.len(), |at| about + at + 1);
+        parts.push(start..end);
+        start = end;
+    }
+    parts
+}
+
+/// Bytes a part at least: below it, starting a thread takes longer than reading.
+const MIN_PART: usize = 1 << 20;
+
+/// The records of a part, lines counted from its own first, and how many lines it has.
+fn lines(bytes: &[u8], part: Range<usize>, (line_end, delimiter): (u8, u8), has_quotes: bool) -> (Vec<Record>, u32) {
+    let mut records: Vec<Record> = Vec::with_capacity(part.len() / 40 + 1);
+    let (mut start, mut n_lines) = (part.start, 0);
+    let ends = memchr_iter(line_end, &bytes[part.clone()]).map(|at| part.start + at);
+    for end in ends.chain([part.end]) {
+        let line = &bytes[start..end];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        n_lines += 1;
+        let is_blank = line.iter().all(|byte| matches!(byte, b' ' | b'\t') || *byte == delimiter);
         if !is_blank {
             let (fields, quotes) = match has_quotes {
-                true => counted(&bytes[start..trimmed], delimiter),
-                false => (1 + bytes[start..trimmed].iter().filter(|byte| **byte == delimiter).count(), Quotes::None),
+                true => counted(line, delimiter),
+                false => (1 + line.iter().filter(|byte| **byte == delimiter).count(), Quotes::None),
             };
             records.push(Record {
                 start: start as u32,
-                end: trimmed as u32,
-                line: line_idx as u32 + 1,
+                end: (start + line.len()) as u32,
+                line: n_lines,
                 fields: fields.min(usize::from(u16::MAX)) as u16,
                 quotes,
             });
         }
         start = end + 1;
     }
-    if has_quotes { joined(text, delimiter, records) } else { records }
+    // What follows a part's last line end is the next part's first line.
+    (records, n_lines - 1)
 }
 
 fn counted(line: &[u8], delimiter: u8) -> (usize, Quotes) {
@@ -159,6 +198,24 @@ mod tests {
     fn a_quoted_line_break_joins_and_a_stray_quote_does_not() {
         assert_eq!(told("a,b\n1,\"2\n3\"\n4,5"), [(1, 2, Quotes::None), (2, 2, Quotes::Paired), (4, 2, Quotes::None)]);
         assert_eq!(told("1,2\"3\n4,5\n6,7"), [(1, 2, Quotes::Odd), (2, 2, Quotes::None), (3, 2, Quotes::None)]);
+    }
+
+    #[test]
+    fn parts_of_a_long_text_join_to_what_one_would_be() {
+        for (end, row) in [("\n", "2024-01-02,1,2"), ("\r\n", "2024-01-02,\"1,5\",2"), ("\r", "x,y,z")] {
+            let text = [row, end].concat().repeat(3 * MIN_PART / (row.len() + end.len()));
+            let bytes = text.as_bytes();
+            let (line_end, last) = (end.as_bytes()[end.len() - 1], bytes.len());
+            let (whole, n_lines) = lines(bytes, 0..last, (line_end, b','), text.contains('"'));
+            let cut = memchr(line_end, &bytes[last / 3..]).map_or(last, |at| last / 3 + at + 1);
+            let (mut first, n_first) = lines(bytes, 0..cut, (line_end, b','), text.contains('"'));
+            let (second, n_second) = lines(bytes, cut..last, (line_end, b','), text.contains('"'));
+            first.extend(second.into_iter().map(|record| Record { line: record.line + n_first, ..record }));
+            assert!(first == whole && first == scan(&text, b','), "{row:?}");
+            assert_eq!(n_first + n_second, n_lines);
+            let n_whole: usize = parts(bytes, line_end).iter().map(Range::len).sum();
+            assert_eq!(n_whole, bytes.len());
+        }
     }
 
     #[test]

@@ -8,9 +8,19 @@ use super::layout::{Joined, Layout};
 /// Columns of text with the line of each row.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
+    /// The rows as Polars' threads split them: putting them together would copy them all.
+    blocks: Vec<Block>,
+    lines: Vec<u32>,
+}
+
+/// Rows that one array a column holds.
+#[derive(Debug)]
+struct Block {
+    /// The first of its rows.
+    first: usize,
+    n_rows: usize,
     /// By position in the file; `None` for columns that nobody reads.
     columns: Vec<Option<StringChunked>>,
-    lines: Vec<u32>,
 }
 
 /// A body as a table, with what was put aside on the way.
@@ -55,14 +65,19 @@ impl Rejected {
 
 impl Sheet {
     /// Takes the columns of a frame; `used` says which of the file's they are, in the frame's order.
-    pub(super) fn new(frame: &DataFrame, used: &[usize], lines: Vec<u32>) -> Result<Self, ReadError> {
+    pub(super) fn new(mut frame: DataFrame, used: &[usize], lines: Vec<u32>) -> Result<Self, ReadError> {
         let width = used.iter().max().map_or(0, |last| last + 1);
-        let mut columns = vec![None; width];
-        for (position, column) in used.iter().zip(frame.columns()) {
-            let text = column.str().map_err(|error| ReadError::unreadable("unreadable_rows", error.to_string()))?;
-            columns[*position] = Some(text.rechunk().into_owned());
+        let mut blocks: Vec<Block> = Vec::new();
+        for part in frame.split_chunks() {
+            let mut columns = vec![None; width];
+            for (position, column) in used.iter().zip(part.columns()) {
+                let text = column.str().map_err(|error| ReadError::unreadable("unreadable_rows", error.to_string()))?;
+                columns[*position] = Some(text.clone());
+            }
+            let first = blocks.last().map_or(0, |before| before.first + before.n_rows);
+            blocks.push(Block { first, n_rows: part.height(), columns });
         }
-        Ok(Self { columns, lines })
+        Ok(Self { blocks, lines })
     }
 
     pub(super) fn n_rows(&self) -> usize {
@@ -75,43 +90,53 @@ impl Sheet {
 
     /// A cell; empty where there is none.
     pub(super) fn cell(&self, column: usize, row: usize) -> &str {
-        self.columns.get(column).and_then(Option::as_ref).and_then(|text| text.get(row)).unwrap_or_default()
+        let after = self.blocks.partition_point(|block| block.first <= row);
+        after.checked_sub(1).map_or("", |at| self.blocks[at].cell(column, row - self.blocks[at].first))
     }
 
     /// The cells of a column with their lines.
     pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = (u64, &str)> {
-        (0..self.n_rows()).map(move |row| (u64::from(self.lines[row]), self.cell(column, row)))
+        let cells = self.blocks.iter().flat_map(move |block| (0..block.n_rows).map(move |at| block.cell(column, at)));
+        self.lines.iter().map(|line| u64::from(*line)).zip(cells)
+    }
+
+    /// Writes the parts of a date or a time that stand in columns of their own as one text: `2024-01-02`, `09:30`.
+    pub(super) fn join(&mut self, joined: &[Joined]) {
+        for joined in joined {
+            for block in &mut self.blocks {
+                let texts: StringChunked = (0..block.n_rows).map(|at| block.joined(joined, at)).collect();
+                if let Some(column) = block.columns.get_mut(joined.at) {
+                    *column = Some(texts);
+                }
+            }
+        }
     }
 }
 
-impl Sheet {
-    /// Writes the parts of a date or a time that stand in columns of their own as one text: `2024-01-02`, `09:30`.
-    pub(super) fn join(&mut self, joined: &[Joined]) {
-        for Joined { at, parts, sign } in joined {
-            let text = |row: usize| {
-                let mut text = String::with_capacity(10);
-                for (idx, column) in parts.iter().enumerate() {
-                    let part = self.cell(*column, row).trim();
-                    let part = part.strip_suffix(".0").unwrap_or(part);
-                    if idx > 0 {
-                        text.push(*sign);
-                    }
-                    if part.len() == 1 {
-                        text.push('0');
-                    }
-                    // The column says that it is the year: no order is left open. 92 may be of another era.
-                    if *sign == '-' && idx == 0 && part.parse::<u8>().is_ok_and(|year| year <= 50) && part.len() <= 2 {
-                        text.insert_str(0, "20");
-                    }
-                    text.push_str(part);
-                }
-                text
-            };
-            let texts: StringChunked = (0..self.n_rows()).map(text).collect();
-            if let Some(column) = self.columns.get_mut(*at) {
-                *column = Some(texts);
+impl Block {
+    /// A cell of row `at` of the block.
+    fn cell(&self, column: usize, at: usize) -> &str {
+        self.columns.get(column).and_then(Option::as_ref).and_then(|text| text.get(at)).unwrap_or_default()
+    }
+
+    fn joined(&self, Joined { parts, sign, .. }: &Joined, at: usize) -> String {
+        let mut text = String::with_capacity(10);
+        for (idx, column) in parts.iter().enumerate() {
+            let part = self.cell(*column, at).trim();
+            let part = part.strip_suffix(".0").unwrap_or(part);
+            if idx > 0 {
+                text.push(*sign);
             }
+            if part.len() == 1 {
+                text.push('0');
+            }
+            // The column says that it is the year: no order is left open. 92 may be of another era.
+            if *sign == '-' && idx == 0 && part.parse::<u8>().is_ok_and(|year| year <= 50) && part.len() <= 2 {
+                text.insert_str(0, "20");
+            }
+            text.push_str(part);
         }
+        text
     }
 }
 

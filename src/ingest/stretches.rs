@@ -1,5 +1,5 @@
 //! The rows of a large table, read by all processors: each takes a stretch, and what they say is joined in the
-//! order of the file, as if one had read it.
+//! order of the file, as if one had read it. Then the tickers, likewise.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,7 +8,8 @@ use std::thread;
 
 use super::bars::{self, Part, Refusals, Rows, Rules, Skipped};
 use super::sheet::Source;
-use super::{IngestLimits, ReadError};
+use super::timing::Timing;
+use super::{IngestLimits, ReadError, TickerReading, Warning, series};
 use crate::domain::Ticker;
 
 /// Rows a stretch at least: below it, starting a thread takes longer than reading.
@@ -24,8 +25,7 @@ pub(super) fn read(
     limits: &IngestLimits,
     refusals: &mut Refusals,
 ) -> Result<(Vec<Rows>, Skipped), ReadError> {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    read_in(processors, source, rules, limits, refusals)
+    read_in(processors(), source, rules, limits, refusals)
 }
 
 fn read_in(
@@ -36,16 +36,67 @@ fn read_in(
     refusals: &mut Refusals,
 ) -> Result<(Vec<Rows>, Skipped), ReadError> {
     let stretches = stretches(source.sheet.n_rows(), processors);
-    let read = |stretch: Range<usize>| bars::read(source, rules, limits, stretch);
-    let parts = match stretches.as_slice() {
-        [] => Vec::new(),
-        [only] => vec![read(only.clone())],
-        many => thread::scope(|scope| {
-            let running: Vec<_> = many.iter().map(|stretch| scope.spawn(|| read(stretch.clone()))).collect();
-            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        }),
-    };
-    join(parts, limits, refusals)
+    join(side_by_side(stretches, |stretch| bars::read(source, rules, limits, stretch)), limits, refusals)
+}
+
+/// Puts every ticker's bars in order.
+pub(super) fn finish(
+    all: Vec<Rows>,
+    timing: &Timing,
+    adjusts: bool,
+    refusals: &mut Refusals,
+    warnings: &mut Vec<Warning>,
+) -> (Vec<TickerReading>, Vec<ReadError>) {
+    let max = refusals.max();
+    let parts = side_by_side(shares(all), |share| {
+        let mut told = (Refusals::new(max), Vec::new(), Vec::new());
+        let finish = |rows| series::finish(rows, timing, adjusts, &mut told.0, &mut told.1, &mut told.2);
+        let tickers: Vec<TickerReading> = share.into_iter().filter_map(finish).collect();
+        (tickers, told)
+    });
+    let (mut tickers, mut several) = (Vec::new(), Vec::new());
+    for (part, told) in parts {
+        tickers.extend(part);
+        refusals.append(told.0);
+        warnings.extend(told.1);
+        several.extend(told.2);
+    }
+    (tickers, several)
+}
+
+/// How many threads are worth starting.
+pub(super) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Works on each part, on a thread of its own where there are several; what came of them in their order.
+pub(super) fn side_by_side<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if parts.len() < 2 {
+        return parts.into_iter().map(work).collect();
+    }
+    let work = &work;
+    thread::scope(|scope| {
+        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || work(part))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
+/// The tickers in their order, in shares of about equally many rows.
+fn shares(all: Vec<Rows>) -> Vec<Vec<Rows>> {
+    let length = all.iter().map(|rows| rows.bars.len()).sum::<usize>().div_ceil(processors()).max(MIN_STRETCH);
+    let mut shares: Vec<Vec<Rows>> = Vec::new();
+    let mut room = 0;
+    for rows in all {
+        if room == 0 || shares.is_empty() {
+            shares.push(Vec::new());
+            room = length;
+        }
+        room = room.saturating_sub(rows.bars.len());
+        if let Some(share) = shares.last_mut() {
+            share.push(rows);
+        }
+    }
+    shares
 }
 
 fn stretches(n_rows: usize, processors: usize) -> Vec<Range<usize>> {
