@@ -153,8 +153,5 @@ fn config(arguments: &Arguments) -> anyhow::Result<BacktestConfig> {
     if let Some(baselines) = &arguments.baselines {
         fields.insert("baselines".to_owned(), baselines.iter().map(|baseline| baseline.name()).collect());
     }
-    match serde_json::from_value(Value::Object(fields)) {
-        Ok(config) => Ok(config),
-        Err(error) => bail!("no such backtest: {error}"),
-    }
+    train::read_fields(fields)
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::output::Output;
 use crate::app::App;
 use crate::config::DatabaseSettings;
+use crate::domain::counted;
 use crate::registry::{Registry, RegistryError};
 use crate::store::Store;
 
@@ -57,10 +58,10 @@ pub(super) async fn run(app: &App, arguments: &Arguments, out: &mut Output) -> a
         }))?;
     }
     out.say(format!(
-        "{}: {} tickers, {} model versions, {:.1} MB. To run on it:\n  candlecast serve --database-url {} --models-dir {}",
+        "{}: {}, {}, {:.1} MB. To run on it:\n  candlecast serve --database-url {} --models-dir {}",
         dest.display(),
-        copied.n_tickers,
-        copied.n_versions,
+        counted(copied.n_tickers, "ticker"),
+        counted(copied.n_versions, "model version"),
         copied.n_bytes as f64 / 1e6,
         DatabaseSettings::sqlite(&database).url,
         models.display()

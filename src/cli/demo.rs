@@ -14,6 +14,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
+use super::reading::ReadFlags;
 use super::{forecast, generate, ingest, logging, output, progress, serve, train};
 use crate::app::App;
 use crate::config::Settings;
@@ -40,6 +41,8 @@ pub(super) struct Arguments {
     /// Your own price files, or folders of them [default: an invented market].
     #[arg(value_name = "FILE")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: ReadFlags,
     /// End after the forecasts; leave no server running.
     #[arg(long)]
     no_serve: bool,
@@ -78,7 +81,9 @@ pub(super) async fn run(settings: Settings, arguments: &Arguments, out: &mut Out
 fn require_free(address: SocketAddr) -> anyhow::Result<()> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
-        Err(error) => bail!("cannot listen on {address} ({error}): pass --listen 127.0.0.1:0 for any free port"),
+        Err(error) => {
+            bail!("cannot listen on {address}: {error}; name another port, or --listen 127.0.0.1:0 for any free one")
+        }
     }
 }
 
@@ -103,6 +108,7 @@ async fn store(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyho
         let request = IngestRequest {
             train: TrainChoice::Never,
             calendar: is_invented.then(|| MARKET.parse()).transpose()?,
+            options: arguments.reading.options(),
             ..IngestRequest::new(None, format, encoding)
         };
         let report = match ingest::store_file(app, &path, request).await {

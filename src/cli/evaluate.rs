@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 
 use super::ingest::{price_files, ticker_of_name};
 use super::output::Output;
+use super::reading::{ReadFlags, in_flags};
 use super::train;
 use crate::config::Settings;
-use crate::domain::{Series, Ticker};
+use crate::domain::{Series, Ticker, counted};
 use crate::evaluate::panel::{self, PanelTicker};
 use crate::evaluate::{Baseline, EvaluateError, Method, Network, ServedNetwork};
 use crate::ingest::{BodyFormat, ReadOptions, Warning, inflate, read};
@@ -44,6 +45,8 @@ pub(super) struct Arguments {
     /// Also write the table as Markdown.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadFlags,
 }
 
 /// One row of the table.
@@ -60,10 +63,10 @@ impl std::str::FromStr for Contestant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "network" => Ok(Self::Network),
             "network+online" => Ok(Self::Served),
-            name => name.parse().map(Self::Baseline).map_err(|error| format!("{error}, network or network+online")),
+            _ => text.parse().map(Self::Baseline).map_err(|error| format!("{error}, network or network+online")),
         }
     }
 }
@@ -72,9 +75,9 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     let config = train::config_of(arguments.with.iter().cloned().collect())?;
     config.check(&settings.limits.train)?;
     let mut notes = Vec::new();
-    let (sources, mut unusable) = read_all(settings, &arguments.paths, &mut notes)?;
+    let (sources, mut unusable) = read_all(settings, arguments, &mut notes)?;
     for Note { file, code, message } in &notes {
-        eprintln!("note: {file}: {message} ({code})");
+        eprintln!("note: {file}: {} ({code})", in_flags(message));
     }
     let n_jobs = arguments.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut tickers = Vec::new();
@@ -85,7 +88,7 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
         }
     }
     for Unusable { name, reason } in &unusable {
-        eprintln!("left out: {name}: {reason}");
+        eprintln!("left out: {name}: {}", in_flags(reason));
     }
     if tickers.is_empty() {
         bail!("no ticker could be scored: candlecast inspect FILE tells what is wrong with a file");
@@ -126,12 +129,13 @@ struct Unusable {
 /// Every ticker of every file that can be read.
 fn read_all(
     settings: &Settings,
-    paths: &[PathBuf],
+    arguments: &Arguments,
     notes: &mut Vec<Note>,
 ) -> anyhow::Result<(Vec<Source>, Vec<Unusable>)> {
     let (mut sources, mut unusable, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for path in price_files(paths)? {
-        match read_file(settings, &path, notes) {
+    let options = arguments.reading.options();
+    for path in price_files(&arguments.paths)? {
+        match read_file(settings, &path, &options, notes) {
             Ok(found) => sources.extend(found),
             Err(error) => {
                 unusable.push(Unusable { name: path.display().to_string(), reason: format!("{error:#}") });
@@ -144,11 +148,16 @@ fn read_all(
     Ok((sources, unusable))
 }
 
-fn read_file(settings: &Settings, path: &Path, told: &mut Vec<Note>) -> anyhow::Result<Vec<Source>> {
+fn read_file(
+    settings: &Settings,
+    path: &Path,
+    options: &ReadOptions,
+    told: &mut Vec<Note>,
+) -> anyhow::Result<Vec<Source>> {
     let limits = &settings.limits.ingest;
     let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
     let bytes = inflate(fs::read(path)?, encoding, limits)?;
-    let reading = read(&bytes, format, &ReadOptions::default(), limits)?;
+    let reading = read(&bytes, format, options, limits)?;
     told.extend(reading.warnings.iter().map(|warning| Note::of(path, warning)));
     let source = |part: crate::ingest::TickerReading| {
         let ticker = part.ticker.map_or_else(|| ticker_of_name(path), Ok)?;
@@ -235,8 +244,8 @@ fn print(
     }
     out.raw(panel::markdown(&rows).as_bytes())?;
     out.say(format!(
-        "{} tickers, the last {} sessions of each, one session ahead, fitted on what lies before; {} left out",
-        tickers.len(),
+        "{}, the last {} sessions of each, one session ahead, fitted on what lies before; {} left out",
+        counted(tickers.len(), "ticker"),
         panel::SESSIONS,
         unusable.len()
     ))

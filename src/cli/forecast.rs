@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::output::{Output, price};
 use crate::app::App;
 use crate::domain::{BarTime, Horizon, Level, Ticker};
-use crate::evaluate::Baseline;
 use crate::forecast::{Forecast, ForecastRequest, ForecastStep, Forecaster, ModelChoice, ModelUsed, PriceInterval};
 
 /// What is forecast.
@@ -28,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DATE", value_parser = cutoff)]
     as_of: Option<BarTime>,
     /// Who forecasts: champion, a version's number, or naive, drift, historical, ewma, garch, har.
-    #[arg(long, default_value = "champion", value_parser = model_choice)]
+    #[arg(long, default_value = "champion")]
     model: ModelChoice,
     /// Also when the champion is older than the ticker's policy allows.
     #[arg(long)]
@@ -60,12 +59,26 @@ pub(super) fn print(forecasts: &[Forecast], out: &mut Output) -> anyhow::Result<
     }
     let rows = forecasts.iter().flat_map(|forecast| forecast.steps.iter().map(move |step| row(forecast, step)));
     out.table(["ticker", "last close", "session", "close", "intervals", "P(up)", "vol."], rows)?;
-    for forecast in forecasts {
-        for warning in &forecast.warnings {
-            out.say(format!("{}: {}", name(forecast), warning.message))?;
+    warnings(forecasts).into_iter().try_for_each(|warning| out.say(warning))
+}
+
+/// Tickers that a warning names; of more it counts the rest.
+const NAMED: usize = 3;
+
+/// Each warning once, with those whom it is about.
+fn warnings(forecasts: &[Forecast]) -> Vec<String> {
+    let mut told: Vec<(&str, Vec<String>)> = Vec::new();
+    for (forecast, warning) in forecasts.iter().flat_map(|one| one.warnings.iter().map(move |warning| (one, warning))) {
+        match told.iter_mut().find(|(message, _)| *message == warning.message) {
+            Some((_, whose)) => whose.push(name(forecast)),
+            None => told.push((&warning.message, vec![name(forecast)])),
         }
     }
-    Ok(())
+    let line = |(message, whose): (&str, Vec<String>)| match whose.len().saturating_sub(NAMED) {
+        0 => format!("{}: {message}", whose.join(", ")),
+        more => format!("{} and {more} more: {message}", whose[..NAMED].join(", ")),
+    };
+    told.into_iter().map(line).collect()
 }
 
 fn row(forecast: &Forecast, step: &ForecastStep) -> [String; 7] {
@@ -138,10 +151,29 @@ fn level(text: &str) -> Result<Level, String> {
     Level::try_from(fraction).map_err(|error| error.to_string())
 }
 
-fn model_choice(text: &str) -> Result<ModelChoice, String> {
-    match (text, text.parse::<u32>()) {
-        ("champion", _) => Ok(ModelChoice::Champion),
-        (_, Ok(version)) => Ok(ModelChoice::Version(version)),
-        _ => text.parse::<Baseline>().map(ModelChoice::Baseline),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Calendar;
+    use crate::evaluate::Baseline;
+    use crate::forecast::ForecastWarning;
+
+    #[test]
+    fn what_is_true_of_many_is_told_once() {
+        let forecast = |ticker: &str, message: &str| Forecast {
+            ticker: ticker.parse().ok(),
+            as_of: "2018-02-07".to_owned(),
+            last_close: 1.0,
+            calendar: Calendar::Weekdays,
+            data_version: None,
+            model: ModelUsed::Baseline(Baseline::Har),
+            in_sample: false,
+            steps: Vec::new(),
+            skill: None,
+            warnings: vec![ForecastWarning { code: "stale_bars", message: message.to_owned() }],
+        };
+        let forecasts = [("A", "old"), ("B", "older"), ("C", "old"), ("D", "old"), ("E", "old")];
+        let told = warnings(&forecasts.map(|(ticker, message)| forecast(ticker, message)));
+        assert_eq!(told, ["A, C, D and 1 more: old", "B: older"]);
     }
 }

@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::output::{Output, one_line};
-use super::reading::ReadFlags;
+use super::reading::{ReadFlags, in_flags};
 use crate::app::App;
-use crate::domain::{Calendar, Ticker};
+use crate::domain::{Calendar, Ticker, counted};
 use crate::ingest::{BodyFormat, Refusal};
 use crate::jobs::ingest::{IngestError, IngestReport, IngestRequest, OnError, TrainChoice, ingest};
 use crate::jobs::settle::NOT_QUEUED;
@@ -160,13 +160,13 @@ pub(super) fn print(path: &Path, report: &IngestReport, out: &mut Output) -> any
     }
     let tickers = match report.tickers.as_slice() {
         [one] => one.record.ticker.to_string(),
-        many => format!("{} tickers", many.len()),
+        many => counted(many.len(), "ticker"),
     };
     let dry = if report.dry_run { " (dry run: nothing stored)" } else { "" };
     out.say(format!(
-        "{}: {tickers}, {} rows: {} new, {} updated, {} unchanged, {} refused{dry}",
+        "{}: {tickers}, {}: {} new, {} updated, {} unchanged, {} refused{dry}",
         path.display(),
-        report.received,
+        counted(report.received, "row"),
         report.inserted,
         report.updated,
         report.unchanged,
@@ -174,7 +174,7 @@ pub(super) fn print(path: &Path, report: &IngestReport, out: &mut Output) -> any
     ))?;
     print_refusals(&report.refusals, report.refused, out)?;
     for warning in &report.warnings {
-        out.say(format!("  note: {}", warning.message))?;
+        out.say(format!("  note: {}", in_flags(&warning.message)))?;
     }
     Ok(())
 }
@@ -182,7 +182,7 @@ pub(super) fn print(path: &Path, report: &IngestReport, out: &mut Output) -> any
 /// The first refusals in full, then a count.
 pub(super) fn print_refusals(refusals: &[Refusal], total: u64, out: &mut Output) -> anyhow::Result<()> {
     for refusal in refusals.iter().take(REFUSALS_SHOWN) {
-        out.say(format!("  line {}: {}", refusal.line, refusal.message))?;
+        out.say(format!("  line {}: {}", refusal.line, in_flags(&refusal.message)))?;
     }
     match total.saturating_sub(REFUSALS_SHOWN as u64) {
         0 => Ok(()),

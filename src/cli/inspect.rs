@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::ingest::{Files, price_files, print_refusals};
 use super::output::Output;
+use super::reading::{in_flags, of_query};
 use crate::config::Settings;
+use crate::domain::counted;
 use crate::ingest::{BarRecord, BodyFormat, ReadError, Reading, inflate, read};
 
 /// Bars shown of each ticker, and tickers of which they are shown.
@@ -58,16 +60,17 @@ fn print_error(path: &Path, error: &ReadError, out: &mut Output) -> anyhow::Resu
     if out.json {
         return out.json(&json!({ "file": path, "code": error.code(), "message": error.to_string() }));
     }
-    out.say(format!("{}: refused ({}): {error}", path.display(), error.code()))
+    out.say(format!("{}: refused ({}): {}", path.display(), error.code(), in_flags(&error.to_string())))
 }
 
 fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
     let n_bars: usize = reading.tickers.iter().map(|ticker| ticker.series.len()).sum();
     out.say(format!(
-        "{}: {} tickers, {n_bars} bars of {} rows, {} refused",
+        "{}: {}, {} of {}, {} refused",
         path.display(),
-        reading.tickers.len(),
-        reading.received,
+        counted(reading.tickers.len(), "ticker"),
+        counted(n_bars, "bar"),
+        counted(reading.received, "row"),
         reading.refusals_total
     ))?;
     let dialect = &reading.dialect;
@@ -86,9 +89,9 @@ fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()>
     }
     print_refusals(&reading.refusals, reading.refusals_total as u64, out)?;
     for warning in &reading.warnings {
-        out.say(format!("  note: {}", warning.message))?;
+        out.say(format!("  note: {}", in_flags(&warning.message)))?;
     }
-    out.say(format!("  to read such files always so: ?{}", dialect.query))
+    out.say(format!("  to read such files always so: {}", of_query(&dialect.query)))
 }
 
 /// The first bars as they were read.

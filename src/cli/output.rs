@@ -6,6 +6,8 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::reading::in_flags;
+
 /// Standard output, with the form that was asked for.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -68,7 +70,8 @@ pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// An error with its causes on one line; a cause that the text before it already tells is not told again.
+/// An error with its causes on one line, in the words of the command line; a cause that the text before it already
+/// tells is not told again.
 pub(super) fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -79,7 +82,7 @@ pub(super) fn one_line(error: &anyhow::Error) -> String {
             false => line = format!("{line}: {text}"),
         }
     }
-    line
+    in_flags(&line)
 }
 
 /// The leaves of a JSON value by their dotted paths.

@@ -1,4 +1,5 @@
-//! What a user says about a file: the options of reading as flags.
+//! What a user says about a file: the options of reading as flags. And back: what is told of a file in the words of the
+//! HTTP API, told in flags.
 
 use crate::ingest::{Adjust, PriceBasis, ReadOptions, Resample};
 
@@ -72,5 +73,123 @@ fn resample(text: &str) -> Result<Resample, String> {
     match text {
         "1d" => Ok(Resample::Day),
         _ => Err("expected 1d".to_owned()),
+    }
+}
+
+/// Query parameters of the HTTP API that are flags of commands: messages from below name them as parameters.
+const PARAMETERS: [&str; 14] = [
+    "adjust",
+    "allow_stale",
+    "calendar",
+    "columns",
+    "date_format",
+    "decimal",
+    "delimiter",
+    "dry_run",
+    "encoding",
+    "model",
+    "on_conflict",
+    "price_basis",
+    "resample",
+    "timezone",
+];
+
+/// A message with each query parameter that it advises as the flag that it is here: `adjust=split` becomes
+/// `--adjust=split`.
+pub(super) fn in_flags(message: &str) -> String {
+    let mut told = String::with_capacity(message.len());
+    let mut is_advice = false;
+    for word in message.split_inclusive(' ') {
+        let bare = word.trim_start_matches(['(', '`']);
+        let (name, rest) = bare.split_at(bare.find(|sign: char| !is_of_name(sign)).unwrap_or(bare.len()));
+        let is_parameter = PARAMETERS.contains(&name) && (is_advice || rest.starts_with(['=', ':']));
+        told.push_str(&word[..word.len() - bare.len()]);
+        match is_parameter {
+            true => {
+                told.push_str(&flag(name));
+                told.push_str(rest.strip_prefix("=true").unwrap_or(rest));
+            }
+            false => told.push_str(bare),
+        }
+        is_advice = bare.trim_end() == "pass";
+    }
+    told
+}
+
+/// The options of a query as flags that a shell takes.
+pub(super) fn of_query(query: &str) -> String {
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.map(|(name, value)| format!("{}={}", flag(&name), quoted(&value))).collect::<Vec<_>>().join(" ")
+}
+
+fn is_of_name(sign: char) -> bool {
+    sign.is_ascii_lowercase() || sign == '_'
+}
+
+fn flag(name: &str) -> String {
+    format!("--{}", name.replace('_', "-"))
+}
+
+/// As a POSIX shell reads it back.
+fn quoted(value: &str) -> String {
+    let is_plain = |sign: char| sign.is_alphanumeric() || "%/:.,_+-".contains(sign);
+    match !value.is_empty() && value.chars().all(is_plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn advice_is_told_as_flags_and_other_words_stay() {
+        for (message, told) in [
+            (
+                "\"03/04/2024\" is 2024-04-03 (date_format=%d/%m/%Y) or 2024-03-04: no row decides it, pass date_format",
+                "\"03/04/2024\" is 2024-04-03 (--date-format=%d/%m/%Y) or 2024-03-04: no row decides it, pass --date-format",
+            ),
+            ("pass decimal=. or decimal=,", "pass --decimal=. or --decimal=,"),
+            (
+                "send it with adjust=split as before, or with on_conflict=keep",
+                "send it with --adjust=split as before, or with --on-conflict=keep",
+            ),
+            ("dry_run=true shows what would change", "--dry-run shows what would change"),
+            (
+                "X.csv: price_basis: the file has no adjusted close",
+                "X.csv: --price-basis: the file has no adjusted close",
+            ),
+            ("the columns are decimal, the model is new and a=b", "the columns are decimal, the model is new and a=b"),
+            ("pass it", "pass it"),
+            ("", ""),
+        ] {
+            assert_eq!(in_flags(message), told);
+        }
+    }
+
+    #[test]
+    fn a_query_is_told_as_flags_for_a_shell() {
+        let query = "date_format=%25d%2F%25m%2F%25Y&delimiter=%3B&columns=close%3ALast+price&encoding=utf-8";
+        assert_eq!(
+            of_query(query),
+            "--date-format=%d/%m/%Y --delimiter=';' --columns='close:Last price' --encoding=utf-8"
+        );
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn every_parameter_is_a_flag_of_some_command() {
+        let command = crate::cli::Cli::command();
+        let flags: Vec<String> = command
+            .get_subcommands()
+            .flat_map(|command| command.get_arguments())
+            .filter_map(|argument| argument.get_long().map(|long| format!("--{long}")))
+            .collect();
+        for name in PARAMETERS {
+            assert!(flags.contains(&flag(name)), "{name}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::http::Server;
 use crate::jobs::Runner;
+use crate::jobs::due::keep_queueing_due;
 use crate::registry::Swept;
 
 /// How long a server may take to say that it is ready.
@@ -101,14 +102,14 @@ pub(super) async fn worker(settings: Settings, out: &mut Output) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs jobs until `stop`, then hands back those that do not end in time.
+/// Runs jobs, and queues those that are due, until `stop`; then hands back those that do not end in time.
 async fn work(app: &Arc<App>, stop: &CancellationToken) {
     let runner = Runner::new(Arc::clone(app));
     let stopping = async {
         stop.cancelled().await;
         runner.stop(app.settings.http.shutdown_timeout()).await;
     };
-    tokio::join!(runner.run(), stopping);
+    tokio::join!(runner.run(), keep_queueing_due(app, stop), stopping);
 }
 
 /// A token that the first Ctrl-C or SIGTERM cancels; the second one ends the process at once.

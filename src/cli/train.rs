@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::lists::{self, require};
@@ -106,10 +107,20 @@ fn config(arguments: &Arguments) -> anyhow::Result<TrainConfig> {
 
 /// A config from its fields; absent ones are the preset's.
 pub(super) fn config_of(fields: Map<String, Value>) -> anyhow::Result<TrainConfig> {
-    match serde_json::from_value(Value::Object(fields)) {
-        Ok(config) => Ok(config),
-        Err(error) => bail!("no such config: {error}"),
-    }
+    read_fields(fields)
+}
+
+/// Fields through the same door as a body over HTTP; a refusal names the one at fault.
+pub(super) fn read_fields<T: DeserializeOwned>(fields: Map<String, Value>) -> anyhow::Result<T> {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let (path, said) = (error.path().to_string(), error.inner().to_string().replace('`', ""));
+        let field = path.rsplit('.').next().unwrap_or_default();
+        match said.strip_prefix("unknown variant ").and_then(|rest| rest.split_once(", expected ")) {
+            Some((value, expected)) => anyhow!("there is no {field} {value:?}: expected {expected}"),
+            None if field.is_empty() || said.contains(field) => anyhow!("{said}"),
+            None => anyhow!("{field}: {said}"),
+        }
+    })
 }
 
 /// `FIELD=VALUE`; a value is JSON where it can be read as such, else text.

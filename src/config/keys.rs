@@ -31,15 +31,17 @@ pub(super) fn of_variable(name: &str) -> Option<String> {
 /// The known path that looks most like an unknown one, if any does.
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    // With more than a third of its characters wrong it is another word.
+    let near = |typed: &str, path: &str| Some(distance(typed, path)).filter(|wrong| wrong * 3 <= typed.chars().count());
     known
         // A setting put into the wrong section counts as near as one typing error, one cut short as two.
-        .map(|path| {
-            let misplaced = 1 + distance(&last(unknown), &last(path));
-            let cut_short = distance_to_start(unknown, path).map_or(usize::MAX, |distance| 2 + distance);
-            (distance(unknown, path).min(misplaced).min(cut_short), path)
+        .filter_map(|path| {
+            let whole = near(unknown, path);
+            let misplaced = near(&last(unknown), &last(path)).map(|wrong| 1 + wrong);
+            let cut_short = distance_to_start(unknown, path).map(|wrong| 2 + wrong);
+            Some(([whole, misplaced, cut_short].into_iter().flatten().min()?, path))
         })
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, path)| *distance <= 2 + path.len() / 5)
         .map(|(_, path)| path)
 }
 
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(near("worker.hartbet"), Some("worker.heartbeat_ms"));
         assert_eq!(near("frobnicate"), None);
         assert_eq!(near("http.frobnicate"), None);
+        assert_eq!(near("http.foo"), None, "not limits.backtest.folds");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod auth;
 mod database;
 mod flags;
+mod forecast;
 mod http;
 mod keys;
 mod limits;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use auth::AuthSettings;
 pub use database::DatabaseSettings;
 pub use flags::SettingsFlags;
+pub use forecast::ForecastSettings;
 pub use http::HttpSettings;
 pub use limits::{BacktestLimits, LimitSettings, QueryLimits};
 pub use load::ConfigError;
@@ -49,6 +51,9 @@ pub struct Settings {
     /// Background jobs.
     #[garde(dive)]
     pub worker: WorkerSettings,
+    /// What forecasts warn of.
+    #[garde(dive)]
+    pub forecast: ForecastSettings,
     /// What a client may ask for.
     #[garde(dive)]
     pub limits: LimitSettings,
@@ -65,6 +70,7 @@ impl Default for Settings {
             auth: AuthSettings::default(),
             database: DatabaseSettings::default(),
             worker: WorkerSettings::default(),
+            forecast: ForecastSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),
         }

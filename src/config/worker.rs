@@ -39,6 +39,11 @@ pub struct WorkerSettings {
     /// too. Too low writes for nothing; too high and a training whose worker is killed does that much again.
     #[garde(range(min = 100))]
     pub checkpoint_ms: u64,
+    /// How often a worker looks through all tickers with a model for trainings that are due and that nobody queued,
+    /// because a process ended between storing bars and queueing; at its start too. Too low asks the database a few
+    /// questions a ticker for nothing; too high leaves models old for that long.
+    #[garde(range(min = 1_000, max = 604_800_000))]
+    pub due_ms: u64,
 }
 
 impl Default for WorkerSettings {
@@ -52,6 +57,7 @@ impl Default for WorkerSettings {
             max_attempts: 3,
             deadline_ms: 3_600_000,
             checkpoint_ms: 30_000,
+            due_ms: 900_000,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod level;
 pub mod quantiles;
 pub mod series;
 pub mod ticker;
+pub mod words;
 
 pub use bar::{Bar, BarError, BarTime};
 pub use calendar::Calendar;
@@ -20,3 +21,4 @@ pub use level::Level;
 pub use quantiles::Quantiles;
 pub use series::{Interval, Series};
 pub use ticker::Ticker;
+pub use words::counted;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::snapshot::Snapshot;
 use super::{ForecastError, ForecastRequest, ForecastWarning, ModelChoice, ModelUsed, VersionUsed, policy_of};
 use crate::app::App;
-use crate::domain::{Bar, BarTime, Series};
+use crate::domain::{Bar, BarTime, Series, counted};
 use crate::evaluate::Baseline;
 use crate::registry::{LoadedModel, RegistryError};
 use crate::train::{TrainConfig, min_bars};
@@ -87,8 +87,11 @@ impl Chosen {
     pub(super) fn fallback_warning(&self, snapshot: &Snapshot, asked: ModelChoice) -> Option<ForecastWarning> {
         let (Self::Baseline(baseline), ModelChoice::Champion) = (self, asked) else { return None };
         let (have, needed) = (snapshot.record.bars_total, bars_for_a_network(snapshot));
-        let message =
-            format!("{have} bars are too few for a network, which needs {needed}: the baseline {baseline} answers");
+        let are = if have == 1 { "is" } else { "are" };
+        let message = format!(
+            "{} {are} too few for a network, which needs {needed}: the baseline {baseline} answers",
+            counted(have, "bar")
+        );
         Some(ForecastWarning { code: "baseline_used", message })
     }
 }

@@ -1,7 +1,7 @@
 //! Why there is no forecast, and what to do about it.
 
 use crate::app::ComputeError;
-use crate::domain::Ticker;
+use crate::domain::{Ticker, counted};
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
@@ -30,7 +30,8 @@ pub enum ForecastError {
     },
     /// The policy says that the champion is too old.
     #[error(
-        "the champion of {ticker} is {age_bars} bars old, its policy lets models answer for {limit}; train again, or pass allow_stale=true"
+        "the champion of {ticker} is {} old, its policy lets models answer for {limit}; train again, or pass allow_stale=true",
+        counted(*age_bars, "bar")
     )]
     ModelExpired {
         /// Whose.
@@ -41,7 +42,7 @@ pub enum ForecastError {
         limit: u32,
     },
     /// Further than the model was trained for.
-    #[error("asked for {asked} steps, the model forecasts {trained}; train one with \"horizon\": {asked}")]
+    #[error("asked for {}, the model forecasts {trained}; train one with \"horizon\": {asked}", counted(*asked, "step"))]
     HorizonBeyondModel {
         /// Steps asked for.
         asked: usize,
@@ -49,7 +50,7 @@ pub enum ForecastError {
         trained: usize,
     },
     /// Fewer bars than the model reads.
-    #[error("{have} bars up to {as_of}: this forecast needs {needed}")]
+    #[error("{} up to {as_of}: this forecast needs {needed}", counted(*have, "bar"))]
     TooFewBars {
         /// How many are needed.
         needed: usize,

@@ -9,6 +9,7 @@ mod answer;
 mod chosen;
 mod distributions;
 mod error;
+mod freshness;
 mod ledger;
 mod request;
 mod serving;
@@ -17,6 +18,8 @@ pub mod steps;
 
 use std::sync::Arc;
 
+use chrono::Utc;
+
 pub use answer::{Forecast, ForecastWarning, ModelUsed, VersionUsed};
 pub use error::ForecastError;
 pub use ledger::{ScoredEntry, live_forecasts};
@@ -24,7 +27,7 @@ pub use request::{ForecastRequest, ModelChoice};
 pub use steps::{ForecastStep, PriceInterval, PriceQuantile};
 
 use crate::app::{App, Turn};
-use crate::domain::{Bar, BarTime, Calendar, Horizon, Level, Series, Ticker};
+use crate::domain::{Bar, BarTime, Calendar, Horizon, Level, Series, Ticker, counted};
 use crate::evaluate::{Baseline, Skill, TrackRecord};
 use crate::registry::{LoadedModel, Policy};
 use crate::store::{LedgerFilter, TickerRecord};
@@ -65,6 +68,7 @@ impl Forecaster {
     ) -> Result<Forecast, ForecastError> {
         let snapshot = self.snapshots.get(&self.app, ticker).await?;
         let record = &snapshot.record;
+        let is_of_now = request.as_of.is_none();
         // The newest bar by its date is the newest bar: the forecast is a live one.
         let as_of = request.as_of.filter(|at| record.last.is_none_or(|last| *at < last));
         let request = &ForecastRequest { as_of, ..request.clone() };
@@ -92,6 +96,7 @@ impl Forecaster {
         forecast.ticker = Some(ticker.clone());
         forecast.warnings.extend(snapshot.refusal_warning(request.model));
         forecast.warnings.extend(chosen.fallback_warning(&snapshot, request.model));
+        forecast.warnings.extend(record.last.filter(|_| is_of_now).and_then(|newest| self.freshness(record, newest)));
         forecast.data_version = Some(record.data_version);
         if let (ModelUsed::Version(version), Chosen::Version(loaded)) = (&mut forecast.model, &chosen) {
             version.age_bars = age_bars;
@@ -105,18 +110,35 @@ impl Forecaster {
         Ok(forecast)
     }
 
+    fn freshness(&self, record: &TickerRecord, newest: BarTime) -> Option<ForecastWarning> {
+        let (today, settings) = (Utc::now().date_naive(), &self.app.settings.forecast);
+        freshness::warning(newest, record.interval, &record.calendar, today, settings)
+    }
+
     /// The forecasts served of a ticker, each beside what came true.
+    ///
+    /// * `of` only those of this model
     ///
     /// # Errors
     /// When there is no such ticker.
     pub async fn ledger(
         &self,
         ticker: &Ticker,
-        filter: &LedgerFilter,
+        of: Option<ModelChoice>,
+        filter: LedgerFilter,
     ) -> Result<(TickerRecord, Vec<ScoredEntry>), ForecastError> {
         let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
         let record = self.app.store.ticker(ticker).await?.ok_or_else(unknown)?;
-        let scored = ledger::scored(&self.app.store, &record, filter).await?;
+        let model = match of {
+            None => None,
+            Some(ModelChoice::Version(version)) => Some(version.to_string()),
+            Some(ModelChoice::Baseline(baseline)) => Some(baseline.name().to_owned()),
+            Some(ModelChoice::Champion) => match record.champion {
+                Some(version) => Some(version.to_string()),
+                None => return Ok((record, Vec::new())),
+            },
+        };
+        let scored = ledger::scored(&self.app.store, &record, &LedgerFilter { model, ..filter }).await?;
         Ok((record, scored))
     }
 
@@ -246,7 +268,8 @@ fn age_warning(policy: &Policy, age_bars: u64) -> Option<ForecastWarning> {
     (age_bars >= u64::from(policy.retrain_after_bars)).then(|| ForecastWarning {
         code: "model_aging",
         message: format!(
-            "the model has not seen the newest {age_bars} bars; its policy retrains after {}",
+            "the model has not seen the newest {}; its policy retrains after {}",
+            counted(age_bars, "bar"),
             policy.retrain_after_bars
         ),
     })

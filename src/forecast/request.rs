@@ -1,5 +1,7 @@
 //! What is asked of a ticker.
 
+use std::str::FromStr;
+
 use crate::domain::{BarTime, Horizon, Level};
 use crate::evaluate::Baseline;
 
@@ -42,4 +44,34 @@ pub enum ModelChoice {
     Version(u32),
     /// A classical forecast, fitted on the stored bars when asked for.
     Baseline(Baseline),
+}
+
+impl FromStr for ModelChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("champion") {
+            return Ok(Self::Champion);
+        }
+        if let Ok(version) = text.parse::<u32>() {
+            return Ok(Self::Version(version));
+        }
+        let known = Baseline::ALL.map(Baseline::name).join(", ");
+        let refuse = |_| format!("model {text:?} is neither champion, a version, nor one of {known}");
+        text.parse().map(Self::Baseline).map_err(refuse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_in_any_case() {
+        assert_eq!("Champion".parse(), Ok(ModelChoice::Champion));
+        assert_eq!("12".parse(), Ok(ModelChoice::Version(12)));
+        assert_eq!("HAR".parse(), Ok(ModelChoice::Baseline(Baseline::Har)));
+        let refused = "arima".parse::<ModelChoice>().expect_err("no model of ours");
+        assert!(refused.starts_with("model \"arima\" is neither champion, a version, nor one of naive,"), "{refused}");
+    }
 }

@@ -1,7 +1,63 @@
-//! The codes that are not statuses of the API itself: what is said of files, rows, jobs and forecasts, and what to do.
+//! Every code that is told, with what it means and what to do; `/docs/problems` shows them.
 //!
-//! `ingest`, `jobs` and `forecast` give these codes where they know the reason; here is what a reader of
-//! `/docs/problems` needs. A test reads their sources and names each code that is missing here.
+//! [`CODES`] are the API's own, each with its status. The [`SECTIONS`] are of what `ingest`, `jobs` and `forecast` say of
+//! files, rows, jobs and forecasts. A test reads their sources and names each code that is missing here.
+
+/// Each code with its status and what it means; `/docs/problems` shows this table.
+pub(super) const CODES: &[(&str, u16, &str)] = &[
+    ("bad_query", 400, "A query parameter is unknown, missing or cannot be read."),
+    ("bad_path", 400, "Part of the path cannot be read."),
+    ("bad_json", 400, "The body is not JSON."),
+    ("bad_body", 400, "The body ended early or could not be received."),
+    ("bad_cursor", 400, "The cursor is not one that a list gave."),
+    ("bad_ticker", 400, "The ticker has characters that no ticker has."),
+    (
+        "unauthorized",
+        401,
+        "An API key is needed: `Authorization: Bearer KEY`; through a proxy also where none was made yet.",
+    ),
+    ("forbidden", 403, "The API key lacks the scope that this needs."),
+    ("cross_origin", 403, "A web page of another origin asked; this server takes changes from its own page only."),
+    ("foreign_host", 403, "Without API keys the server answers only to names of this machine (localhost, 127.0.0.1)."),
+    ("not_found", 404, "There is nothing at this path."),
+    ("unknown_ticker", 404, "Nobody sent bars of this ticker."),
+    ("unknown_job", 404, "There is no such job."),
+    ("unknown_backtest", 404, "The ticker has no such backtest, or no longer: the newest few are kept."),
+    ("unknown_version", 404, "The ticker has no such model version."),
+    ("method_not_allowed", 405, "The path exists, the method does not; `Allow` names those that do."),
+    ("body_timeout", 408, "The body came too slowly."),
+    ("no_model_yet", 409, "Nothing was trained for this ticker yet; `job` is the training, where one is queued."),
+    ("model_expired", 409, "The champion is older than the policy allows; `allow_stale=true` asks it all the same."),
+    ("bar_conflict", 409, "A stored bar has other values, and `on_conflict=reject` was asked for."),
+    ("interval_mismatch", 409, "The series holds bars of another interval."),
+    ("price_basis_mismatch", 409, "The series holds raw prices and these are adjusted, or the other way round."),
+    ("backtest_not_done", 409, "The backtest is not done, was canceled or failed; `job` says which."),
+    ("job_finished", 409, "The job has ended; nothing is left to cancel."),
+    ("conflict", 409, "Somebody else changed it at the same moment; look again, then repeat."),
+    ("body_too_large", 413, "The body is above the cap of `/v1/limits`."),
+    ("unsupported_media_type", 415, "The content type is not one that this path reads."),
+    ("unsupported_encoding", 415, "The body is packed or encoded in a way that is not read."),
+    ("bad_field", 422, "A field of the body is unknown, missing or of the wrong kind."),
+    ("ticker_mismatch", 422, "The file's own ticker column names another ticker, or several."),
+    ("no_ticker_column", 422, "No column says whose bars these are."),
+    ("bad_config", 422, "A field of the training config is outside of what it can be here; `max` says the cap."),
+    ("too_few_bars", 422, "There are fewer bars than this needs."),
+    ("horizon_beyond_model", 422, "The model was trained for fewer sessions ahead."),
+    ("nothing_before", 422, "No bar stands at or before the cutoff."),
+    ("bad_level", 422, "A level or quantile is not a fraction between 0 and 1."),
+    ("bad_bar", 422, "A bar of the window is no bar; `bar` is its position, `column` the field at fault."),
+    ("unknown_model", 422, "The model is neither `champion`, a version, nor a baseline."),
+    ("bad_policy", 422, "The retraining policy contradicts itself."),
+    ("unknown_calendar", 422, "The calendar is no MIC, `24/7` or `weekdays`."),
+    ("out_of_range", 422, "A number is outside of what this server grants; `min` and `max` say what it does."),
+    ("rate_limited", 429, "Too many requests; `Retry-After` says when to come back."),
+    ("refused_model", 500, "A model version failed its checks and is not served."),
+    ("internal", 500, "A fault of ours; the request id finds it in the log."),
+    ("overloaded", 503, "Too much at one time; `Retry-After` says when to come back."),
+    ("timeout", 503, "The answer took longer than the server allows."),
+    ("unavailable", 503, "The database or the artifacts do not answer just now."),
+    ("stopping", 503, "The server is stopping or not ready."),
+];
 
 /// Codes of one kind of thing, with what is told of them.
 pub(super) struct Section {
@@ -197,6 +253,8 @@ const FORECAST_WARNINGS: &[(&str, &str)] = &[
     ("model_aging", "The champion has not seen the newest bars; by its policy a training is due."),
     ("champion_refused", "The champion failed its checks and an older version answers: train, or promote another one."),
     ("baseline_used", "There are too few bars for a network yet; the best baseline answers."),
+    ("stale_bars", "Sessions have passed since the newest bar (`forecast.stale_after_sessions`): send newer bars."),
+    ("future_bars", "The newest bar is of a day that has not come: were day and month swapped, or is it a time zone?"),
     ("in_sample", "The model was trained on bars after `as_of`: this is no test of it."),
 ];
 
@@ -260,6 +318,15 @@ mod tests {
         assert!(missing.is_empty(), "codes without a word in src/http/codes.rs (or no codes: NO_CODES): {missing:?}");
         let gone: Vec<_> = explained.iter().filter(|code| code.contains('_') && !given.contains(**code)).collect();
         assert!(gone.is_empty(), "explained, but no source gives them: {gone:?}");
+    }
+
+    #[test]
+    fn the_table_has_each_code_once_and_in_order_of_status() {
+        assert!(CODES.windows(2).all(|pair| pair[0].1 <= pair[1].1), "rows are ordered by status");
+        for (code, status, meaning) in CODES {
+            assert_eq!(CODES.iter().filter(|(other, ..)| other == code).count(), 1, "{code}");
+            assert!((400..600).contains(status) && meaning.ends_with('.'), "{code}");
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, RefOr, ResponseBuilde
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::Api;
-use super::codes::{SECTIONS, Section};
-use super::error::{CODES, ProblemBody};
+use super::codes::{CODES, SECTIONS, Section};
+use super::error::ProblemBody;
 
 /// What is said once for all routes.
 #[derive(OpenApi)]

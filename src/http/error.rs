@@ -1,7 +1,7 @@
 //! Every refusal and failure as RFC 9457 problem details: the only place that knows status codes.
 //!
-//! [`CODES`] gives each stable code its status; what goes wrong below becomes a [`Problem`] here, by one full
-//! match an error. A 5xx tells the client its request id and nothing of the inside; the log has the rest.
+//! [`CODES`](super::codes::CODES) gives each stable code its status; what goes wrong below becomes a [`Problem`] here,
+//! by one full match an error. A 5xx tells the client its request id and nothing of the inside; the log has the rest.
 
 use std::fmt::Display;
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::codes::CODES;
 use crate::app::ComputeError;
 use crate::domain::Ticker;
 use crate::forecast::ForecastError;
@@ -20,62 +21,6 @@ use crate::jobs::ingest::IngestError;
 use crate::registry::RegistryError;
 use crate::store::{PutBarsError, StoreError};
 use crate::train::ConfigError;
-
-/// Each code with its status and what it means; `/docs/problems` shows this table.
-pub(super) const CODES: &[(&str, u16, &str)] = &[
-    ("bad_query", 400, "A query parameter is unknown, missing or cannot be read."),
-    ("bad_path", 400, "Part of the path cannot be read."),
-    ("bad_json", 400, "The body is not JSON."),
-    ("bad_body", 400, "The body ended early or could not be received."),
-    ("bad_cursor", 400, "The cursor is not one that a list gave."),
-    ("bad_ticker", 400, "The ticker has characters that no ticker has."),
-    (
-        "unauthorized",
-        401,
-        "An API key is needed: `Authorization: Bearer KEY`; through a proxy also where none was made yet.",
-    ),
-    ("forbidden", 403, "The API key lacks the scope that this needs."),
-    ("cross_origin", 403, "A web page of another origin asked; this server takes changes from its own page only."),
-    ("foreign_host", 403, "Without API keys the server answers only to names of this machine (localhost, 127.0.0.1)."),
-    ("not_found", 404, "There is nothing at this path."),
-    ("unknown_ticker", 404, "Nobody sent bars of this ticker."),
-    ("unknown_job", 404, "There is no such job."),
-    ("unknown_backtest", 404, "The ticker has no such backtest, or no longer: the newest few are kept."),
-    ("unknown_version", 404, "The ticker has no such model version."),
-    ("method_not_allowed", 405, "The path exists, the method does not; `Allow` names those that do."),
-    ("body_timeout", 408, "The body came too slowly."),
-    ("no_model_yet", 409, "Nothing was trained for this ticker yet; `job` is the training, where one is queued."),
-    ("model_expired", 409, "The champion is older than the policy allows; `allow_stale=true` asks it all the same."),
-    ("bar_conflict", 409, "A stored bar has other values, and `on_conflict=reject` was asked for."),
-    ("interval_mismatch", 409, "The series holds bars of another interval."),
-    ("price_basis_mismatch", 409, "The series holds raw prices and these are adjusted, or the other way round."),
-    ("backtest_not_done", 409, "The backtest is not done, was canceled or failed; `job` says which."),
-    ("job_finished", 409, "The job has ended; nothing is left to cancel."),
-    ("conflict", 409, "Somebody else changed it at the same moment; look again, then repeat."),
-    ("body_too_large", 413, "The body is above the cap of `/v1/limits`."),
-    ("unsupported_media_type", 415, "The content type is not one that this path reads."),
-    ("unsupported_encoding", 415, "The body is packed or encoded in a way that is not read."),
-    ("bad_field", 422, "A field of the body is unknown, missing or of the wrong kind."),
-    ("ticker_mismatch", 422, "The file's own ticker column names another ticker, or several."),
-    ("no_ticker_column", 422, "No column says whose bars these are."),
-    ("bad_config", 422, "A field of the training config is outside of what it can be here; `max` says the cap."),
-    ("too_few_bars", 422, "There are fewer bars than this needs."),
-    ("horizon_beyond_model", 422, "The model was trained for fewer sessions ahead."),
-    ("nothing_before", 422, "No bar stands at or before the cutoff."),
-    ("bad_level", 422, "A level or quantile is not a fraction between 0 and 1."),
-    ("bad_bar", 422, "A bar of the window is no bar; `bar` is its position, `column` the field at fault."),
-    ("unknown_model", 422, "The model is neither `champion`, a version, nor a baseline."),
-    ("bad_policy", 422, "The retraining policy contradicts itself."),
-    ("unknown_calendar", 422, "The calendar is no MIC, `24/7` or `weekdays`."),
-    ("out_of_range", 422, "A number is outside of what this server grants; `min` and `max` say what it does."),
-    ("rate_limited", 429, "Too many requests; `Retry-After` says when to come back."),
-    ("refused_model", 500, "A model version failed its checks and is not served."),
-    ("internal", 500, "A fault of ours; the request id finds it in the log."),
-    ("overloaded", 503, "Too much at one time; `Retry-After` says when to come back."),
-    ("timeout", 503, "The answer took longer than the server allows."),
-    ("unavailable", 503, "The database or the artifacts do not answer just now."),
-    ("stopping", 503, "The server is stopping or not ready."),
-];
 
 /// What went wrong, as `application/problem+json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -401,15 +346,6 @@ fn words(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_has_each_code_once_and_in_order_of_status() {
-        assert!(CODES.windows(2).all(|pair| pair[0].1 <= pair[1].1), "rows are ordered by status");
-        for (code, status, meaning) in CODES {
-            assert_eq!(CODES.iter().filter(|(other, ..)| other == code).count(), 1, "{code}");
-            assert!((400..600).contains(status) && meaning.ends_with('.'), "{code}");
-        }
-    }
 
     #[test]
     fn a_problem_is_rfc_9457_with_its_facts_beside() {

@@ -329,3 +329,58 @@ fn no_job(id: &str) -> Problem {
 fn job_id(text: &str) -> Option<String> {
     uuid::Uuid::try_parse(text).ok().map(|id| id.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as FilePath;
+
+    use serde_json::json;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::app::App;
+    use crate::config::{DatabaseSettings, Settings};
+    use crate::domain::{Bar, BarTime, Interval, Series, bar::RawBar};
+    use crate::store::{OnConflict, PriceBasis, SentBars};
+
+    /// An API over a database in `folder`, with a waiting job of each ticker.
+    async fn api(folder: &FilePath, tickers: &[&str]) -> (Api, Vec<JobRecord>) {
+        let mut settings = Settings { models_dir: folder.join("models").display().to_string(), ..Settings::default() };
+        settings.database = DatabaseSettings::sqlite(&folder.join("test.db"));
+        let app = Arc::new(App::open(settings).await.expect("opens"));
+        let price = RawBar { at: BarTime::from_seconds(0), open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: None };
+        let series = Series::new(Interval::Day, vec![Bar::new(price).expect("a bar")]).expect("one bar");
+        let mut jobs = Vec::new();
+        for name in tickers {
+            let ticker: Ticker = name.parse().expect("a ticker");
+            let price_basis = PriceBasis::Raw;
+            let sent = SentBars { ticker: &ticker, series: &series, calendar: None, currency: None, price_basis };
+            app.store.put_bars(&[sent], OnConflict::Replace, false).await.expect("stored");
+            let id = uuid::Uuid::now_v7().to_string();
+            let queued = app.store.enqueue(&id, "train", &ticker, &json!({})).await.expect("queued");
+            jobs.push(queued.expect("the ticker is there").0);
+        }
+        (Api::new(app, CancellationToken::new()), jobs)
+    }
+
+    #[tokio::test]
+    async fn who_follows_a_waiting_job_has_its_queue_counted_every_three_seconds() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (api, jobs) = api(folder.path(), &["A", "B"]).await;
+        let permit = Arc::clone(&api.0.event_streams).try_acquire_owned().expect("room");
+        let (id, counted) = (jobs[1].id.clone(), Instant::now());
+        let mut follow = Follow { api: api.clone(), id, seen: None, counted, ended: false, _permit: permit };
+        async fn ahead(follow: &mut Follow) -> u64 {
+            let body = follow.look().await.expect("reads").expect("there");
+            let ahead = body.queue.as_ref().expect("it waits").jobs_ahead;
+            follow.seen = Some(body);
+            ahead
+        }
+        assert_eq!(ahead(&mut follow).await, 1);
+        api.app().store.cancel_job(&jobs[0].id).await.expect("canceled");
+        assert_eq!(ahead(&mut follow).await, 1, "counted a moment ago");
+        follow.counted = Instant::now().checked_sub(COUNT_EVERY).expect("a machine up for longer");
+        assert_eq!(ahead(&mut follow).await, 0);
+        assert!(follow.counted.elapsed() < COUNT_EVERY, "and not again at once");
+    }
+}

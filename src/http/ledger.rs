@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::error::{Problem, ProblemBody};
 use super::extract::{Path, Query};
+use super::forecasts::model;
 use super::wire::{cut, edge, instant, out_of_range, page_size, start, ticker};
 use crate::domain::{BarTime, Horizon, Interval};
 use crate::evaluate::{SCORE_LEVELS, metrics};
@@ -31,6 +32,9 @@ pub(super) struct LedgerQuery {
     /// Only this many sessions ahead.
     #[param(minimum = 1, maximum = 20)]
     step: Option<u32>,
+    /// Only those of `champion` (the version in service), of a version, or of a baseline.
+    #[param(example = "champion")]
+    model: Option<String>,
     /// Entries on a page.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -125,10 +129,12 @@ pub(super) async fn get_ledger(
         to: query.to.as_deref().map_or(Ok(all.to), |text| edge("to", text, true))?,
         live_only: query.live,
         step: query.step.map(step).transpose()?,
+        model: None,
         after: start(query.cursor.as_deref(), "forecasts", place)?,
         limit: page as u32 + 1,
     };
-    let (record, entries) = api.0.forecaster.ledger(&ticker(&name)?, &filter).await?;
+    let of = query.model.as_deref().map(model).transpose()?;
+    let (record, entries) = api.0.forecaster.ledger(&ticker(&name)?, of, filter).await?;
     let (entries, next_cursor) = cut(entries, page, |scored| cursor(&scored.entry.place()));
     let ledger = entries.into_iter().map(|entry| LedgerEntryBody::new(record.interval, entry)).collect();
     Ok(Json(LedgerBody { ledger, next_cursor }))

@@ -103,7 +103,7 @@ pub enum ServeError {
         address: SocketAddr,
     },
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; name another port, or --listen 127.0.0.1:0 for any free one")]
     Bind {
         /// The address asked for.
         address: SocketAddr,

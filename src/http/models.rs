@@ -14,7 +14,7 @@ use super::extract::{Json as JsonIn, Path};
 use super::jobs::QueuedBody;
 use super::tickers::find;
 use super::wire::instant;
-use crate::domain::Ticker;
+use crate::domain::{Ticker, counted};
 use crate::jobs::due;
 use crate::store::{ModelRecord, TickerRecord};
 use crate::train::{TrainConfig, min_bars};
@@ -162,7 +162,8 @@ pub(super) async fn post_model(
     config.check(&api.settings().limits.train)?;
     let needed = min_bars(&config) as u64;
     if record.bars_total < needed {
-        let detail = format!("{} has {} bars; this config needs {needed}.", record.ticker, record.bars_total);
+        let detail =
+            format!("{} has {}; this config needs {needed}.", record.ticker, counted(record.bars_total, "bar"));
         return Err(Problem::new("too_few_bars", detail).with("have", record.bars_total).with("needed", needed));
     }
     let queued = due::enqueue_training(api.app(), &record.ticker, config, record.data_version).await?;

@@ -11,7 +11,7 @@ use super::train::{consistent_series, of_store};
 use super::{JobContext, JobFailure, JobKind};
 use crate::app::App;
 use crate::config::LimitSettings;
-use crate::domain::{Horizon, Series, Ticker};
+use crate::domain::{Horizon, Series, Ticker, counted};
 use crate::evaluate::backtest::{Plan, Watch, Window};
 use crate::evaluate::{Backtest, Baseline, EvaluateError, Method, Network, ServedNetwork, backtest};
 use crate::store::{JobRecord, NewBacktest, StoreError};
@@ -109,7 +109,7 @@ pub enum BacktestRefusal {
         max: usize,
     },
     /// Nothing is left to fit on.
-    #[error("{have} bars: this backtest needs {needed}")]
+    #[error("{}: this backtest needs {needed}", counted(*have, "bar"))]
     TooFewBars {
         /// How many would do.
         needed: usize,

@@ -1,6 +1,10 @@
 //! When a training is queued: because a client asks, or because the ticker's policy says that it is due.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -83,6 +87,39 @@ pub async fn enqueue_when_due(app: &App, record: &TickerRecord) -> Result<Option
     }
     let queued = enqueue_training(app, &record.ticker, TrainConfig::default(), record.data_version).await?;
     Ok(queued.filter(|(_, is_new)| *is_new).map(|(job, _)| job))
+}
+
+/// Tickers read from the database at a time.
+const PAGE: u32 = 500;
+
+/// Queues every training that is due of a ticker that has a model, and says how many: what a process that ended after it
+/// had stored bars did not come to. First trainings are queued by bars alone: who sent them may have chosen to wait.
+///
+/// # Errors
+/// When the database fails; what was queued until then stays queued.
+pub async fn enqueue_all_due(app: &App) -> Result<usize, StoreError> {
+    let (mut n_queued, mut after) = (0, String::new());
+    loop {
+        let records = app.store.tickers("", &after, PAGE).await?;
+        let Some(last) = records.last() else { return Ok(n_queued) };
+        after = last.ticker.to_string();
+        for record in records.iter().filter(|record| record.champion.is_some()) {
+            n_queued += usize::from(enqueue_when_due(app, record).await?.is_some());
+        }
+    }
+}
+
+/// Queues what is due at once and then every `worker.due_ms`, until `stop`.
+pub async fn keep_queueing_due(app: &App, stop: &CancellationToken) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(app.settings.worker.due_ms));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        match stop.run_until_cancelled(enqueue_all_due(app)).await {
+            Some(Ok(0)) | None => {}
+            Some(Ok(n_jobs)) => tracing::info!(n_jobs, "queued trainings that were due and not queued"),
+            Some(Err(error)) => tracing::warn!(%error, "cannot look for trainings that are due"),
+        }
+    }
 }
 
 /// Queues a training, unless one is active: then that one, with `false`. `None` when there is no such ticker.

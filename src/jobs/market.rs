@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::domain::{Bar, Calendar, Interval, Series, Ticker};
+use crate::domain::{Bar, Calendar, Interval, Series, Ticker, counted};
 use crate::ingest::Warning;
 
 /// How many of the newest bars tell a market: a year has every holiday once.
@@ -66,7 +66,10 @@ pub(super) fn missing_sessions(ticker: &Ticker, series: &Series, calendar: &Cale
     Some(Warning {
         code: "missing_sessions",
         session: Some(first.to_string()),
-        message: format!("{} sessions of {calendar} have no bar, the first {first}", missing.len()),
+        message: match missing.len() {
+            1 => format!("the session {first} of {calendar} has no bar"),
+            several => format!("{several} sessions of {calendar} have no bar, the first {first}"),
+        },
         ticker: Some(ticker.clone()),
     })
 }
@@ -83,9 +86,9 @@ pub(super) fn off_calendar(ticker: &Ticker, series: &Series, calendar: &Calendar
         code: "off_calendar",
         session: Some(first.to_string()),
         message: format!(
-            "{} bars stand on days that are no session of {calendar}, the first {first}: is calendar another, or are they \
-             rows of a holiday?",
-            off.len()
+            "{} on days that are no session of {calendar}, the first {first}: is the calendar another one, or is it a \
+             holiday's row?",
+            counted(off.len(), "bar")
         ),
         ticker: Some(ticker.clone()),
     })

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::counted;
 use crate::evaluate::CoverageDrift;
 
 /// A ticker's retraining policy. Ages are counted in bars, so that weekends and holidays do not age a model.
@@ -126,7 +127,11 @@ impl Policy {
             return no("a training is already queued or running".into());
         }
         if bars_total < u64::from(self.min_bars) {
-            return no(format!("{bars_total} bars stored, the policy asks for {} before a training", self.min_bars));
+            return no(format!(
+                "{} stored, the policy asks for {} before a training",
+                counted(bars_total, "bar"),
+                self.min_bars
+            ));
         }
         if failed_on_this_data {
             return no("the last training failed on this very data; send new bars, or train by hand".into());
@@ -148,8 +153,11 @@ impl Policy {
             ));
         }
         let whose = match newest_age < champion_age {
-            true => format!("{newest_age} bars since the newest version's last ({champion_age} since the champion's)"),
-            false => format!("{champion_age} bars since the champion's last"),
+            true => format!(
+                "{} since the newest version's last ({champion_age} since the champion's)",
+                counted(newest_age, "bar")
+            ),
+            false => format!("{} since the champion's last", counted(champion_age, "bar")),
         };
         let reason = format!("{whose}, the policy retrains after {}", self.retrain_after_bars);
         Retraining { due: newest_age >= u64::from(self.retrain_after_bars), reason }

@@ -54,6 +54,8 @@ pub struct LedgerFilter {
     pub live_only: bool,
     /// Only this step.
     pub step: Option<u32>,
+    /// Only those of this model, as [`LedgerEntry::model`] names it.
+    pub model: Option<String>,
     /// Only those that are read after this one.
     pub after: Option<LedgerPlace>,
     /// The newest so many.
@@ -67,6 +69,7 @@ impl Default for LedgerFilter {
             to: BarTime::from_seconds(i64::MAX),
             live_only: false,
             step: None,
+            model: None,
             after: None,
             limit: u32::MAX,
         }
@@ -123,7 +126,7 @@ impl Store {
     pub async fn ledger(&self, ticker_id: i64, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
         const SQL: &str = "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at
              FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
-               AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0)
+               AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0) AND (model = $12 OR $12 = '')
                AND ($7 = 0 OR as_of_ts < $8 OR (as_of_ts = $8 AND (step > $9 OR (step = $9 AND
                     (model > $10 OR (model = $10 AND data_version < $11))))))
              ORDER BY as_of_ts DESC, step, model, data_version DESC LIMIT $6";
@@ -143,6 +146,7 @@ impl Store {
                         .bind(after.map_or(0, |place| i64::from(place.step)))
                         .bind(after.map_or("", |place| place.model.as_str()))
                         .bind(after.map_or(0, |place| place.data_version as i64))
+                        .bind(filter.model.as_deref().unwrap_or_default())
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter()

@@ -8,7 +8,7 @@ use super::held_back::HeldBack;
 use super::member::{Epoch, Material, Member, Validation};
 use super::model::{Model, ModelSpec};
 use super::{ConfigError, Control, ForecastError, Progress, TrainConfig, TrainLimits};
-use crate::domain::Series;
+use crate::domain::{Series, counted};
 use crate::features::{Columns, FeatureMatrix, RegressorTable, VolatilityModel};
 
 /// A model and how it did on the bars it was not fitted on.
@@ -59,7 +59,7 @@ pub enum TrainError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The series is too short for the config.
-    #[error("{have} bars: this config needs {needed}")]
+    #[error("{}: this config needs {needed}", counted(*have, "bar"))]
     TooFewBars {
         /// How many would do.
         needed: usize,

@@ -15,6 +15,7 @@ pub mod control;
 pub mod fit;
 mod held_back;
 mod member;
+mod memory;
 pub mod model;
 mod network;
 mod shape;

@@ -236,7 +236,7 @@ async fn what_cannot_be_run_is_refused_before_any_job_exists() {
     422 too_few_bars 300 bars: this backtest needs 367.
     422 bad_field horizon 21 is outside 1 to 20 sessions
     422 bad_field unknown field `fold`, expected one of `folds`, `step_size`, `horizon`, `embargo`, `refit`, `window`, `fold_bars`, `baselines`, `config`
-    422 bad_field baselines[0]: unknown variant `best`, expected one of `naive`, `drift`, `historical`, `ewma`, `garch`, `har`
+    422 bad_field baselines[0]: baseline "best" is none of naive, drift, historical, ewma, garch, har
     422 bad_field window: unknown variant `sliding`, expected `expanding` or `rolling`
     422 bad_config hidden 513 is outside 1 to 512.
     422 bad_field config.hiden: unknown field `hiden`

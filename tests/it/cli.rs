@@ -61,7 +61,7 @@ fn inspecting_tells_what_would_be_read_and_why() {
         "dates %d/%m/%Y: some rows can be read in this order only",
         "2024-02-13: open 10, high 11, low 9, close 10.5, volume none",
         "refused for high_below_low: 1",
-        "date_format=%25d%2F%25m%2F%25Y",
+        "--date-format=%d/%m/%Y --decimal=. --delimiter=, --encoding=utf-8",
     ] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
@@ -112,7 +112,9 @@ fn from_a_file_to_a_forecast() {
     assert!(at("lower") < at("upper"), "{forecast}");
     let table = desk.ok("forecast SYN0001");
     assert!(table.contains("v1") && table.contains("95 %"), "{table}");
+    let (table, told) = table.split_once("SYN0001: ").expect("bars of the past are told to be old");
     assert!(table.lines().all(|line| line.chars().count() <= 80), "it fits a terminal: {table}");
+    assert!(told.starts_with("the newest bar is of 2026-03-06, and ") && told.lines().count() == 1, "{told}");
 }
 
 #[test]
@@ -222,8 +224,19 @@ fn a_failure_is_one_line_with_what_to_do() {
     let (code, text) = desk.refused(&format!("serve --listen {address} --log error"));
     let told = (text.matches("in use").count(), text.contains(&address.to_string()));
     assert_eq!((code, told), (Some(1), (1, true)), "{text}");
+    assert!(text.ends_with("name another port, or --listen 127.0.0.1:0 for any free one"), "{text}");
     assert_eq!(desk.refused("forecasts AAPL").0, Some(2));
     assert_eq!(desk.refused("forecast AAPL --horizon 21").0, Some(2));
+    for line in ["backtest AAPL --with preset=fst", "train AAPL --preset fst", "evaluate . --with preset=fst"] {
+        let (_, text) = desk.refused(line);
+        assert_eq!(text, "error: there is no preset \"fst\": expected one of default, tutorial, fast", "{line}");
+    }
+    std::fs::write(desk.0.path().join("A.csv"), "Date,Open,High,Low,Close\n03/04/2024,1,2,1,2\n").expect("a file");
+    for line in ["inspect A.csv", "ingest A.csv", "evaluate A.csv", "demo A.csv --listen 127.0.0.1:0"] {
+        let done = desk.run(line);
+        let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert!(text.contains("(--date-format=%d/%m/%Y)") && text.contains("pass --date-format"), "{line}: {text}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod misreadings;
 mod train;
 mod checkpoints;
 mod jobs;
+mod due;
 mod backtests;
 mod registry;
 mod skill;

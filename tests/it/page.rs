@@ -107,6 +107,26 @@ fn check_track_record(page: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_told_of_a_ticker_that_is_not_there_and_of_bars_that_are_old() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = Arc::new(App::open(settings(&folder)).await.unwrap());
+    put(&app, &ticker("OLD"), &market("OLD", 120)).await;
+    let stop = CancellationToken::new();
+    let server = Server::bind(Arc::clone(&app), stop.clone()).await.unwrap();
+    let address = server.address();
+    let serving = tokio::spawn(server.run());
+    let show =
+        |path: &'static str| tokio::task::spawn_blocking(move || rendered(&format!("http://{address}/tickers/{path}")));
+    let page = show("NONE").await.unwrap();
+    assert!(page.contains("There is no ticker NONE here") && page.contains("id=\"content\" hidden"), "{page}");
+    let page = show("OLD").await.unwrap();
+    assert!(page.contains("<li>The newest bar is of 2024-11-22, and "), "{page}");
+    assert!(page.contains("<li>120 bars are too few for a network"), "{page}");
+    stop.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(15), serving).await.expect("stops in time").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_browser_is_asked_for_a_key_where_the_server_wants_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let app = Arc::new(App::open(settings(&folder)).await.unwrap());
@@ -121,7 +141,7 @@ async fn a_browser_is_asked_for_a_key_where_the_server_wants_one() {
         let page = tokio::task::spawn_blocking(move || rendered(&format!("http://{address}{path}"))).await.unwrap();
         let form = page.split("<form id=\"key\"").nth(1).and_then(|rest| rest.split('>').next()).expect("a form");
         assert!(!form.contains("hidden"), "{path} does not ask: {form}");
-        assert!(page.contains("Send an API key"), "{path} does not say why: {page}");
+        assert!(page.contains("Send an API key as <code>Authorization: Bearer KEY</code>"), "{path}: {page}");
         assert!(!page.contains("data-ready"), "{path} shows what nobody may see");
     }
     stop.cancel();

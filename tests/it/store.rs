@@ -433,6 +433,14 @@ fn a_served_forecast_is_kept_once_and_read_newest_first() {
             let rest = LedgerFilter { after: Some(read[n_seen - 1].place()), ..filter.clone() };
             assert_eq!(store.ledger(id, &rest).await.unwrap(), read[n_seen..], "after entry {n_seen}");
         }
+        let of = |model: &str| LedgerFilter { model: Some(model.into()), ..filter.clone() };
+        let data_versions =
+            store.ledger(id, &of("har")).await.unwrap().iter().map(|e| e.data_version).collect::<Vec<_>>();
+        assert_eq!(data_versions, [2, 1]);
+        assert_eq!(store.ledger(id, &of("1")).await.unwrap(), read[..3]);
+        assert_eq!(store.ledger(id, &of("garch")).await.unwrap(), []);
+        let rest = LedgerFilter { after: Some(read[0].place()), ..of("1") };
+        assert_eq!(store.ledger(id, &rest).await.unwrap(), read[1..3], "a page further");
         let live = LedgerFilter { live_only: true, step: Some(1), ..filter };
         assert_eq!(store.ledger(id, &live).await.unwrap().len(), 4);
     });

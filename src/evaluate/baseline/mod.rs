@@ -25,7 +25,7 @@ use crate::features::{Columns, Regressors, VolatilityModel};
 
 /// The baselines, in the order in which reports list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum Baseline {
     /// "No change", with the spread of past returns around it.
     Naive,
@@ -143,8 +143,16 @@ impl std::str::FromStr for Baseline {
         let known = || Self::ALL.map(Self::name).join(", ");
         Self::ALL
             .into_iter()
-            .find(|baseline| baseline.name() == text)
+            .find(|baseline| baseline.name().eq_ignore_ascii_case(text))
             .ok_or_else(|| format!("baseline {text:?} is none of {}", known()))
+    }
+}
+
+impl TryFrom<String> for Baseline {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -309,6 +317,17 @@ mod tests {
 
     fn horizon(steps: u32) -> Horizon {
         Horizon::try_from(steps).expect("1 to 20")
+    }
+
+    #[test]
+    fn a_name_is_read_whatever_its_case_and_another_one_names_all() {
+        for text in ["HAR", "Har", "har"] {
+            assert_eq!(text.parse(), Ok(Baseline::Har));
+            assert_eq!(serde_json::from_value::<Baseline>(text.into()).ok(), Some(Baseline::Har));
+        }
+        assert_eq!(serde_json::to_value(Baseline::Har).ok(), Some("har".into()));
+        let refused = "arima".parse::<Baseline>().expect_err("none of ours");
+        assert_eq!(refused, "baseline \"arima\" is none of naive, drift, historical, ewma, garch, har");
     }
 
     #[test]

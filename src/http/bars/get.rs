@@ -99,7 +99,11 @@ pub(in crate::http) async fn get_bars(
     // Many bars are not even read before there is a turn to write them.
     let turn = api.app().computing.turn();
     if record.bars_total.min(page as u64) > AT_ONCE as u64 {
-        turn.take().await?;
+        let before = BarTime::from_seconds(from.seconds().saturating_sub(1));
+        let count = api.app().store.count_bars_between(record.id, before, to).await?;
+        if count.min(page as u64) > AT_ONCE as u64 {
+            turn.take().await?;
+        }
     }
     let bars = api.app().store.bars(record.id, from, to, page as u64 + 1).await?;
     let (bars, next_cursor) = cut(bars, page, |bar| bar.at().seconds().to_string());

@@ -5,9 +5,10 @@
 
 use svg::Document;
 use svg::node::element::path::Data;
-use svg::node::element::{Circle, Description, Element, Group, Path, Rectangle, Style, Text, Title};
+use svg::node::element::{Circle, Element, Group, Rectangle, Style, Title};
 
 use super::axis::Axis;
+use super::shapes::{at, described, path, text};
 use super::words;
 use crate::domain::{Bar, Interval, Ticker};
 use crate::forecast::{Forecast, ForecastStep};
@@ -240,26 +241,6 @@ impl<'a> Scene<'a> {
 
 fn steps(chart: &Chart) -> &[ForecastStep] {
     chart.forecast.as_ref().map_or(&[], |forecast| &forecast.steps)
-}
-
-/// A place to a tenth of a pixel.
-fn at(x: f64, y: f64) -> (f32, f32) {
-    let tenth = |place: f64| ((place * 10.0).round() / 10.0) as f32;
-    (tenth(x), tenth(y))
-}
-
-fn path(class: &str, data: Data) -> Path {
-    Path::new().set("class", class).set("d", data)
-}
-
-fn text(class: &str, x: f64, y: f64, words: impl Into<String>) -> Element {
-    let (x, y) = at(x, y);
-    let element = Text::new(words).set("x", x).set("y", y);
-    if class.is_empty() { element.into() } else { element.set("class", class).into() }
-}
-
-fn described(words: &str) -> Description {
-    Description::new().set("id", "description").add(svg::node::Text::new(words))
 }
 
 /// A date as it is; an instant as its day and minute.

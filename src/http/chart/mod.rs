@@ -5,6 +5,7 @@
 
 mod axis;
 mod draw;
+mod shapes;
 mod words;
 
 use axum::extract::State;

@@ -1,6 +1,7 @@
 //! What a chart shows, in words: its heading, its description, and why a forecast is missing.
 
 use super::draw::{Chart, Past};
+use crate::domain::counted;
 use crate::forecast::{ForecastError, ForecastStep, ModelUsed};
 
 /// What the picture is of.
@@ -47,11 +48,12 @@ pub(super) fn came_true(past: &[Past]) -> Option<String> {
 pub(super) fn missing(error: &ForecastError) -> Option<String> {
     match error {
         ForecastError::NoModelYet { .. } => Some("No forecast: no model was trained yet.".to_owned()),
-        ForecastError::ModelExpired { age_bars, limit, .. } => {
-            Some(format!("No forecast: the model is {age_bars} bars old, and its policy lets it answer for {limit}."))
-        }
+        ForecastError::ModelExpired { age_bars, limit, .. } => Some(format!(
+            "No forecast: the model is {} old, and its policy lets it answer for {limit}.",
+            counted(*age_bars, "bar")
+        )),
         ForecastError::TooFewBars { needed, have, .. } => {
-            Some(format!("No forecast: it needs {needed} bars, and there are {have}."))
+            Some(format!("No forecast: it needs {needed} bars, and has {have}."))
         }
         _ => None,
     }
@@ -82,8 +84,4 @@ fn price(value: f64) -> String {
         _ => 4,
     };
     format!("{value:.decimals$}")
-}
-
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

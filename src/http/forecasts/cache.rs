@@ -1,6 +1,7 @@
-//! Answers kept as bytes for as long as nothing of their ticker has moved.
+//! Answers kept as bytes for as long as nothing of their ticker has moved, and the day is the same.
 
 use bytes::Bytes;
+use chrono::{NaiveDate, Utc};
 use moka::future::Cache;
 
 use crate::domain::Ticker;
@@ -10,32 +11,66 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Longer queries are rare, and a client that varies them would only push the others out.
 const MAX_QUERY_LEN: usize = 128;
 
+/// What an answer says besides its query: it is right for as long as this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Made {
+    revision: i64,
+    /// In UTC: by it a newest bar is old, or of a day that has not come.
+    day: NaiveDate,
+}
+
+impl Made {
+    /// Of an answer that is begun now; `None` where there is no such ticker.
+    pub(super) fn now(revision: Option<i64>) -> Option<Self> {
+        Some(Self { revision: revision?, day: Utc::now().date_naive() })
+    }
+}
+
 /// Answers of `GET …/forecast` by ticker and query.
 pub(in crate::http) struct ForecastCache {
-    answers: Cache<(Ticker, String), (i64, Bytes)>,
+    answers: Cache<(Ticker, String), (Made, Bytes)>,
 }
 
 impl ForecastCache {
     pub(in crate::http) fn new() -> Self {
-        let weigh = |(ticker, query): &(Ticker, String), (_, bytes): &(i64, Bytes)| {
+        let weigh = |(ticker, query): &(Ticker, String), (_, bytes): &(Made, Bytes)| {
             (ticker.as_str().len() + query.len() + bytes.len() + 128) as u32
         };
         Self { answers: Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).build() }
     }
 
-    /// The answer, if it was made at this revision.
-    pub(super) async fn get(&self, ticker: &Ticker, query: &str, revision: Option<i64>) -> Option<Bytes> {
-        let revision = revision.filter(|_| query.len() <= MAX_QUERY_LEN)?;
+    /// The answer, if one made `now` would be the same.
+    pub(super) async fn get(&self, ticker: &Ticker, query: &str, now: Option<Made>) -> Option<Bytes> {
+        let now = now.filter(|_| query.len() <= MAX_QUERY_LEN)?;
         let kept = self.answers.get(&(ticker.clone(), query.to_owned())).await;
-        let hit = kept.filter(|(made_at, _)| *made_at == revision).map(|(_, bytes)| bytes);
+        let hit = kept.filter(|(made, _)| *made == now).map(|(_, bytes)| bytes);
         let outcome = if hit.is_some() { "hit" } else { "miss" };
         metrics::counter!("candlecast_forecast_cache_total", "outcome" => outcome).increment(1);
         hit
     }
 
-    pub(super) async fn put(&self, ticker: Ticker, query: String, revision: Option<i64>, bytes: Bytes) {
-        if let Some(revision) = revision.filter(|_| query.len() <= MAX_QUERY_LEN) {
-            self.answers.insert((ticker, query), (revision, bytes)).await;
+    pub(super) async fn put(&self, ticker: Ticker, query: String, made: Option<Made>, bytes: Bytes) {
+        if let Some(made) = made.filter(|_| query.len() <= MAX_QUERY_LEN) {
+            self.answers.insert((ticker, query), (made, bytes)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_lasts_until_its_ticker_moves_or_the_day_ends() {
+        let (cache, ticker) = (ForecastCache::new(), "TEST".parse::<Ticker>().expect("a ticker"));
+        let made = Made::now(Some(7)).expect("a revision");
+        cache.put(ticker.clone(), "horizon=5".to_owned(), Some(made), Bytes::from_static(b"{}")).await;
+        let kept = async |query: &str, now: Made| cache.get(&ticker, query, Some(now)).await.is_some();
+        assert!(kept("horizon=5", made).await);
+        assert!(!kept("horizon=4", made).await);
+        assert!(!kept("horizon=5", Made { revision: 8, ..made }).await, "the ticker moved");
+        let tomorrow = made.day.succ_opt().expect("a day");
+        assert!(!kept("horizon=5", Made { day: tomorrow, ..made }).await, "what was of today is of yesterday");
+        assert_eq!(Made::now(None), None);
     }
 }

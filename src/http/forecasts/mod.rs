@@ -24,6 +24,8 @@ use crate::jobs::due::TRAIN;
 use crate::store::JobFilter;
 use body::{ForecastBody, ForecastsBody, MissingBody};
 pub(super) use cache::ForecastCache;
+use cache::Made;
+pub(super) use query::model;
 use query::{ForecastQuery, ForecastsQuery, PriceRules};
 use window::{WindowBody, WindowModel};
 
@@ -43,16 +45,16 @@ pub(super) async fn get_forecast(
     Query(query): Query<ForecastQuery>,
 ) -> Result<Response, Problem> {
     let ticker = ticker(&name)?;
-    let revision = api.app().revision(&ticker);
+    let made = Made::now(api.app().revision(&ticker));
     let raw = raw.unwrap_or_default();
-    if let Some(bytes) = api.0.forecasts.get(&ticker, &raw, revision).await {
+    if let Some(bytes) = api.0.forecasts.get(&ticker, &raw, made).await {
         return Ok(json(bytes));
     }
     let request = query.request(&api.settings().limits.query)?;
     let body = one(&api, &api.app().computing.turn(), &ticker, &request, query.rules).await?;
     let bytes = Bytes::from(serde_json::to_vec(&body).map_err(Problem::internal)?);
-    // The revision was read before the forecast was made: the answer is at least as new as its tag says.
-    api.0.forecasts.put(ticker, raw, revision, bytes.clone()).await;
+    // Revision and day were read before the forecast was made: the answer is at least as new as its tag says.
+    api.0.forecasts.put(ticker, raw, made, bytes.clone()).await;
     Ok(json(bytes))
 }
 

@@ -5,7 +5,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::config::QueryLimits;
 use crate::domain::{Horizon, Level, Ticker};
-use crate::evaluate::Baseline;
 use crate::forecast::{ForecastRequest, ModelChoice};
 use crate::http::error::Problem;
 use crate::http::wire::{edge, out_of_range, ticker};
@@ -184,18 +183,9 @@ fn fractions(name: &str, text: &str) -> Result<Vec<f64>, Problem> {
     text.split(',').map(read).collect()
 }
 
-pub(super) fn model(text: &str) -> Result<ModelChoice, Problem> {
-    if text == "champion" {
-        return Ok(ModelChoice::Champion);
-    }
-    if let Ok(version) = text.parse::<u32>() {
-        return Ok(ModelChoice::Version(version));
-    }
-    text.parse::<Baseline>().map(ModelChoice::Baseline).map_err(|_| {
-        let known: Vec<&str> = Baseline::ALL.iter().map(|baseline| baseline.name()).collect();
-        let detail = format!("model {text:?} is neither champion, a version, nor one of {}.", known.join(", "));
-        Problem::new("unknown_model", detail)
-    })
+/// Who forecasts, or of whom forecasts are listed.
+pub(in crate::http) fn model(text: &str) -> Result<ModelChoice, Problem> {
+    text.parse().map_err(|refusal: String| Problem::new("unknown_model", format!("{refusal}.")))
 }
 
 #[cfg(test)]

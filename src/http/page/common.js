@@ -19,11 +19,17 @@ async function call(path, options = {}) {
 const getJson = async (path) => (await call(path)).json();
 
 function say(text, isBad = false) {
-  $("status").textContent = text;
+  $("status").replaceChildren(...inWords(text));
   $("status").className = isBad ? "bad" : "";
 }
 
 const complain = (error) => say(error.message, true);
+
+/** Messages set what is typed or sent between backticks. */
+const inWords = (text) => text.split("`").map((part, idx) => (idx % 2 ? element("code", part) : part));
+
+/** "1 session", "2 sessions". */
+const counted = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
 function element(tag, text, className = "") {
   const made = document.createElement(tag);
@@ -75,6 +81,13 @@ async function follow(id, show) {
   }
 }
 
+/** What was said of how files are read, as a query. */
+function readingOptions() {
+  const fields = [...$("options").querySelectorAll("input")];
+  const said = fields.filter((field) => (field.type === "checkbox" ? field.checked : field.value.trim()));
+  return said.length ? `?${new URLSearchParams(said.map((field) => [field.name, field.value.trim()]))}` : "";
+}
+
 /** Sends a file as the bars of `ticker`, or of many where it is empty. */
 async function upload(file, ticker) {
   const name = file.name.toLowerCase();
@@ -83,7 +96,7 @@ async function upload(file, ticker) {
     : /\.(parquet|pq)$/.test(stem) ? "application/vnd.apache.parquet" : "text/csv";
   const encoding = name.endsWith(".gz") ? { "content-encoding": "gzip" }
     : name.endsWith(".zst") ? { "content-encoding": "zstd" } : {};
-  const path = ticker ? `/v1/tickers/${encodeURIComponent(ticker)}/bars` : "/v1/bars";
+  const path = (ticker ? `/v1/tickers/${encodeURIComponent(ticker)}/bars` : "/v1/bars") + readingOptions();
   say(`Sending ${file.name} …`);
   const response = await call(path, { method: "POST", body: file, headers: { "content-type": type, ...encoding } });
   const report = await response.json();

@@ -85,9 +85,10 @@ fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(plain)
 }
 
-/// A page with the names of its assets filled in: `{{page.css}}` becomes `/assets/page-HASH.css`.
+/// A page with the options of uploads and the names of its assets filled in: `{{page.css}}` becomes
+/// `/assets/page-HASH.css`.
 fn html(page: &str) -> Response {
-    let mut filled = page.to_owned();
+    let mut filled = page.replace("{{upload-options}}", include_str!("options.html"));
     for asset in ASSETS.iter() {
         let stem = asset.name.split('-').next().unwrap_or_default();
         let extension = asset.name.rsplit('.').next().unwrap_or_default();

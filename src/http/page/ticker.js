@@ -87,10 +87,18 @@ function showForecast(forecast, missing) {
   $("steps").tBodies[0].replaceChildren(...rows);
   $("steps").hidden = rows.length === 0;
   $("skill").textContent = describeSkill(forecast?.skill);
+  const warnings = forecast?.warnings ?? [];
+  $("warnings").replaceChildren(...warnings.map((warning) => {
+    const entry = element("li", "");
+    entry.append(...inWords(`${warning.message[0].toUpperCase()}${warning.message.slice(1)}.`));
+    return entry;
+  }));
+  $("warnings").hidden = warnings.length === 0;
   const model = forecast?.model;
-  $("model").textContent = !forecast ? missing
+  const words = !forecast ? missing
     : model.baseline ? `No model yet; this is the baseline ${model.baseline}, as of ${inFull(forecast.as_of)}.`
     : `Model version ${model.version} (${model.cell}), trained through ${inFull(model.trained_through)}, as of ${inFull(forecast.as_of)}.`;
+  $("model").replaceChildren(...inWords(words));
 }
 
 const exactly = (fraction) => `${(100 * fraction).toFixed(1)} %`;
@@ -134,7 +142,7 @@ function judge({ truth, last_close, close, quantiles }) {
 function showPast(past) {
   const count = (side) => past.filter((entry) => entry.side === side).length;
   const inside = count("inside");
-  const words = past.length ? `Of the last ${past.length} forecasts served, ${inside} (${percent(inside / past.length)}) closed inside of their 80 % interval, `
+  const words = past.length ? `Of the last ${counted(past.length, "forecast")} served, ${inside} (${percent(inside / past.length)}) closed inside of their 80 % interval, `
     + `${count("above")} above it and ${count("below")} below.` : "No forecast that was served has come true yet.";
   $("past").textContent = words;
   $("strip").hidden = past.length === 0;
@@ -183,8 +191,9 @@ async function followJob(job) {
 
 async function begin() {
   const about = await getJson(base);
-  const counted = about.interval === "1d" ? "sessions" : `bars of ${about.interval}`;
-  $("facts").textContent = `${about.bars_total} ${counted}, ${inFull(about.first)} to ${inFull(about.last)} · ${about.calendar} · ${about.price_basis} prices`
+  const held = about.interval === "1d" ? counted(about.bars_total, "session") : `${counted(about.bars_total, "bar")} of ${about.interval}`;
+  $("content").hidden = false;
+  $("facts").textContent = `${held}, ${inFull(about.first)} to ${inFull(about.last)} · ${about.calendar} · ${about.price_basis} prices`
     + (about.currency ? ` in ${about.currency}` : "");
   $("due").textContent = about.retraining.reason;
   const last = new Date(`${about.last.slice(0, 10)}T00:00:00Z`);
@@ -236,5 +245,15 @@ $("train").addEventListener("click", async () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn && draw(drawn));
 acceptFiles(async (file) => { await upload(file, ticker); await begin(); });
+/** A ticker that nobody sent has nothing to draw. */
+function explain(error) {
+  if (error.problem?.code !== "unknown_ticker") return complain(error);
+  $("content").hidden = true;
+  say("");
+  const home = element("a", "the list of tickers");
+  home.href = "/";
+  $("status").append(`There is no ticker ${ticker} here: see `, home, ", where price files can be sent too.");
+}
+
 acceptKey(begin);
-begin().catch(complain);
+begin().catch(explain);

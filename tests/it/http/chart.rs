@@ -112,7 +112,7 @@ async fn a_ticker_without_a_model_is_drawn_with_the_reason() {
     assert!(young.contains("Forecast by the baseline har. 2024-11-25: between "), "{young}");
     assert_snapshot!(of("SHORT").await, @r#"
     SHORT: 7 sessions to 2024-11-22
-    Last close 214.40. No forecast: it needs 35 bars, and there are 7.
+    Last close 214.40. No forecast: it needs 35 bars, and has 7.
     "#);
 }
 

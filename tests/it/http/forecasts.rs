@@ -29,7 +29,9 @@ async fn a_forecast_has_the_shape_that_clients_know() {
     );
     let step = &body["steps"][0];
     assert_eq!(body["as_of"], body["model"]["trained_through"]);
-    assert_eq!((&step["step"], &body["warnings"]), (&json!(1), &json!([])));
+    assert_eq!(step["step"], json!(1));
+    let warnings = body["warnings"].as_array().unwrap();
+    assert_eq!(warnings.iter().map(|told| &told["code"]).collect::<Vec<_>>(), ["stale_bars"], "bars of 2024");
     assert_eq!((&body["skill"]["n"], &body["skill"]["n_live"]), (&json!(77), &json!(0)), "bars held back in training");
     assert_eq!((&step["intervals"][0]["level"], &step["intervals"][1]["level"]), (&json!(0.8), &json!(0.95)));
     let shown: Vec<_> = step["quantiles"].as_array().unwrap().iter().map(|entry| entry["quantile"].clone()).collect();
@@ -450,4 +452,12 @@ async fn the_ledger_has_what_was_served_and_what_came_true() {
         let answer = app.get(&format!("/v1/tickers/TEST/ledger?step={step}")).await;
         assert_eq!(answer.status.as_u16(), status, "step {step}: {}", answer.text());
     }
+
+    app.get("/v1/tickers/TEST/forecast?model=HAR").await;
+    for (model, count) in [("champion", 2), ("1", 2), ("2", 0), ("HAR", 1), ("naive", 0)] {
+        let of = app.get(&format!("/v1/tickers/TEST/ledger?model={model}")).await.json();
+        assert_eq!(of["ledger"].as_array().unwrap().len(), count, "{model}: {of}");
+    }
+    let refused = app.get("/v1/tickers/TEST/ledger?model=arima").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (422, &json!("unknown_model")));
 }

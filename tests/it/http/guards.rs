@@ -188,6 +188,8 @@ async fn past_the_cap_on_computing_others_are_told_to_come_back_and_memory_answe
         assert_eq!(told(&app.post_json("/v1/forecasts", window).await), busy);
         assert_eq!(app.get(cached).await.status, StatusCode::OK, "what is in memory is answered");
         assert_eq!(app.get("/v1/tickers/LONG/bars?limit=2000").await.status, StatusCode::OK, "so is a page of bars");
+        let span = app.get("/v1/tickers/LONG/bars?from=2024-01-02&to=2024-06-28").await;
+        assert_eq!(span.status, StatusCode::OK, "and a short span of a long history");
         put(&app.app, &long, &series).await;
         let moved = tokio::time::timeout(Duration::from_secs(20), champion()).await;
         assert_ne!(moved.expect("it waits for nobody"), before, "a bar came, and the champion has seen it");

@@ -4,6 +4,7 @@ mod bars;
 mod chart;
 mod forecasts;
 mod guards;
+mod jobs;
 mod keys;
 mod limits;
 mod server;

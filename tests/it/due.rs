@@ -1,0 +1,85 @@
+//! Trainings that are due and that nobody queued: a process ended between storing bars and queueing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use candlecast::app::App;
+use candlecast::config::{Settings, WorkerSettings};
+use candlecast::domain::{Series, Ticker};
+use candlecast::jobs::due::{enqueue_all_due, keep_queueing_due};
+use candlecast::store::{JobFilter, TickerPatch};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{market, on_both_databases, publish, put, ticker};
+
+/// Bars of which the models here have seen all but the newest twenty, by which the default policy retrains.
+const N_BARS: usize = 420;
+
+/// A ticker with a model, and `n_bars` since stored by a process that then ended.
+async fn with_model(app: &App, name: &str, n_new: usize) -> (Ticker, Series) {
+    let (name, series) = (ticker(name), market(name, N_BARS));
+    let before = series.slice(0..N_BARS - n_new);
+    put(app, &name, &before).await;
+    publish(app, &name, &before, true).await;
+    put(app, &name, &series).await;
+    (name, series)
+}
+
+async fn n_jobs(app: &App) -> usize {
+    app.store.jobs(&JobFilter::default(), 100).await.expect("reads").len()
+}
+
+fn on_both_apps<F: Future<Output = ()>>(test: impl Fn(Arc<App>) -> F) {
+    on_both_databases(|database| {
+        let test = &test;
+        async move {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let models_dir = folder.path().join("models").display().to_string();
+            let worker = WorkerSettings { due_ms: 100, ..WorkerSettings::default() };
+            let settings = Settings { database, models_dir, worker, ..Settings::default() };
+            test(Arc::new(App::open(settings).await.expect("opens"))).await;
+        }
+    });
+}
+
+#[test]
+fn what_the_policy_says_is_due_is_queued_once_and_nothing_else() {
+    on_both_apps(|app| async move {
+        let (due, _) = with_model(&app, "DUE", 20).await;
+        with_model(&app, "YOUNG", 19).await;
+        let (manual, _) = with_model(&app, "MANUAL", 20).await;
+        let policy = Some(json!({"automatic": false}));
+        app.store.patch_ticker(&manual, &TickerPatch { policy, ..TickerPatch::default() }).await.expect("patched");
+        put(&app, &ticker("UNTRAINED"), &market("UNTRAINED", N_BARS)).await;
+
+        assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 1);
+        let queued = app.store.jobs(&JobFilter::default(), 100).await.expect("reads");
+        assert_eq!(queued.iter().map(|job| (&job.ticker, job.kind.as_str())).collect::<Vec<_>>(), [(&due, "train")]);
+        assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 0, "it is queued already");
+    });
+}
+
+#[test]
+fn a_worker_looks_at_its_start_and_again_until_it_stops() {
+    on_both_apps(|app| async move {
+        with_model(&app, "FIRST", 20).await;
+        let stop = CancellationToken::new();
+        let looking = tokio::spawn({
+            let (app, stop) = (Arc::clone(&app), stop.clone());
+            async move { keep_queueing_due(&app, &stop).await }
+        });
+        let until = async |wanted: usize| {
+            let begun = Instant::now();
+            while n_jobs(&app).await < wanted {
+                assert!(begun.elapsed() < Duration::from_secs(30), "{} jobs", n_jobs(&app).await);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        until(1).await;
+        with_model(&app, "SECOND", 20).await;
+        until(2).await;
+        stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), looking).await.expect("it stops").expect("no panic");
+    });
+}
