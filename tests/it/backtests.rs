@@ -230,7 +230,7 @@ async fn what_cannot_be_run_is_refused_before_any_job_exists() {
     ] {
         said.push(refused(body).await);
     }
-    assert_snapshot!(said.join("\n"), @r"
+    assert_snapshot!(said.join("\n"), @r#"
     422 out_of_range folds 51 is outside 1 to 50.
     422 out_of_range folds 0 is outside 1 to 50.
     422 too_few_bars 300 bars: this backtest needs 367.
@@ -241,7 +241,7 @@ async fn what_cannot_be_run_is_refused_before_any_job_exists() {
     422 bad_config hidden 513 is outside 1 to 512.
     422 bad_field config.hiden: unknown field `hiden`
     400 bad_json the JSON ends before it is complete
-    ");
+    "#);
     let post =
         async |content_type: &str| app.send_body(Method::POST, "/v1/tickers/A/backtests", content_type, "{}").await;
     assert_eq!(post("text/csv").await.status.as_u16(), 415);
