@@ -41,6 +41,9 @@ pub(super) struct Arguments {
     /// Your own price files, or folders of them [default: an invented market].
     #[arg(value_name = "FILE")]
     paths: Vec<PathBuf>,
+    /// The market's sessions: an exchange's MIC, 24/7 or weekdays [default: by the ticker's suffix and the dates].
+    #[arg(long)]
+    calendar: Option<Calendar>,
     #[command(flatten)]
     reading: ReadFlags,
     /// End after the forecasts; leave no server running.
@@ -107,7 +110,7 @@ async fn store(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyho
         let (format, encoding) = BodyFormat::of_file_name(&path.to_string_lossy());
         let request = IngestRequest {
             train: TrainChoice::Never,
-            calendar: is_invented.then(|| MARKET.parse()).transpose()?,
+            calendar: if is_invented { Some(MARKET.parse()?) } else { arguments.calendar.clone() },
             options: arguments.reading.options(),
             ..IngestRequest::new(None, format, encoding)
         };

@@ -10,7 +10,7 @@ use super::output::{Output, one_line};
 use super::reading::{ReadFlags, in_flags};
 use crate::app::App;
 use crate::domain::{Calendar, Ticker, counted};
-use crate::ingest::{BodyFormat, Refusal};
+use crate::ingest::{BodyFormat, Refusal, Warning};
 use crate::jobs::ingest::{IngestError, IngestReport, IngestRequest, OnError, TrainChoice, ingest};
 use crate::jobs::settle::NOT_QUEUED;
 use crate::store::OnConflict;
@@ -173,10 +173,22 @@ pub(super) fn print(path: &Path, report: &IngestReport, out: &mut Output) -> any
         report.refused
     ))?;
     print_refusals(&report.refusals, report.refused, out)?;
-    for warning in &report.warnings {
-        out.say(format!("  note: {}", in_flags(&warning.message)))?;
+    report.warnings.iter().try_for_each(|warning| out.say(note(warning)))?;
+    match report.tickers.iter().filter(|ticker| ticker.job.is_some()).count() {
+        0 => Ok(()),
+        queued => out.say(format!(
+            "  {} queued: `candlecast serve` or `candlecast worker` runs what is queued",
+            counted(queued, "training")
+        )),
     }
-    Ok(())
+}
+
+/// What looks wrong, with where it does unless it says so itself.
+pub(super) fn note(warning: &Warning) -> String {
+    let whose = warning.ticker.as_ref().map(ToString::to_string).into_iter();
+    let places = whose.chain(warning.session.clone()).filter(|place| !warning.message.contains(place.as_str()));
+    let places = places.map(|place| format!("{place}: ")).collect::<String>();
+    format!("  note: {places}{}", in_flags(&warning.message))
 }
 
 /// The first refusals in full, then a count.
@@ -210,6 +222,23 @@ fn report_json(path: &Path, report: &IngestReport) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_says_where_it_looks_wrong_once() {
+        let told = |session: &str, message: &str| {
+            note(&Warning {
+                code: "x",
+                session: Some(session.into()),
+                message: message.into(),
+                ticker: "A".parse().ok(),
+            })
+        };
+        assert_eq!(told("2018-05-04", "pass adjust=split"), "  note: A: 2018-05-04: pass --adjust=split");
+        assert_eq!(
+            told("2018-05-04", "2 sessions of A, the first 2018-05-04"),
+            "  note: 2 sessions of A, the first 2018-05-04"
+        );
+    }
 
     #[test]
     fn a_file_s_name_tells_its_ticker() {

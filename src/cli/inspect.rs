@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::ingest::{Files, price_files, print_refusals};
+use super::ingest::{Files, note, price_files, print_refusals};
 use super::output::Output;
 use super::reading::{in_flags, of_query};
 use crate::config::Settings;
@@ -88,9 +88,7 @@ fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()>
         out.say(format!("  refused for {code}: {count}"))?;
     }
     print_refusals(&reading.refusals, reading.refusals_total as u64, out)?;
-    for warning in &reading.warnings {
-        out.say(format!("  note: {}", in_flags(&warning.message)))?;
-    }
+    reading.warnings.iter().try_for_each(|warning| out.say(note(warning)))?;
     out.say(format!("  to read such files always so: {}", of_query(&dialect.query)))
 }
 

@@ -159,7 +159,10 @@ fn outcome(record: &JobRecord) -> String {
             let fraction = record.progress.as_ref().and_then(|progress| progress["fraction"].as_f64());
             fraction.map(|fraction| format!("{:.0} % done", fraction * 100.0)).unwrap_or_default()
         }
-        JobState::Succeeded => version_of(record).or_else(|| text_of(&record.result, "verdict")).unwrap_or_default(),
+        JobState::Succeeded => {
+            let verdict = || Some(text_of(&record.result, "verdict")?.replace('_', " "));
+            version_of(record).or_else(verdict).unwrap_or_default()
+        }
         JobState::Enqueued | JobState::Failed | JobState::Canceled => {
             text_of(&record.error, "message").unwrap_or_default()
         }

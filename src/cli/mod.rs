@@ -170,8 +170,11 @@ fn completions(shell: clap_complete::Shell, out: &mut Output) -> anyhow::Result<
 
 fn config(settings: &Settings, out: &mut Output) -> anyhow::Result<()> {
     let mut shown = serde_json::to_value(settings)?;
-    // The URL may hold a password.
+    // What is secret is not shown: screens are shared, and so is what is pasted from them.
     shown["database"]["url"] = settings.database.shown_url().into();
+    if !settings.auth.bootstrap_key.is_empty() {
+        shown["auth"]["bootstrap_key"] = "***".into();
+    }
     match out.json {
         true => out.json(&shown),
         false => {

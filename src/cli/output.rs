@@ -2,11 +2,17 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::reading::in_flags;
+
+/// Rows of one line each need no line between them.
+const ROWS_OF_ONE_LINE: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('═').junction('═'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// Standard output, with the form that was asked for.
 #[derive(Debug)]
@@ -40,12 +46,11 @@ impl Output {
         header: [&str; N],
         rows: impl Iterator<Item = [String; N]>,
     ) -> anyhow::Result<()> {
+        let rows: Vec<[String; N]> = rows.collect();
+        let has_long_rows = rows.iter().flatten().any(|cell| cell.contains('\n'));
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(header);
-        for row in rows {
-            table.add_row(row);
-        }
+        table.load_style(if has_long_rows { presets::UTF8_HORIZONTAL_ONLY } else { ROWS_OF_ONE_LINE });
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header).add_rows(rows);
         // Two spaces between columns, none at the edges.
         table.column_iter_mut().for_each(|column| {
             column.set_padding((0, 1));
@@ -54,7 +59,7 @@ impl Output {
         if let Some(name) = table.column_mut(0) {
             name.set_constraint(ColumnConstraint::ContentWidth);
         }
-        self.raw(format!("{table}\n").as_bytes())
+        self.raw(format!("{}\n", table.trim_fmt()).as_bytes())
     }
 
     pub(super) fn raw(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -113,6 +118,7 @@ pub(super) fn instant(ms: i64) -> String {
 /// A price with as many decimals as its size deserves.
 pub(super) fn price(value: f64) -> String {
     match value.abs() {
+        size if size >= 10_000.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.2}"),
         _ => format!("{value:.6}"),
     }
@@ -126,6 +132,11 @@ pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_has_the_decimals_that_its_size_deserves() {
+        assert_eq!([83_600.4, 9_999.5, 0.012_345_6].map(price), ["83600", "9999.50", "0.012346"]);
+    }
 
     #[test]
     fn a_cause_is_told_once() {

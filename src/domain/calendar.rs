@@ -111,11 +111,11 @@ impl Calendar {
             .collect()
     }
 
-    /// How many sessions lie between two dates, neither of them counted; weekdays are sessions where the calendar does
-    /// not know.
-    pub fn n_sessions_between(&self, from: NaiveDate, to: NaiveDate) -> usize {
+    /// How many sessions lie between two dates, neither of them counted, and none beyond `most`; weekdays are sessions
+    /// where the calendar does not know.
+    pub fn n_sessions_between(&self, from: NaiveDate, to: NaiveDate, most: usize) -> usize {
         let days = from.iter_days().skip(1).take_while(|date| *date < to);
-        days.filter(|date| self.is_session(*date).unwrap_or_else(|| is_weekday(*date))).count()
+        days.filter(|date| self.is_session(*date).unwrap_or_else(|| is_weekday(*date))).take(most).count()
     }
 
     /// The names of the `count` bars after `at`: sessions for daily bars, times within the regular hours of an
@@ -284,13 +284,15 @@ mod tests {
     #[test]
     fn sessions_between_two_dates_are_counted_also_where_the_calendar_ends() {
         let between = |calendar: &str, from, to| {
-            calendar.parse::<Calendar>().expect("a calendar").n_sessions_between(date(from), date(to))
+            calendar.parse::<Calendar>().expect("a calendar").n_sessions_between(date(from), date(to), 10)
         };
         assert_eq!(between("XNYS", "2024-11-27", "2024-12-03"), 2, "Thanksgiving and a weekend are none");
         assert_eq!(between("24/7", "2024-11-27", "2024-12-03"), 5);
         assert_eq!(between("weekdays", "2024-11-29", "2024-12-02"), 0);
         assert_eq!(between("weekdays", "2024-11-29", "2024-11-20"), 0, "the other way round");
         assert_eq!(between("XNYS", "2027-12-30", "2028-01-06"), 4, "the last one known, then weekdays");
+        assert_eq!(between("24/7", "2024-11-01", "2024-11-12"), 10);
+        assert_eq!(between("24/7", "2024-11-01", "2034-11-12"), 10, "and no more are counted");
     }
 
     #[test]

@@ -67,12 +67,18 @@ pub fn decide(
     let decision = |promote, reason| Promotion { promote, reason, n, pinball_ratio: ratio, p_value: worse };
     let said = ratio.map_or_else(|| "undefined".to_owned(), |ratio| format!("{ratio:.4}"));
     if let Some(p_value) = worse.filter(|p_value| *p_value < rule.significance && ratio > Some(1.0)) {
-        return decision(false, format!("pinball loss is {said} of the champion's over {n} points (p = {p_value:.3})"));
+        return decision(
+            false,
+            format!("its pinball loss is {said} times the champion's over {n} points (p = {p_value:.3})"),
+        );
     }
     let missed = levels.iter().find_map(|level| missed_coverage(champion, challenger, *level, rule));
     match missed {
         Some(reason) => decision(false, reason),
-        None => decision(true, format!("not worse than the champion: pinball loss is {said} of its over {n} points")),
+        None => decision(
+            true,
+            format!("not worse than the champion: its pinball loss is {said} times the champion's over {n} points"),
+        ),
     }
 }
 
@@ -122,7 +128,7 @@ mod tests {
         assert!(decided(Some(&good), &good).promote);
         assert!(decided(Some(&bad), &good).promote);
         let refused = decided(Some(&good), &bad);
-        assert!(!refused.promote && refused.reason.starts_with("pinball loss is 1."), "{refused:?}");
+        assert!(!refused.promote && refused.reason.starts_with("its pinball loss is 1."), "{refused:?}");
     }
 
     #[test]

@@ -20,12 +20,19 @@ pub(super) fn warning(
         let message = format!("the newest bar is of {label}, which has not come yet: is its date read rightly?");
         return Some(ForecastWarning { code: "future_bars", message });
     }
-    let passed = calendar.n_sessions_between(newest.date(), today);
-    (passed >= granted(interval, settings)).then(|| ForecastWarning {
-        code: "stale_bars",
-        message: format!("the newest bar is of {label}, and {}: send newer bars", since(passed, calendar)),
+    let granted = granted(interval, settings);
+    let most = granted.max(COUNTED);
+    let passed = calendar.n_sessions_between(newest.date(), today, most);
+    (passed >= granted).then(|| {
+        let or_more = if passed == most { "at least " } else { "" };
+        let message =
+            format!("the newest bar is of {label}, and {or_more}{}: send newer bars", since(passed, calendar));
+        ForecastWarning { code: "stale_bars", message }
     })
 }
+
+/// Sessions that are counted: a year of them. How many more makes no bar fresher, and takes time.
+const COUNTED: usize = 250;
 
 /// Whole sessions that pass before a bar of this interval is old.
 fn granted(interval: Interval, settings: &ForecastSettings) -> usize {
@@ -74,7 +81,9 @@ mod tests {
             "stale_bars: the newest bar is of 2024-11-22, and 5 sessions of XNYS have passed since: send newer bars"
         );
         assert!(told("2024-11-22", Interval::Day, "weekdays", "2024-12-02").contains("5 weekdays have"));
-        assert!(told("2024-11-22", Interval::Day, "24/7", "2024-11-28").contains("5 days have"));
+        assert!(told("2024-11-22", Interval::Day, "24/7", "2024-11-28").contains("and 5 days have"));
+        assert!(told("2024-11-22", Interval::Day, "24/7", "2025-07-29").contains("and 248 days have"));
+        assert!(told("2014-11-22", Interval::Day, "24/7", "2024-11-22").contains("and at least 250 days have"));
         assert_eq!(told("2024-11-22", Interval::Day, "24/7", "2024-11-27"), "");
     }
 

@@ -55,6 +55,8 @@ pub(super) fn complete(mut document: Document) -> Document {
         let operations =
             [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().filter_map(Option::as_mut);
         for operation in operations {
+            // Swagger UI shows summaries as they are, and only descriptions as Markdown.
+            operation.summary = operation.summary.take().map(|summary| summary.replace('`', ""));
             let guarded = path.starts_with("/v1/") || path == "/metrics";
             for (status, description) in
                 EVERYWHERE.iter().filter(|(status, _)| guarded || *status == "500" || *status == "503")

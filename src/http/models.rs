@@ -118,7 +118,7 @@ pub(super) struct ModelBody {
 
 /// What came of a version when it challenged the champion of its day.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"promoted": false, "against": 2, "reason": "pinball loss is 1.0213 of the champion's over 245 points (p = 0.012)", "n": 245, "pinball_ratio": 1.0213, "p_value": 0.012}))]
+#[schema(example = json!({"promoted": false, "against": 2, "reason": "its pinball loss is 1.0213 times the champion's over 245 points (p = 0.012)", "n": 245, "pinball_ratio": 1.0213, "p_value": 0.012}))]
 pub(super) struct PromotionBody {
     /// Whether it became champion.
     promoted: bool,

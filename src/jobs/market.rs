@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::domain::{Bar, Calendar, Interval, Series, Ticker, counted};
+use crate::domain::{Bar, Calendar, Interval, Series, Ticker};
 use crate::ingest::Warning;
 
 /// How many of the newest bars tell a market: a year has every holiday once.
@@ -52,7 +52,7 @@ pub(super) fn told(detected: &[(Ticker, Calendar)]) -> Option<Warning> {
         several => (format!("the dates of {} tickers, the first {ticker},", several.len()), None),
     };
     let message =
-        format!("{whose} are sessions of {calendar}: forecasts name its next ones; pass calendar= for another");
+        format!("{whose} are sessions of {calendar}: forecasts name its next ones; pass calendar where it is another");
     Some(Warning { code: "calendar_detected", session: None, message, ticker })
 }
 
@@ -85,11 +85,16 @@ pub(super) fn off_calendar(ticker: &Ticker, series: &Series, calendar: &Calendar
     Some(Warning {
         code: "off_calendar",
         session: Some(first.to_string()),
-        message: format!(
-            "{} on days that are no session of {calendar}, the first {first}: is the calendar another one, or is it a \
-             holiday's row?",
-            counted(off.len(), "bar")
-        ),
+        message: match off.len() {
+            1 => format!(
+                "the bar of {first} stands on no session of {calendar}: is the calendar another one, or is it a row of a \
+                 holiday?"
+            ),
+            several => format!(
+                "{several} bars stand on days that are no session of {calendar}, the first {first}: is the calendar \
+                 another one, or are they rows of holidays?"
+            ),
+        },
         ticker: Some(ticker.clone()),
     })
 }

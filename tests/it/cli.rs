@@ -227,6 +227,9 @@ fn a_failure_is_one_line_with_what_to_do() {
     assert!(text.ends_with("name another port, or --listen 127.0.0.1:0 for any free one"), "{text}");
     assert_eq!(desk.refused("forecasts AAPL").0, Some(2));
     assert_eq!(desk.refused("forecast AAPL --horizon 21").0, Some(2));
+    let key = "0123456789-0123456789-0123456789-0123456789";
+    let shown = desk.ok(&format!("config --set auth.bootstrap_key={key}"));
+    assert!(shown.contains("***") && !shown.contains(key), "a secret is not printed: {shown}");
     for line in ["backtest AAPL --with preset=fst", "train AAPL --preset fst", "evaluate . --with preset=fst"] {
         let (_, text) = desk.refused(line);
         assert_eq!(text, "error: there is no preset \"fst\": expected one of default, tutorial, fast", "{line}");

@@ -352,7 +352,7 @@ fn a_challenger_that_is_worse_stays_listed_with_the_reason_and_one_that_is_not_t
             (&result["promoted"], &kept["promoted"], &kept["against"]),
             (&json!(false), &json!(false), &json!(1))
         );
-        assert!(result["reason"].as_str().unwrap().starts_with("pinball loss is "), "{result}");
+        assert!(result["reason"].as_str().unwrap().starts_with("its pinball loss is "), "{result}");
         assert_eq!(kept["reason"], result["reason"]);
         // All but the four bars whose outcomes reach beyond the last one that the champion was trained on.
         assert_eq!(kept["n"], record.scored.len() - 4);

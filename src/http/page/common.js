@@ -28,6 +28,9 @@ const complain = (error) => say(error.message, true);
 /** Messages set what is typed or sent between backticks. */
 const inWords = (text) => text.split("`").map((part, idx) => (idx % 2 ? element("code", part) : part));
 
+/** A message as a sentence. */
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 /** "1 session", "2 sessions". */
 const counted = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
@@ -103,7 +106,7 @@ async function upload(file, ticker) {
   const first = report.refusals[0];
   say(`${file.name}: ${report.inserted} new, ${report.updated} changed, ${report.unchanged} known, ${report.refused} refused`
     + (first ? ` (line ${first.line}: ${first.message})` : "") + "."
-    + report.warnings.map((warning) => ` Note: ${warning.message}.`).join(""));
+    + report.warnings.map((warning) => ` ${sentence(warning.message)}`).join(""));
   return report;
 }
 

@@ -8,8 +8,15 @@ function row(ticker, forecast) {
   made.firstChild.scope = "row";
   const step = forecast?.steps[0];
   const direction = step && step.close > forecast.last_close ? "n up" : step && step.close < forecast.last_close ? "n down" : "n";
+  const last = element("td", short(ticker.last ?? "–"), "wide");
+  const old = forecast?.warnings.find((warning) => warning.code === "stale_bars");
+  if (old) {
+    last.classList.add("stale");
+    last.append(" (old)");
+    last.title = sentence(old.message);
+  }
   made.append(
-    element("td", short(ticker.last ?? "–"), "wide"),
+    last,
     element("td", price(ticker.last_close), "n"),
     element("td", short(step?.session ?? "–"), "n wide"),
     element("td", price(step?.close), direction),

@@ -70,7 +70,7 @@ function draw({ bars, forecast, interval, calendar, past }) {
     font: { color: colour("--ink"), family: "system-ui, sans-serif" }, legend: { orientation: "h", y: 1.08 }, hovermode: "x unified",
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--accent") },
     xaxis: { ...grid, rangeslider: { visible: false }, ...sessionAxis([...of("session"), ...ahead], interval, calendar) },
-    yaxis: { ...grid, tickformat: "~r" },
+    yaxis: { ...grid, tickformat: ",~r" },
   };
   return Plotly.react("chart", traces, layout, { responsive: true, displaylogo: false });
 }
@@ -90,7 +90,7 @@ function showForecast(forecast, missing) {
   const warnings = forecast?.warnings ?? [];
   $("warnings").replaceChildren(...warnings.map((warning) => {
     const entry = element("li", "");
-    entry.append(...inWords(`${warning.message[0].toUpperCase()}${warning.message.slice(1)}.`));
+    entry.append(...inWords(sentence(warning.message)));
     return entry;
   }));
   $("warnings").hidden = warnings.length === 0;
@@ -176,7 +176,8 @@ function showJob(job) {
   // Of a training under way the bar tells how far it is; read aloud is how it ends.
   $("job").setAttribute("aria-live", isActive ? "off" : "polite");
   const result = job?.result;
-  $("job").textContent = result ? `Version ${result.model_version} ${result.promoted ? "is the champion" : "was not promoted"}: ${result.reason}` : describeJob(job);
+  const words = result ? `Version ${result.model_version} ${result.promoted ? "is the champion" : "was not promoted"}: ${result.reason}` : describeJob(job);
+  $("job").replaceChildren(...(words ? inWords(sentence(words)) : []));
   return isActive;
 }
 
@@ -195,7 +196,7 @@ async function begin() {
   $("content").hidden = false;
   $("facts").textContent = `${held}, ${inFull(about.first)} to ${inFull(about.last)} · ${about.calendar} · ${about.price_basis} prices`
     + (about.currency ? ` in ${about.currency}` : "");
-  $("due").textContent = about.retraining.reason;
+  $("due").textContent = sentence(about.retraining.reason);
   const last = new Date(`${about.last.slice(0, 10)}T00:00:00Z`);
   const from = new Date(last.getTime() - daysOf(SESSIONS_SHOWN, about.interval) * 86400e3).toISOString().slice(0, 10);
   const [{ bars }, forecast, past] = await Promise.all([

@@ -261,6 +261,10 @@ async fn the_description_is_complete_and_works_offline() {
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.contains_key("500"), "{method} {path} does not say what a fault looks like");
             assert!(operation["description"].is_string() || operation["summary"].is_string(), "{method} {path}");
+            assert!(
+                !operation["summary"].to_string().contains('`'),
+                "{method} {path}: shown as it is, not as Markdown"
+            );
         }
     }
     let docs = app.get("/docs/").await;
