@@ -139,15 +139,13 @@ impl Keys {
             Credentials::Key(hash) => hash,
             Credentials::Malformed => return Ok(refused("The Authorization header is not `Bearer KEY`.")),
             Credentials::None => {
-                return Ok(
-                    match self.on_loopback && !self.were_made.try_get_with((), store.keys_were_made()).await? {
-                        true => Caller::Local,
-                        false => refused(
-                            "Send an API key as `Authorization: Bearer KEY`; `candlecast keys create --name NAME --scope \
+                return Ok(match self.on_loopback && !self.were_made(store).await? {
+                    true => Caller::Local,
+                    false => refused(
+                        "Send an API key as `Authorization: Bearer KEY`; `candlecast keys create --name NAME --scope \
                          read` makes one.",
-                        ),
-                    },
-                );
+                    ),
+                });
             }
         };
         Ok(match self.known(hash, store).await? {
@@ -158,11 +156,23 @@ impl Keys {
         })
     }
 
+    async fn were_made(&self, store: &Store) -> Result<bool, Arc<StoreError>> {
+        match self.were_made.get(&()).await {
+            Some(were_made) => Ok(were_made),
+            // In a box: as a part of every request's future, what asks the database would be moved with each.
+            None => Box::pin(self.were_made.try_get_with((), store.keys_were_made())).await,
+        }
+    }
+
     async fn known(&self, hash: String, store: &Store) -> Result<Option<Arc<Known>>, StoreError> {
         let remembered = self.by_hash.get(&hash).await;
-        if let Some(known) = remembered.filter(|known| known.since.elapsed() < self.believed_for) {
-            return Ok(Some(known));
+        match remembered.filter(|known| known.since.elapsed() < self.believed_for) {
+            Some(known) => Ok(Some(known)),
+            None => Box::pin(self.look_up(hash, store)).await,
         }
+    }
+
+    async fn look_up(&self, hash: String, store: &Store) -> Result<Option<Arc<Known>>, StoreError> {
         let since = Instant::now();
         let Some(key) = store.key_by_hash(&hash).await? else {
             self.by_hash.invalidate(&hash).await;

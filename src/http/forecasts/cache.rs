@@ -26,32 +26,35 @@ impl Made {
     }
 }
 
-/// Answers of `GET …/forecast` by ticker and query.
+/// Ticker and query; no ticker has a question mark.
+fn key(ticker: &Ticker, query: &str) -> String {
+    [ticker.as_str(), "?", query].concat()
+}
+
+/// Answers of `GET …/forecast` by [`key`].
 pub(in crate::http) struct ForecastCache {
-    answers: Cache<(Ticker, String), (Made, Bytes)>,
+    answers: Cache<String, (Made, Bytes)>,
 }
 
 impl ForecastCache {
     pub(in crate::http) fn new() -> Self {
-        let weigh = |(ticker, query): &(Ticker, String), (_, bytes): &(Made, Bytes)| {
-            (ticker.as_str().len() + query.len() + bytes.len() + 128) as u32
-        };
+        let weigh = |key: &String, (_, bytes): &(Made, Bytes)| (key.len() + bytes.len() + 128) as u32;
         Self { answers: Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).build() }
     }
 
     /// The answer, if one made `now` would be the same.
     pub(super) async fn get(&self, ticker: &Ticker, query: &str, now: Option<Made>) -> Option<Bytes> {
         let now = now.filter(|_| query.len() <= MAX_QUERY_LEN)?;
-        let kept = self.answers.get(&(ticker.clone(), query.to_owned())).await;
+        let kept = self.answers.get(&key(ticker, query)).await;
         let hit = kept.filter(|(made, _)| *made == now).map(|(_, bytes)| bytes);
         let outcome = if hit.is_some() { "hit" } else { "miss" };
         metrics::counter!("candlecast_forecast_cache_total", "outcome" => outcome).increment(1);
         hit
     }
 
-    pub(super) async fn put(&self, ticker: Ticker, query: String, made: Option<Made>, bytes: Bytes) {
+    pub(super) async fn put(&self, ticker: &Ticker, query: &str, made: Option<Made>, bytes: Bytes) {
         if let Some(made) = made.filter(|_| query.len() <= MAX_QUERY_LEN) {
-            self.answers.insert((ticker, query), (made, bytes)).await;
+            self.answers.insert(key(ticker, query), (made, bytes)).await;
         }
     }
 }
@@ -64,7 +67,7 @@ mod tests {
     async fn an_answer_lasts_until_its_ticker_moves_or_the_day_ends() {
         let (cache, ticker) = (ForecastCache::new(), "TEST".parse::<Ticker>().expect("a ticker"));
         let made = Made::now(Some(7)).expect("a revision");
-        cache.put(ticker.clone(), "horizon=5".to_owned(), Some(made), Bytes::from_static(b"{}")).await;
+        cache.put(&ticker, "horizon=5", Some(made), Bytes::from_static(b"{}")).await;
         let kept = async |query: &str, now: Made| cache.get(&ticker, query, Some(now)).await.is_some();
         assert!(kept("horizon=5", made).await);
         assert!(!kept("horizon=4", made).await);
