@@ -12,7 +12,7 @@ thread_local! {
     static SINCE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Multiplications after which a thread gives way: about half a millisecond of them. Fewer would stop trainings
+/// Multiplications after which a thread gives way: some tenths of a millisecond of them. Fewer would stop trainings
 /// for good beside other busy programs, more are felt in one answer of a hundred.
 const AT_MOST: usize = 16 << 20;
 

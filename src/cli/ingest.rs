@@ -37,7 +37,8 @@ pub(super) struct Arguments {
     /// The market's sessions: an exchange's MIC, 24/7 or weekdays [default: by the ticker's suffix and the dates].
     #[arg(long)]
     calendar: Option<Calendar>,
-    /// Queue no training, whatever the ticker's policy says.
+    /// Queue no training of these bars. Workers look for what is due of tickers that have a model; only a policy
+    /// with `automatic: false` keeps them from it.
     #[arg(long)]
     no_train: bool,
 }
@@ -108,8 +109,8 @@ pub(super) async fn store_file(
     for warning in report.warnings.iter_mut().filter(|warning| warning.code == NOT_QUEUED) {
         // This process ends, and its later tries with it.
         warning.message =
-            "the bars are stored, but whether a training is due is not settled: ingest the file again, or \
-                           train the ticker with `candlecast train`"
+            "the bars are stored, but whether a training is due is not settled: a running server or worker looks for \
+             it by itself, or train with `candlecast train`"
                 .to_owned();
     }
     Ok(report)

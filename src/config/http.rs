@@ -56,8 +56,8 @@ pub struct HttpSettings {
     #[garde(range(min = 1, max = 100_000))]
     pub max_event_streams: usize,
     /// Requests a second that one API key (without one: one peer address, never what `X-Forwarded-For` claims)
-    /// may send on average; 429 with `Retry-After` above it. 0 turns the limit off. Too low refuses honest
-    /// programs; too high protects nobody.
+    /// may send on average; 429 with `Retry-After` above it. A key's first request counts for its address, where the
+    /// key is not known yet. 0 turns the limit off. Too low refuses honest programs; too high protects nobody.
     #[garde(range(max = 1_000_000))]
     pub rate_limit_per_second: u32,
     /// Requests that may come at once before the average counts. Too low refuses a page that loads several

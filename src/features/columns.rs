@@ -41,7 +41,8 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// How many bars back a number may look: a season of four years and its own scale before it.
+    /// How many bars back a number may look: a season of two years, the scaled returns by which the recent level is told,
+    /// and what they need themselves.
     pub const MEMORY: usize = 1300;
     /// Sessions of a month.
     pub const MONTH: usize = 22;

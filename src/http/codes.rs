@@ -17,7 +17,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
         "An API key is needed: `Authorization: Bearer KEY`; through a proxy also where none was made yet.",
     ),
     ("forbidden", 403, "The API key lacks the scope that this needs."),
-    ("cross_origin", 403, "A web page of another origin asked; this server takes changes from its own page only."),
+    ("cross_origin", 403, "A web page of another origin asked; this server answers its own page only."),
     ("foreign_host", 403, "Without API keys the server answers only to names of this machine (localhost, 127.0.0.1)."),
     ("not_found", 404, "There is nothing at this path."),
     ("unknown_ticker", 404, "Nobody sent bars of this ticker."),
@@ -219,8 +219,8 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
     ("footer_lines", "Lines after the last row were left out."),
     (
         "training_not_queued",
-        "The bars are stored, but the queue did not answer in time: it is asked again for an hour, and when bars are sent \
-         again.",
+        "The bars are stored, but the queue did not answer in time: it is asked again for an hour, and workers look for \
+         what is due by themselves.",
     ),
     ("more_warnings", "There are more warnings than are told."),
 ];

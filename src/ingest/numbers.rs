@@ -379,9 +379,9 @@ mod tests {
     proptest! {
         #[test]
         fn digits_are_read_to_the_last_bit(text in "[0-9]{0,10}[.]?[0-9]{0,10}") {
-            if let Some(value) = digits(&text) {
-                prop_assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{}", text);
-            }
+            let n_digits = text.bytes().filter(u8::is_ascii_digit).count();
+            let parsed = text.parse::<f64>().ok().filter(|_| n_digits < 20);
+            prop_assert_eq!(digits(&text).map(f64::to_bits), parsed.map(f64::to_bits), "{}", text);
         }
 
         #[test]

@@ -39,9 +39,15 @@ const MAX_FIELD_LINES: usize = 4;
 pub(super) fn scan(text: &str, delimiter: u8) -> Vec<Record> {
     let bytes = text.as_bytes();
     let line_end = if memchr(b'\n', bytes).is_some() { b'\n' } else { b'\r' };
+    let n_parts = if bytes.len() < 2 * MIN_PART { 1 } else { (bytes.len() / MIN_PART).min(processors()) };
+    scan_in(parts(bytes, line_end, n_parts), text, (line_end, delimiter))
+}
+
+fn scan_in(parts: Vec<Range<usize>>, text: &str, (line_end, delimiter): (u8, u8)) -> Vec<Record> {
+    let bytes = text.as_bytes();
     let has_quotes = memchr(b'"', bytes).is_some();
     let scan = |part| lines(bytes, part, (line_end, delimiter), has_quotes);
-    let mut parts = side_by_side(parts(bytes, line_end), scan).into_iter();
+    let mut parts = side_by_side(parts, scan).into_iter();
     let (mut records, mut n_lines) = parts.next().unwrap_or_default();
     for (later, n_later) in parts {
         records.extend(later.into_iter().map(|record| Record { line: record.line + n_lines, ..record }));
@@ -50,9 +56,8 @@ pub(super) fn scan(text: &str, delimiter: u8) -> Vec<Record> {
     if has_quotes { joined(text, delimiter, records) } else { records }
 }
 
-/// Whole lines, in about as many equal parts as there are processors.
-fn parts(bytes: &[u8], line_end: u8) -> Vec<Range<usize>> {
-    let n_parts = (bytes.len() / MIN_PART).clamp(1, processors());
+/// Whole lines, in about equal parts.
+fn parts(bytes: &[u8], line_end: u8, n_parts: usize) -> Vec<Range<usize>> {
     let mut parts = Vec::with_capacity(n_parts);
     let mut start = 0;
     for idx in 1..=n_parts {
@@ -201,20 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_long_text_join_to_what_one_would_be() {
-        for (end, row) in [("\n", "2024-01-02,1,2"), ("\r\n", "2024-01-02,\"1,5\",2"), ("\r", "x,y,z")] {
-            let text = [row, end].concat().repeat(3 * MIN_PART / (row.len() + end.len()));
-            let bytes = text.as_bytes();
-            let (line_end, last) = (end.as_bytes()[end.len() - 1], bytes.len());
-            let (whole, n_lines) = lines(bytes, 0..last, (line_end, b','), text.contains('"'));
-            let cut = memchr(line_end, &bytes[last / 3..]).map_or(last, |at| last / 3 + at + 1);
-            let (mut first, n_first) = lines(bytes, 0..cut, (line_end, b','), text.contains('"'));
-            let (second, n_second) = lines(bytes, cut..last, (line_end, b','), text.contains('"'));
-            first.extend(second.into_iter().map(|record| Record { line: record.line + n_first, ..record }));
-            assert!(first == whole && first == scan(&text, b','), "{row:?}");
-            assert_eq!(n_first + n_second, n_lines);
-            let n_whole: usize = parts(bytes, line_end).iter().map(Range::len).sum();
-            assert_eq!(n_whole, bytes.len());
+    fn parts_of_a_text_join_to_what_one_would_be() {
+        let rows: String = (0..200).map(|row| format!("{row},\"1,5\",\"a\nb\"\n\n")).collect();
+        for text in [rows.clone(), rows.replace('\n', "\r\n"), rows.replace('\n', "\r"), rows.replace('"', "")] {
+            let line_end = if text.contains('\n') { b'\n' } else { b'\r' };
+            let whole = scan(&text, b',');
+            for n_parts in 1..9 {
+                let parts = parts(text.as_bytes(), line_end, n_parts);
+                assert_eq!((parts.len(), parts[n_parts - 1].end), (n_parts, text.len()));
+                assert_eq!(scan_in(parts, &text, (line_end, b',')), whole, "{n_parts}");
+            }
         }
     }
 

@@ -48,7 +48,8 @@ pub(super) fn finish(
     warnings: &mut Vec<Warning>,
 ) -> (Vec<TickerReading>, Vec<ReadError>) {
     let max = refusals.max();
-    let parts = side_by_side(shares(all), |share| {
+    let n_rows: usize = all.iter().map(|rows| rows.bars.len()).sum();
+    let parts = side_by_side(shares(all, n_rows.div_ceil(processors()).max(MIN_STRETCH)), |share| {
         let mut told = (Refusals::new(max), Vec::new(), Vec::new());
         let finish = |rows| series::finish(rows, timing, adjusts, &mut told.0, &mut told.1, &mut told.2);
         let tickers: Vec<TickerReading> = share.into_iter().filter_map(finish).collect();
@@ -81,9 +82,8 @@ pub(super) fn side_by_side<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> 
     })
 }
 
-/// The tickers in their order, in shares of about equally many rows.
-fn shares(all: Vec<Rows>) -> Vec<Vec<Rows>> {
-    let length = all.iter().map(|rows| rows.bars.len()).sum::<usize>().div_ceil(processors()).max(MIN_STRETCH);
+/// The tickers in their order, in shares of about `length` rows.
+fn shares(all: Vec<Rows>, length: usize) -> Vec<Vec<Rows>> {
     let mut shares: Vec<Vec<Rows>> = Vec::new();
     let mut room = 0;
     for rows in all {
@@ -132,4 +132,49 @@ fn join(
         return Err(ReadError::OverLimit { code: "too_many_tickers", what: "tickers", max });
     }
     Ok((all, skipped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bar::RawBar;
+    use crate::domain::{Bar, BarTime};
+
+    /// A ticker with so many equal rows.
+    fn rows(name: &str, n_rows: u32) -> Rows {
+        let at = BarTime::from_seconds(1_700_006_400);
+        let raw = RawBar { at, open: 10.0, high: 11.0, low: 9.0, close: 10.0, volume: None };
+        let bar = Bar::new(raw).expect("a bar");
+        let bars = (1..=n_rows).map(|line| bars::Placed { bar, instant: at, line }).collect();
+        Rows { ticker: name.parse().ok(), bars, refused: 0, n_up: 0, n_down: 0 }
+    }
+
+    #[test]
+    fn shares_keep_every_ticker_whole_and_in_its_place() {
+        let sizes = [3, 0, 5, 1, 1, 9, 2];
+        for length in 1..30 {
+            let all = sizes.iter().enumerate().map(|(idx, n_rows)| rows(&format!("T{idx}"), *n_rows)).collect();
+            let shares = shares(all, length);
+            let told: Vec<u32> = shares.iter().flatten().map(|rows| rows.bars.len() as u32).collect();
+            assert_eq!(told, sizes);
+            let n_rows: Vec<usize> =
+                shares.iter().map(|share| share.iter().map(|rows| rows.bars.len()).sum()).collect();
+            assert!(n_rows.iter().rev().skip(1).all(|n_rows| *n_rows >= length), "{length}: {n_rows:?}");
+            assert!(
+                shares.iter().all(|share| {
+                    share[..share.len() - 1].iter().map(|rows| rows.bars.len()).sum::<usize>() < length
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn work_side_by_side_comes_back_in_order() {
+        let squares = side_by_side((0..7_u64).collect(), |number| {
+            // Later ones are done first.
+            thread::sleep(std::time::Duration::from_millis(7 - number));
+            number * number
+        });
+        assert_eq!(squares, [0, 1, 4, 9, 16, 25, 36]);
+    }
 }

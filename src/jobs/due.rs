@@ -54,7 +54,10 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
     let champion_age_bars = champion_age(app, record).await?;
     let newest = app.store.newest_model(&record.ticker).await?;
     let queued_for = last_job.as_ref().and_then(trained_version);
-    let last_version = newest.as_ref().map(|model| model.data_version).max(queued_for);
+    // One that failed or was canceled has made nothing of the bars it was queued for.
+    let counts = |job: &&JobRecord| !job.state.is_final() || job.state == JobState::Succeeded;
+    let counted = queued_for.filter(|_| last_job.as_ref().filter(counts).is_some());
+    let last_version = newest.as_ref().map(|model| model.data_version).max(counted);
     let ended_so = |state: JobState| {
         queued_for == Some(record.data_version) && last_job.as_ref().is_some_and(|job| job.state == state)
     };
@@ -96,7 +99,7 @@ const PAGE: u32 = 500;
 /// had stored bars did not come to. First trainings are queued by bars alone: who sent them may have chosen to wait.
 ///
 /// # Errors
-/// When the database fails; what was queued until then stays queued.
+/// When the database does not answer; what was queued until then stays queued.
 pub async fn enqueue_all_due(app: &App) -> Result<usize, StoreError> {
     let (mut n_queued, mut after) = (0, String::new());
     loop {
@@ -104,7 +107,14 @@ pub async fn enqueue_all_due(app: &App) -> Result<usize, StoreError> {
         let Some(last) = records.last() else { return Ok(n_queued) };
         after = last.ticker.to_string();
         for record in records.iter().filter(|record| record.champion.is_some()) {
-            n_queued += usize::from(enqueue_when_due(app, record).await?.is_some());
+            match enqueue_when_due(app, record).await {
+                Ok(job) => n_queued += usize::from(job.is_some()),
+                // What is broken of one ticker must not keep the others waiting.
+                Err(error) if !error.is_transient() => {
+                    tracing::error!(ticker = %record.ticker, %error, "cannot tell whether its training is due");
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct StoredTicker {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub jobs: HashMap<Ticker, JobRecord>,
-    /// A warning for each ticker that is left for later.
+    /// What is told of those that are left for later.
     pub warnings: Vec<Warning>,
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn settle(app: Arc<App>, stored: Vec<StoredTicker>) -> Settled 
         }
         left.pop_front();
     }
-    settled.warnings = left.iter().map(|record| not_queued(&record.ticker)).collect();
+    settled.warnings.extend(not_queued(&left));
     let claimed = app.claim_unsettled(left.into_iter().map(|record| record.ticker));
     if !claimed.is_empty() {
         tokio::spawn(settle_later(app, claimed));
@@ -75,11 +75,20 @@ pub(super) async fn settle(app: Arc<App>, stored: Vec<StoredTicker>) -> Settled 
     settled
 }
 
-const NOT_SETTLED: &str = "the bars are stored, but whether a training is due is not settled yet; it is tried again for an \
-    hour, and looked at when bars are sent again";
-
-fn not_queued(ticker: &Ticker) -> Warning {
-    Warning { code: NOT_QUEUED, session: None, message: NOT_SETTLED.to_owned(), ticker: Some(ticker.clone()) }
+/// One warning for all that are left: a body may have thousands of tickers.
+fn not_queued(left: &VecDeque<TickerRecord>) -> Option<Warning> {
+    const NAMED: usize = 3;
+    const LATER: &str = "whether a training is due is not settled yet; it is tried again for an hour, and workers look \
+                         for what is due by themselves";
+    let first = &left.front()?.ticker;
+    if left.len() == 1 {
+        let message = format!("the bars are stored, but {LATER}");
+        return Some(Warning { code: NOT_QUEUED, session: None, message, ticker: Some(first.clone()) });
+    }
+    let named: Vec<&str> = left.iter().take(NAMED).map(|record| record.ticker.as_str()).collect();
+    let others = if left.len() > NAMED { " …" } else { "" };
+    let message = format!("all bars are stored, but for {} tickers ({}{others}) {LATER}", left.len(), named.join(", "));
+    Some(Warning { code: NOT_QUEUED, session: None, message, ticker: None })
 }
 
 /// Those whose bars this body did not change, and no training was ever queued for them.
