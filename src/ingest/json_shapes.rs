@@ -107,7 +107,7 @@ fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> 
     let (key, first) = object.iter().next()?;
     let fields = first.as_object()?;
     let is_key = |key: &String| dates::looks_like_date(key) || is_counted(key);
-    if is_key(key) && n_named(fields.keys()) >= 3 && are_codes(object) {
+    if is_key(key) && n_named(fields.keys()) >= 3 && are_codes(object, |_, record| day_in(record.as_object()?)) {
         return Some(Rows::of_tickers(
             object.iter().map(|(code, record)| (code.clone(), of_record(record, limits))).collect(),
             limits,
@@ -126,7 +126,8 @@ fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> 
             let fields = object.iter();
             fields.filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone()))).collect()
         };
-        if are_codes(fields) {
+        let days = day_in(object).and_then(Value::as_object);
+        if are_codes(fields, |index, _| days?.get(index)) {
             return Rows::of_tickers(
                 fields.keys().map(|code| (code.clone(), of_record(&record(code), limits))).collect(),
                 limits,
@@ -145,9 +146,9 @@ fn is_counted(key: &str) -> bool {
     key.len() <= 7 && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether keys of digits are codes of companies (`005930`), not counted rows: all as long, and with zeros before them or
-/// with gaps between them.
-fn are_codes(object: &Map<String, Value>) -> bool {
+/// Whether keys of digits are codes of companies (`005930`), not counted rows: all as long, and with zeros before them or, of
+/// one day only, with gaps between them. A frame that was filtered has gaps, too, but a day of its own in each row.
+fn are_codes<'a>(object: &'a Map<String, Value>, day_of: impl Fn(&'a str, &'a Value) -> Option<&'a Value>) -> bool {
     const SHORTEST: usize = 4;
     let Some(first) = object.keys().next() else { return false };
     let is_code = |key: &String| is_counted(key) && key.len() == first.len() && key.len() >= SHORTEST;
@@ -156,7 +157,18 @@ fn are_codes(object: &Map<String, Value>) -> bool {
     }
     let mut numbers: Vec<u32> = object.keys().filter_map(|key| key.parse().ok()).collect();
     numbers.sort_unstable();
-    object.keys().any(|key| key.starts_with('0')) || numbers.windows(2).any(|pair| pair[1] != pair[0] + 1)
+    let mut days = object.iter().map(|(key, value)| day_of(key, value));
+    let day = days.next();
+    object.keys().any(|key| key.starts_with('0'))
+        || (numbers.windows(2).any(|pair| pair[1] != pair[0] + 1) && days.all(|other| Some(other) == day))
+}
+
+/// The field that is the date.
+fn day_in(fields: &Map<String, Value>) -> Option<&Value> {
+    fields
+        .iter()
+        .find(|(name, _)| columns::named(name).is_some_and(|named| named.role == columns::Role::Date))
+        .map(|(_, value)| value)
 }
 
 fn of_record(record: &Value, limits: &IngestLimits) -> Rows {

@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
 
 fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
     let broken = |error: polars::prelude::PolarsError| invalid(&error.to_string());
-    let mut reader = reader(bytes).map_err(broken)?;
+    let (mut reader, zoned) = reader(bytes).map_err(broken)?;
     let metadata = reader.get_metadata().map_err(broken)?.clone();
     if metadata.num_rows > limits.max_rows {
         return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
@@ -85,22 +85,33 @@ fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
             }
         }
     }
-    reader.with_projection(Some(kept)).finish().map_err(broken)
+    let mut frame = reader.with_projection(Some(kept)).finish().map_err(broken)?;
+    for field in &zoned {
+        if let Ok(instants) = frame.column(&field.name) {
+            let told = instants.cast(&DataType::from_arrow_field(field)).map_err(broken)?;
+            frame.with_column(told).map_err(broken)?;
+        }
+    }
+    Ok(frame)
 }
 
 /// Texts that Arrow's schema calls a dictionary would be written out, once a row: gigabytes of a file of kilobytes. Without
-/// that schema they are texts like others, each a view on the one that is stored.
-fn reader(bytes: &[u8]) -> PolarsResult<ParquetReader<Cursor<&[u8]>>> {
+/// that schema they are texts like others, each a view on the one that is stored; the columns whose time zones only the
+/// schema tells are named beside the reader.
+fn reader(bytes: &[u8]) -> PolarsResult<(ParquetReader<Cursor<&[u8]>>, Vec<ArrowField>)> {
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let is_dictionary = |field: &ArrowField| matches!(field.dtype, ArrowDataType::Dictionary(..));
-    if !reader.schema()?.iter_values().any(is_dictionary) {
-        return Ok(reader);
+    let schema = reader.schema()?;
+    if !schema.iter_values().any(is_dictionary) {
+        return Ok((reader, Vec::new()));
     }
+    let has_zone = |field: &&ArrowField| matches!(field.dtype, ArrowDataType::Timestamp(_, Some(_)));
+    let zoned = schema.iter_values().filter(has_zone).cloned().collect();
     let mut metadata = reader.get_metadata()?.as_ref().clone();
     metadata.key_value_metadata = None;
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     reader.set_metadata(Arc::new(metadata));
-    Ok(reader)
+    Ok((reader, zoned))
 }
 
 /// Types that become text; lists, structs and bytes are no prices, and decimals of 128 bits are not decoded.

@@ -133,6 +133,12 @@ fn codes_of_companies_are_no_row_numbers() {
     let rows = ["2024-01-02", "2024-01-03"];
     assert_eq!(keyed([("0", rows[0]), ("1", rows[1])]), rows);
     assert_eq!(keyed([("1100", rows[0]), ("1101", rows[1])]), rows, "the tail of a frame");
+    assert_eq!(keyed([("1100", rows[0]), ("1103", rows[1])]), rows, "the tail of a filtered frame");
+    assert_eq!(keyed([("7203", rows[0]), ("9984", rows[0])]), ["7203 2024-01-02", "9984 2024-01-02"]);
+    let column = |name: &str, values: [&str; 2]| format!(r#""{name}":{{"1100":{},"1103":{}}}"#, values[0], values[1]);
+    let prices = ["open", "high", "low", "close"].map(|name| column(name, ["10", "10"])).join(",");
+    let days = column("date", [r#""2024-01-02""#, r#""2024-01-03""#]);
+    assert_eq!(labels(&format!("{{{days},{prices}}}")), rows, "by column");
 }
 
 #[test]
