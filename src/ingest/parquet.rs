@@ -95,10 +95,12 @@ fn frame(bytes: &[u8], limits: &IngestLimits) -> Result<DataFrame, ReadError> {
     Ok(frame)
 }
 
+type Reader<'a> = ParquetReader<Cursor<&'a [u8]>>;
+
 /// Texts that Arrow's schema calls a dictionary would be written out, once a row: gigabytes of a file of kilobytes. Without
 /// that schema they are texts like others, each a view on the one that is stored; the columns whose time zones only the
 /// schema tells are named beside the reader.
-fn reader(bytes: &[u8]) -> PolarsResult<(ParquetReader<Cursor<&[u8]>>, Vec<ArrowField>)> {
+fn reader(bytes: &[u8]) -> PolarsResult<(Reader<'_>, Vec<ArrowField>)> {
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let is_dictionary = |field: &ArrowField| matches!(field.dtype, ArrowDataType::Dictionary(..));
     let schema = reader.schema()?;
