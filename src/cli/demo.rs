@@ -57,6 +57,7 @@ pub(super) async fn run(settings: Settings, arguments: &Arguments, out: &mut Out
     if !arguments.no_serve {
         require_free(settings.http.listen)?;
     }
+    let _lock = lock()?;
     let app = Arc::new(App::open(fresh_folder(settings)?).await?);
     let tickers = store(&app, arguments, out).await?;
     let n_trained = train_all(&app, &tickers, &stop, out).await?;
@@ -87,6 +88,19 @@ fn require_free(address: SocketAddr) -> anyhow::Result<()> {
         Err(error) => {
             bail!("cannot listen on {address}: {error}; name another port, or --listen 127.0.0.1:0 for any free one")
         }
+    }
+}
+
+/// Held while a demonstration runs: another one, at another port, would take its files away.
+fn lock() -> anyhow::Result<fs::File> {
+    let path = Path::new(FOLDER).with_extension("lock");
+    let failed = || format!("cannot lock {}", path.display());
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).with_context(failed)?;
+    let file = fs::File::create(&path).with_context(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => bail!("another demo runs on {FOLDER}: end it first, with Ctrl-C"),
+        Err(fs::TryLockError::Error(error)) => Err(error).with_context(failed),
     }
 }
 

@@ -129,6 +129,12 @@ fn the_demonstration_works_on_an_invented_market_and_on_files() {
     std::fs::write(desk.0.path().join("prices/NOTES.csv"), "not,prices\n").expect("written");
     let shown = desk.ok("demo --no-serve prices");
     assert!(!shown.contains("SYNTHETIC DATA") && shown.contains("SYN0001"), "{shown}");
+
+    let lock = std::fs::File::open(desk.0.path().join("data/demo.lock")).expect("left by the last one");
+    lock.try_lock().expect("given back by it");
+    let (code, told) = desk.refused("demo --no-serve");
+    assert_eq!((code, told.contains("another demo runs")), (Some(1), true), "{told}");
+    assert!(desk.0.path().join("data/demo/candlecast.db").exists(), "the other one's files were taken away");
 }
 
 #[test]

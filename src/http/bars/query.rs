@@ -113,7 +113,8 @@ pub(in crate::http) enum TrainQuery {
     /// When the ticker's policy says so.
     #[default]
     Auto,
-    /// Not now.
+    /// Not for these bars. Of a ticker that has a model, workers queue what its policy says is due all the same,
+    /// unless the policy's `automatic` is false.
     Never,
 }
 

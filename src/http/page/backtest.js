@@ -34,7 +34,7 @@ const scoresOf = (model) => model.error ? [row(`${model.model}: ${model.error}`,
 
 function show(report) {
   const { settings, folds, models } = report;
-  $("facts").textContent = `${counted(report.n_bars, "session")}, ${counted(folds.length, "fold")}, ${settings.horizon} ahead, `
+  $("facts").textContent = `${counted(report.n_bars, "session")}, ${counted(folds.length, "fold")}, ${counted(settings.horizon, "session")} ahead, `
     + `${settings.refit ? `fitted anew for each (${settings.window})` : "fitted once"}, done ${report.created_at.slice(0, 10)}`;
   $("verdict").textContent = VERDICTS[report.verdict] ?? report.verdict;
   const leaks = report.audit.filter((audit) => !audit.identical).map((audit) => audit.model);
