@@ -35,19 +35,40 @@ impl FromRequest<Api> for Upload {
         let (format, encoding) = (format(&parts)?, encoding(&parts)?);
         let max_bytes = api.settings().limits.ingest.max_body_bytes;
         let announced = body.size_hint().upper().map_or(max_bytes, |upper| (upper as usize).min(max_bytes));
-        let room = room(api, if encoding == ContentEncoding::Identity { announced } else { announced * PACKED_GROWS });
-        let room = room.await?;
+        let is_said = matches!(encoding, ContentEncoding::Gzip | ContentEncoding::Zstd);
+        let mut room = room(api, if is_said { announced * PACKED_GROWS } else { announced }).await?;
         let bytes = read_body(body, max_bytes, api.settings().http.body_timeout()).await?;
+        let encoding = encoding.of(&bytes);
+        if !is_said && encoding != ContentEncoding::Identity {
+            more_room(api, &mut room, announced * PACKED_GROWS)?;
+        }
         Ok(Self { bytes: bytes.into(), format, encoding, charset: charset(&parts), room })
     }
 }
 
+/// Room for what a body unpacks to that did not say that it is packed. It does not wait: two that hold room and wait for
+/// more would wait for each other.
+fn more_room(api: &Api, room: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), Problem> {
+    let lacking = permits(api, bytes).saturating_sub(room.num_permits() as u32);
+    let more = Arc::clone(&api.0.bodies).try_acquire_many_owned(lacking);
+    let more = more.map_err(|_| {
+        let detail = "Too many bodies are in memory; one that says Content-Encoding: gzip or zstd waits for its turn.";
+        Problem::new("overloaded", detail).retry_after(1)
+    })?;
+    room.merge(more);
+    Ok(())
+}
+
 /// Waits until bodies in memory leave room for another; the request's time-out ends the wait.
 async fn room(api: &Api, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-    let all = api.settings().http.max_bodies_bytes >> 10;
-    let permits = u32::try_from((bytes >> 10).max(1).min(all)).unwrap_or(u32::MAX);
-    let taken = Arc::clone(&api.0.bodies).acquire_many_owned(permits).await;
+    let taken = Arc::clone(&api.0.bodies).acquire_many_owned(permits(api, bytes)).await;
     taken.map_err(|_| Problem::new("stopping", "The server is stopping.").retry_after(5))
+}
+
+/// Room is counted in KiB; no body takes more than there is.
+fn permits(api: &Api, bytes: usize) -> u32 {
+    let all = api.settings().http.max_bodies_bytes >> 10;
+    u32::try_from((bytes >> 10).max(1).min(all)).unwrap_or(u32::MAX)
 }
 
 fn format(parts: &Parts) -> Result<BodyFormat, Problem> {

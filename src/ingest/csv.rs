@@ -55,6 +55,11 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
         let message = format!("the file's own prices were read; columns of {names} beside them were left out");
         sorted.notes.push(Note { code: "columns_left_out", message });
     }
+    if !found.layout.incomplete.is_empty() {
+        let names = found.layout.incomplete.join(", ");
+        let message = format!("columns of {names} were left out: they are not open, high, low and close");
+        sorted.notes.push(Note { code: "columns_left_out", message });
+    }
     let has_commas = delimiter != b',' || memchr(b'"', text.as_bytes()).is_some();
     Ok(Source {
         has_commas,

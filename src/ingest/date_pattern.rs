@@ -1,7 +1,8 @@
 //! Orders of dates as patterns such as `%d/%m/%Y`: read from a caller, and told to one.
 
 use super::ReadError;
-use super::dates::{self, Order, Shape, Triple};
+use super::date_triple::Triple;
+use super::dates::{self, Order, Shape};
 
 /// The order that a pattern of the caller names.
 ///

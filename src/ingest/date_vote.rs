@@ -1,7 +1,9 @@
 //! The order of dates by the vote of all rows: never guessed where the rows leave it open.
 
+use super::date_doubt::name;
 use super::date_pattern::{order_of, pattern};
-use super::dates::{self, Order, Shape, Stamp, Triple};
+use super::date_triple::Triple;
+use super::dates::{self, Order, Shape};
 use super::{ReadError, ReadOptions};
 
 /// How the dates of a file are read, and what the rows told on the way.
@@ -18,12 +20,13 @@ pub(super) struct DateReading {
 }
 
 #[derive(Debug, Default)]
-struct Votes {
+pub(super) struct Votes {
     n_cells: usize,
-    n_shown: usize,
-    n_open: usize,
-    /// Open ones without a year of four digits.
+    pub(super) n_shown: usize,
+    pub(super) n_open: usize,
+    /// Open ones without a year of four digits, and without one that Taiwan's exchange has had.
     n_yearless: usize,
+    n_before_exchange: usize,
     /// Cells whose readings are different days.
     n_differ: usize,
     n_serial: usize,
@@ -32,22 +35,22 @@ struct Votes {
     /// Cells with a year that only the Buddhist era has.
     n_buddhist: usize,
     /// Cells with the year first whose day could be a month.
-    n_swappable: usize,
+    pub(super) n_swappable: usize,
     /// Cells with the year first that are dates only with the day before the month.
     n_day_second: usize,
     /// Open cells read day first where they can be, else month first; and the other way round.
-    patched: [Tally; 2],
-    sample: Option<(String, u64)>,
+    pub(super) patched: [Tally; 2],
+    pub(super) sample: Option<(String, u64)>,
     has_three_digit_year: bool,
-    tallies: [Tally; 3],
+    pub(super) tallies: [Tally; 3],
 }
 
 /// How a reading of the open dates fares.
 #[derive(Debug, Default, Clone)]
-struct Tally {
+pub(super) struct Tally {
     n_valid: usize,
     /// Rows valid in this reading and in no other, and the first of them.
-    n_exclusive: usize,
+    pub(super) n_exclusive: usize,
     exclusive_line: u64,
     last_day: Option<i32>,
     n_up: usize,
@@ -70,12 +73,15 @@ impl Tally {
     }
 
     /// How often the rows turn back; 0 where they all go one way.
-    fn turns(&self) -> usize {
+    pub(super) fn turns(&self) -> usize {
         self.n_up.min(self.n_down)
     }
 }
 
-const ORDERS: [Order; 3] = [Order::Dmy, Order::Mdy, Order::Ymd];
+/// 1962, when Taiwan's exchange opened, in years of the Republic of China.
+pub(super) const FIRST_ROC_YEAR: u32 = 51;
+
+pub(super) const ORDERS: [Order; 3] = [Order::Dmy, Order::Mdy, Order::Ymd];
 
 /// Reads all dates of a column and decides their order.
 ///
@@ -151,6 +157,7 @@ impl Votes {
         }
         self.n_open += 1;
         self.n_yearless += usize::from(shown.is_none());
+        self.n_before_exchange += usize::from(shown.is_none() && triple.parts[0] < FIRST_ROC_YEAR);
         let mut days = ORDERS.map(|order| triple.day(order));
         match triple.named_month() {
             // `02-Jan-24` has its day first wherever that can be; no vendor writes the other.
@@ -195,7 +202,7 @@ impl Votes {
             );
             return Err(ReadError::unusable("ambiguous_date", message));
         }
-        if self.has_three_digit_year || (is_taiwanese && self.n_yearless > 0) {
+        if self.has_three_digit_year || (is_taiwanese && self.n_yearless > self.n_before_exchange) {
             return Ok((Order::Roc, "years of three digits, or headers of Taiwan"));
         }
         if self.n_buddhist * 2 > self.n_cells {
@@ -237,31 +244,6 @@ impl Votes {
         self.refuse_roc_or_not(order.0).map(|_| order)
     }
 
-    /// A spreadsheet that reads `02/01/2024` by the other order swaps day and month of all dates up to the twelfth and
-    /// leaves the others as they are. It shows where the rows go one way as soon as the early days are swapped back, or
-    /// where only early days have the year first.
-    fn refuse_swapped(&self, order: Order) -> Result<(), ReadError> {
-        const FEW: usize = 3;
-        let (at, patched) = match order {
-            Order::Mdy => (1, &self.patched[0]),
-            Order::Dmy => (0, &self.patched[1]),
-            _ => return Ok(()),
-        };
-        let tally = &self.tallies[at];
-        let is_mended = tally.n_exclusive >= FEW && tally.turns() > 0 && patched.turns() == 0;
-        let is_halved = tally.n_exclusive == self.n_open
-            && self.n_open >= FEW
-            && self.n_shown >= FEW
-            && self.n_swappable == self.n_shown;
-        if !is_mended && !is_halved {
-            return Ok(());
-        }
-        let (_, line) = self.sample.clone().unwrap_or_default();
-        let message = "dates up to the twelfth of a month are written in another order than later ones: a spreadsheet \
-                       swapped their day and month; export the file again and do not save it in the spreadsheet";
-        Err(ReadError::unusable("ambiguous_date", message).on_line(line))
-    }
-
     /// Rows stand in time order in one reading and jump to and fro in the others: five rows or more prove it.
     fn by_sequence(&self, candidates: &[usize]) -> Option<Order> {
         let turns = |idx: usize| self.tallies[idx].turns();
@@ -299,57 +281,6 @@ impl Votes {
         let is_decided =
             |idx: &&usize| are_sessions(idx) && candidates.iter().all(|other| other == *idx || cannot_be(other));
         candidates.iter().find(is_decided).map(|idx| ORDERS[*idx])
-    }
-
-    fn ambiguous(&self, candidates: &[usize]) -> ReadError {
-        let (text, line) = self.sample.clone().unwrap_or_default();
-        let readings: Vec<String> = candidates
-            .iter()
-            .filter_map(|idx| {
-                let day = Stamp::of(&text, ORDERS[*idx])?.day;
-                Some(format!("{} (date_format={})", dates::date_of(day), pattern(&text, ORDERS[*idx])))
-            })
-            .collect();
-        ReadError::Unusable {
-            code: "ambiguous_date",
-            message: format!("{text:?} is {}: no row decides it, pass date_format", readings.join(" or ")),
-            line: Some(line),
-            column: Some("date".to_owned()),
-        }
-    }
-
-    /// `92/06/30` is of 1992 or of the Republic of China's year 92.
-    fn refuse_roc_or_not(&self, order: Order) -> Result<Order, ReadError> {
-        let (text, line) = self.sample.clone().unwrap_or_default();
-        let year = match (order, dates::shape(&text)) {
-            (Order::Ymd, Some(Shape::Triple(triple, _))) if triple.shown_year().is_none() => triple.parts[0],
-            _ => return Ok(order),
-        };
-        if year < 51 {
-            return Ok(order);
-        }
-        let reading = |order: Order| Stamp::of(&text, order).map(|stamp| dates::date_of(stamp.day).to_string());
-        let (ours, roc) = (reading(Order::Ymd).unwrap_or_default(), reading(Order::Roc).unwrap_or_default());
-        Err(ReadError::Unusable {
-            code: "ambiguous_date",
-            message: format!(
-                "{text:?} is {ours} (date_format=%y/%m/%d) or, in years of the Republic of China, {roc} \
-                 (date_format=roc): no row decides it, pass date_format"
-            ),
-            line: Some(line),
-            column: Some("date".to_owned()),
-        })
-    }
-}
-
-fn name(order: Order) -> &'static str {
-    match order {
-        Order::Dmy => "day first (%d/%m/%Y)",
-        Order::Mdy => "month first (%m/%d/%Y)",
-        Order::Ymd => "year first (%y/%m/%d)",
-        Order::Roc => "a year of the Republic of China",
-        Order::Buddhist => "a year of the Buddhist era",
-        Order::Excel => "a spreadsheet's day number",
     }
 }
 

@@ -4,35 +4,13 @@ use super::columns;
 
 /// Weekdays and ordinal endings say nothing new.
 pub(super) fn is_filler(word: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "tháng",
-        "thg",
-        "mon",
-        "tue",
-        "wed",
-        "thu",
-        "fri",
-        "sat",
-        "sun",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "tues",
-        "thur",
-        "thurs",
-        "st",
-        "nd",
-        "rd",
-        "th",
-        "de",
-        "of",
-        "서기",
-    ];
-    WORDS.contains(&word)
+    const WORDS: &str = "tháng thg st nd rd th de of 서기 \
+        mon tue wed thu fri sat sun tues thur thurs monday tuesday wednesday thursday friday saturday sunday \
+        mo di mi do fr sa so montag dienstag mittwoch donnerstag freitag samstag sonntag \
+        lun mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche \
+        mie jue vie sab dom lunes martes miércoles jueves viernes sábado domingo \
+        gio lunedì martedì mercoledì giovedì venerdì sabato domenica";
+    WORDS.split(' ').any(|filler| filler == word)
 }
 
 /// The year before the first of an era.
@@ -48,24 +26,26 @@ pub(super) fn era(word: &str) -> Option<i32> {
 
 /// A month by its name or the beginning of it, 1 to 12.
 pub(super) fn month(word: &str) -> Option<u32> {
-    const STARTS: [&[&str]; 12] = [
-        &["jan", "ene", "sty", "gen", "oca", "янв"],
-        &["feb", "fev", "lut", "sub", "фев"],
-        &["mar", "mrz", "maa", "mac", "мар"],
-        &["apr", "abr", "avr", "kwi", "nis", "апр"],
-        &["may", "mai", "mag", "maj", "mei", "маи", "мая"],
-        &["jun", "juin", "giu", "cze", "haz", "июн"],
-        &["jul", "juil", "lug", "lip", "tem", "июл"],
-        &["aug", "ago", "aou", "sie", "agu", "ogo", "авг"],
-        &["sep", "set", "wrz", "eyl", "сен"],
-        &["oct", "out", "okt", "ott", "paz", "eki", "окт"],
-        &["nov", "lis", "kas", "ноя"],
-        &["dec", "dez", "des", "dis", "dic", "gru", "ara", "дек"],
+    // The longest that fits counts: `marraskuuta` is November, `červenec` July.
+    const STARTS: [&str; 12] = [
+        "jan ene sty gen oca янв яну ian led tammi jaa sau січ ιαν",
+        "feb fev lut sub фев uno helmi vee vas лют φεβ",
+        "mar mrz maa mac мар bre kov бер μαρ",
+        "apr abr avr kwi nis апр dub huhti bal кві απρ",
+        "may mai mag maj mei маи мая kve touko geg тра μαι",
+        "jun juin giu cze haz июн юни iun cerven kesa juun bir чер ιουν",
+        "jul juil lug lip tem июл юли iul cervenc heina juul lie лип ιουλ",
+        "aug ago aou sie agu ogo авг srp elo rugp сер αυγ",
+        "sep set wrz eyl сен zar syys sze rugs вер σεπ",
+        "oct out okt ott paz eki окт rij loka spa жов οκτ",
+        "nov lis kas ноя ное noi marras lap лис νοε",
+        "dec dez des dis dic gru ara дек pro joulu det гру δεκ",
     ];
-    // `mar` also begins `martes`: names of months have no more letters than these.
     let word = &columns::unaccented(word);
-    if word.chars().count() < 3 || word.chars().count() > 11 || matches!(word.as_str(), "martes" | "mardi" | "marted") {
+    if word.chars().count() < 3 || word.chars().count() > 11 || is_filler(word) || word.starts_with("marted") {
         return None;
     }
-    STARTS.iter().position(|starts| starts.iter().any(|start| word.starts_with(start))).map(|idx| idx as u32 + 1)
+    let fits = |starts: &str| starts.split(' ').filter(|start| word.starts_with(start)).map(str::len).max();
+    let found = STARTS.iter().zip(1..).filter_map(|(starts, number)| Some((fits(starts)?, number)));
+    found.max_by_key(|(length, _)| *length).map(|(_, number)| number)
 }

@@ -3,6 +3,7 @@
 use chrono::{Datelike, NaiveDate};
 
 use super::clock::{Clock, clock, compact_time};
+use super::date_triple::Triple;
 use super::date_words::{era, is_filler, month};
 
 /// When a row stands, before its zone is known.
@@ -30,17 +31,6 @@ pub(super) enum Order {
     Excel,
 }
 
-/// The parts of a date before their order is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Triple {
-    /// The numbers in the order of the text; a month's name is its number.
-    pub parts: [u32; 3],
-    /// How many digits each had; 0 for a month's name.
-    pub digits: [u8; 3],
-    /// Added to the year by a written era (令和 2018).
-    era: i32,
-}
-
 /// A cell taken apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Shape {
@@ -55,7 +45,7 @@ pub(super) enum Shape {
 
 const DAY: i64 = 86_400;
 /// How far the Buddhist era's years are ahead; 2443 to 2643 are ours from 1900 on.
-const BUDDHIST_ERA: i32 = 543;
+pub(super) const BUDDHIST_ERA: i32 = 543;
 /// The first of January of the year 2443.
 pub(super) const FIRST_BUDDHIST_DAY: i32 = 172_760;
 
@@ -149,74 +139,6 @@ pub(super) fn looks_like_date(text: &str) -> bool {
     }
 }
 
-impl Triple {
-    fn is_run_together(&self, text: &str) -> bool {
-        self.digits == [2, 2, 2] && text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    }
-
-    /// Whether the year that shows is one of the Buddhist era.
-    pub(super) fn is_buddhist(&self) -> bool {
-        self.shown_year().is_some_and(|at| self.era == 0 && is_buddhist(self.parts[at] as i32))
-    }
-
-    /// Whether the text is a date only with its second part as the day: `2024-16-01`.
-    pub(super) fn has_day_second(&self) -> bool {
-        let [year, second, third] = self.parts;
-        self.era == 0
-            && day_of(year as i32, second, third).is_none()
-            && day_of(year as i32, third, second).is_some()
-            && self.named_month().is_none()
-    }
-
-    /// Which part is the year when it shows by itself: four digits, or a written era.
-    pub(super) fn shown_year(&self) -> Option<usize> {
-        self.digits.iter().position(|digits| *digits == 4).or((self.era != 0).then_some(0))
-    }
-
-    /// Which part is the month when it is written as a name.
-    pub(super) fn named_month(&self) -> Option<usize> {
-        self.digits.iter().position(|digits| *digits == 0)
-    }
-
-    /// The day in an order; what the text shows by itself goes before the order.
-    pub(super) fn day(&self, order: Order) -> Option<i32> {
-        let (y, m, d) = self.places(order)?;
-        let [year, month, day] = [self.parts[y], self.parts[m], self.parts[d]];
-        let year = match (self.digits[y], order) {
-            _ if self.era != 0 => year as i32 + self.era,
-            (4, Order::Buddhist) => year as i32 - BUDDHIST_ERA,
-            (4, _) => year as i32,
-            (1..=3, Order::Roc) => year as i32 + 1911,
-            // POSIX: 69 to 99 are of the last century.
-            (2, _) if year >= 69 => year as i32 + 1900,
-            (2, _) => year as i32 + 2000,
-            _ => return None,
-        };
-        day_of(year, month, day)
-    }
-
-    /// The positions of year, month and day.
-    pub(super) fn places(&self, order: Order) -> Option<(usize, usize, usize)> {
-        Some(match (self.named_month(), self.shown_year()) {
-            (Some(m), Some(y)) => (y, m, (0..3).find(|at| *at != m && *at != y)?),
-            (Some(0), None) => (2, 0, 1),
-            (Some(1), None) if order == Order::Ymd => (0, 1, 2),
-            (Some(1), None) => (2, 1, 0),
-            (Some(_), None) => return None,
-            (None, Some(0)) => (0, 1, 2),
-            (None, Some(2)) if order == Order::Mdy => (2, 0, 1),
-            (None, Some(2)) if matches!(order, Order::Dmy | Order::Buddhist) => (2, 1, 0),
-            (None, Some(_)) => return None,
-            (None, None) => match order {
-                Order::Ymd | Order::Roc => (0, 1, 2),
-                Order::Dmy | Order::Buddhist => (2, 1, 0),
-                Order::Mdy => (2, 0, 1),
-                Order::Excel => return None,
-            },
-        })
-    }
-}
-
 /// Takes a cell apart; `None` where it is neither three numbers nor one that can be a date.
 pub(super) fn shape(text: &str) -> Option<Shape> {
     let text = text.trim().trim_matches(['\'', '"', '\u{200e}']).trim();
@@ -234,7 +156,7 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.matches('.').count() <= 1 {
         return number(text);
     }
-    let (triple, rest) = triple(text)?;
+    let (triple, rest) = after_tuesday(text).or_else(|| triple(text))?;
     clock(rest).map(|clock| Shape::Triple(triple, clock))
 }
 
@@ -278,6 +200,14 @@ fn number(text: &str) -> Option<Shape> {
         4..=5 => text.parse().ok().filter(|days| (1_000.0..80_000.0).contains(days)).map(Shape::Serial),
         _ => None,
     }
+}
+
+/// `mar. 02/01/2024`: March in English, and in French, Spanish and Italian Tuesday where a whole date follows.
+fn after_tuesday(text: &str) -> Option<(Triple, &str)> {
+    let rest = text.strip_prefix("mar").or_else(|| text.strip_prefix("Mar"))?.trim_start_matches(['.', ',']);
+    let date = rest.strip_prefix(' ')?;
+    // In one word: `Mar 02 2024 0930` is none.
+    triple(date.split(' ').next()?).filter(|(found, _)| found.named_month().is_none()).and_then(|_| triple(date))
 }
 
 /// Reads three parts and gives what follows them.
@@ -362,6 +292,18 @@ mod tests {
             ("Oct 17, 2019", Order::Ymd, "2019-10-17"),
             ("17-Oct-19", Order::Dmy, "2019-10-17"),
             ("Oct-17-19", Order::Dmy, "2019-10-17"),
+            ("Di, 02.01.2024", Order::Dmy, "2024-01-02"),
+            ("mar. 02/01/2024", Order::Dmy, "2024-01-02"),
+            ("mar. 2 janv. 2024", Order::Dmy, "none"),
+            ("Mar 2 2024", Order::Dmy, "2024-03-02"),
+            ("Mar 02 2024 0930", Order::Dmy, "2024-03-02 09:30:00"),
+            ("2. marraskuuta 2024", Order::Dmy, "2024-11-02"),
+            ("2. července 2024", Order::Dmy, "2024-07-02"),
+            ("2. června 2024", Order::Dmy, "2024-06-02"),
+            ("2 Ιουλίου 2024", Order::Dmy, "2024-07-02"),
+            ("2 вересня 2024", Order::Dmy, "2024-09-02"),
+            ("2 noiembrie 2024", Order::Dmy, "2024-11-02"),
+            ("2 rugsėjo 2024", Order::Dmy, "2024-09-02"),
             ("2019-Oct-17", Order::Mdy, "2019-10-17"),
             ("Thu, 17 October 2019", Order::Ymd, "2019-10-17"),
             ("2024년 1월 9일", Order::Ymd, "2024-01-09"),

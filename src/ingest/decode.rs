@@ -7,7 +7,7 @@ use encoding_rs::{
     WINDOWS_1252, WINDOWS_1253, WINDOWS_1254,
 };
 
-use super::{ReadError, columns, json};
+use super::{BodyFormat, ReadError, columns, json};
 
 /// Text and the name of the encoding it came in.
 #[derive(Debug)]
@@ -61,11 +61,27 @@ pub(super) fn decode<'a>(bytes: &'a [u8], wanted: Option<&str>) -> Result<Decode
 
 fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
     let named: &[(&[u8], &str, &str)] = &[
-        (b"\x1f\x8b", "looks_like_gzip", "the body is gzip: send it with Content-Encoding: gzip"),
-        (b"\x28\xb5\x2f\xfd", "looks_like_zstd", "the body is zstd: send it with Content-Encoding: zstd"),
-        (b"PAR1", "not_csv", "the body is Parquet: send it as application/vnd.apache.parquet"),
+        (
+            b"\x1f\x8b",
+            "looks_like_gzip",
+            "the body is gzip, though Content-Encoding says otherwise or it was unpacked once: pack it once",
+        ),
+        (
+            b"\x28\xb5\x2f\xfd",
+            "looks_like_zstd",
+            "the body is zstd, though Content-Encoding says otherwise or it was unpacked once: pack it once",
+        ),
+        (
+            b"PAR1",
+            "not_csv",
+            "the body is Parquet: send it as application/vnd.apache.parquet, or without a content type",
+        ),
         (b"%PDF", "not_csv", "the body is a PDF document: export the prices as CSV"),
-        (b"\xd0\xcf\x11\xe0", "not_csv", "the body is an old Excel workbook (.xls): save it as .xlsx or CSV"),
+        (
+            b"\xd0\xcf\x11\xe0",
+            "not_csv",
+            "the body is an old Excel workbook (.xls) or has a password: save it as .xlsx or CSV",
+        ),
         (b"BZh", "not_csv", "the body is bzip2: unpack it, or send gzip"),
         (b"\xfd7zXZ", "not_csv", "the body is xz: unpack it, or send gzip"),
         (b"Rar!", "not_csv", "the body is a RAR archive: unpack it, or send a zip"),
@@ -107,7 +123,7 @@ fn refuse_by_first_words(text: &str) -> Result<(), ReadError> {
             ),
         ));
     }
-    if start.starts_with(['{', '[']) && !start.starts_with("[SOH]") {
+    if BodyFormat::of_first_bytes(start.as_bytes()) == BodyFormat::Json {
         return Err(json::sent_as_text(start));
     }
     Ok(())

@@ -16,9 +16,11 @@ pub fn inflate(bytes: Vec<u8>, encoding: ContentEncoding, limits: &IngestLimits)
     if bytes.len() > limits.max_body_bytes {
         return Err(ReadError::OverLimit { code: "body_too_large", what: "bytes", max: limits.max_body_bytes });
     }
-    match encoding {
-        ContentEncoding::Identity if bytes.len() > limits.max_inflated_bytes => Err(too_large(limits)),
-        ContentEncoding::Identity => Ok(bytes),
+    match encoding.of(&bytes) {
+        ContentEncoding::Identity | ContentEncoding::Unsaid if bytes.len() > limits.max_inflated_bytes => {
+            Err(too_large(limits))
+        }
+        ContentEncoding::Identity | ContentEncoding::Unsaid => Ok(bytes),
         ContentEncoding::Gzip => {
             counted(flate2::read::MultiGzDecoder::new(bytes.as_slice()), bytes.len(), "gzip", limits)
         }
@@ -88,7 +90,11 @@ mod tests {
         assert_eq!(inflate(gzip(&text), ContentEncoding::Gzip, &limits).as_ref(), Ok(&text));
         let packed = zstd::encode_all(text.as_slice(), 1).expect("into memory");
         assert_eq!(inflate(packed, ContentEncoding::Zstd, &limits).as_ref(), Ok(&text));
-        assert_eq!(inflate(text.clone(), ContentEncoding::Identity, &limits), Ok(text));
+        assert_eq!(inflate(text.clone(), ContentEncoding::Identity, &limits), Ok(text.clone()));
+        for packed in [gzip(&text), zstd::encode_all(text.as_slice(), 1).expect("into memory"), text.clone()] {
+            assert_eq!(inflate(packed.clone(), ContentEncoding::Unsaid, &limits).as_ref(), Ok(&text));
+            assert_eq!(inflate(packed.clone(), ContentEncoding::Identity, &limits).as_ref(), Ok(&packed));
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! JSON of bars: an array of objects or of arrays, columns, and the shapes that vendors answer in. It becomes
 //! delimited text with a header, so that one reader reads all.
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::json_rows::{AsText, Rows};
+use super::json_value::Budget;
 use super::{IngestLimits, ReadError, json_shapes};
 
 /// Reads JSON.
@@ -22,19 +23,24 @@ pub(super) fn to_csv(text: &str, limits: &IngestLimits) -> Result<AsText, ReadEr
 }
 
 fn strict(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
-    let invalid =
-        |error: serde_json::Error| ReadError::unreadable("invalid_json", format!("the body is not JSON: {error}"));
+    let budget = Budget::new(limits.max_json_values);
+    let invalid = |error: serde_json::Error| {
+        let why = || ReadError::unreadable("invalid_json", format!("the body is not JSON: {error}"));
+        budget.passed().unwrap_or_else(why)
+    };
     let text = unwrapped(text.trim());
     if text.starts_with('[') {
         let mut reader = serde_json::Deserializer::from_str(text);
-        let rows = reader.deserialize_seq(Streamed(limits)).map_err(invalid)?;
+        let rows = reader.deserialize_seq(Streamed(limits, &budget)).map_err(invalid)?;
         reader.end().map_err(invalid)?;
         return rows.into_text()?.ok_or_else(no_bars);
     }
-    if let Some(rows) = lines(text, limits) {
+    if let Some(rows) = lines(text, limits, &budget) {
         return rows.map_err(invalid)?.into_text()?.ok_or_else(no_bars);
     }
-    let value: Value = serde_json::from_str(text).map_err(invalid)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = budget.value().deserialize(&mut reader).map_err(invalid)?;
+    reader.end().map_err(invalid)?;
     match json_shapes::find(&value, 0, limits) {
         Some(rows) if rows.has_rival => Err(ReadError::unusable(
             "several_tables",
@@ -57,17 +63,23 @@ fn unwrapped(text: &str) -> &str {
 }
 
 /// One object a line; `None` where the first line is not a whole one.
-fn lines(text: &str, limits: &IngestLimits) -> Option<Result<Rows, serde_json::Error>> {
+fn lines(text: &str, limits: &IngestLimits, budget: &Budget) -> Option<Result<Rows, serde_json::Error>> {
     let (first, rest) = text.split_once('\n')?;
-    serde_json::from_str::<Map<String, Value>>(first).ok().filter(|_| rest.trim_start().starts_with('{'))?;
-    let mut rows = Rows::new(limits);
-    for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
-        match value {
-            Ok(value) => rows.push(&value, None),
-            Err(error) => return Some(Err(error)),
+    let is_object = |line: &str| {
+        let mut reader = serde_json::Deserializer::from_str(line);
+        budget.value().deserialize(&mut reader).is_ok_and(|value| value.is_object()) && reader.end().is_ok()
+    };
+    (rest.trim_start().starts_with('{') && is_object(first)).then(|| {
+        let mut rows = Rows::new(limits);
+        let (mut skimmed, mut from) = (serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>(), 0);
+        while let Some(value) = skimmed.next() {
+            value?;
+            let mut reader = serde_json::Deserializer::from_str(&text[from..skimmed.byte_offset()]);
+            rows.push(&budget.value().deserialize(&mut reader)?, None);
+            from = skimmed.byte_offset();
         }
-    }
-    Some(Ok(rows))
+        Ok(rows)
+    })
 }
 
 /// Scripts answer in lists that are nearly JSON: strings in single quotes. `None` where there are none.
@@ -83,16 +95,24 @@ fn relaxed(text: &str) -> Option<String> {
 
 /// JSON under the name of a price file: an error answer is told by its own message.
 pub(super) fn sent_as_text(text: &str) -> ReadError {
-    let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
-    match first {
-        Some(Ok(value)) => match error_message(&value) {
+    /// An error answer is short.
+    const MAX_VALUES: usize = 100_000;
+    let first = Budget::new(MAX_VALUES);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    match first.value().deserialize(&mut reader) {
+        Ok(value) => match error_message(&value) {
             Some(message) => error_body(message),
             None => ReadError::missing(
                 "date",
-                "no line names date, open, high, low, close: the body is JSON; send it as application/json",
+                "no line names date, open, high, low, close: the body is JSON; send it as application/json, or without a content type",
             ),
         },
-        _ => ReadError::missing(
+        Err(_) if first.passed().is_some() => ReadError::missing(
+            "date",
+            "no line names date, open, high, low, close: the body is JSON; send it as application/json, or without a content \
+             type",
+        ),
+        Err(_) => ReadError::missing(
             "date",
             "no line names date, open, high, low, close: the body begins like JSON, but is not whole",
         ),
@@ -138,7 +158,7 @@ fn error_message(value: &Value) -> Option<String> {
 }
 
 /// A top-level array is read one record at a time, so that memory holds one record.
-struct Streamed<'a>(&'a IngestLimits);
+struct Streamed<'a>(&'a IngestLimits, &'a Budget);
 
 impl<'de> Visitor<'de> for Streamed<'_> {
     type Value = Rows;
@@ -149,7 +169,7 @@ impl<'de> Visitor<'de> for Streamed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Rows, A::Error> {
         let mut rows = Rows::new(self.0);
-        while let Some(value) = seq.next_element::<Value>()? {
+        while let Some(value) = seq.next_element_seed(self.1.value())? {
             rows.push(&value, None);
         }
         Ok(rows)

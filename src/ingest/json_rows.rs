@@ -152,19 +152,25 @@ pub(super) fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a st
         if idx > 0 {
             out.push(',');
         }
-        if cell.contains([',', '"', '\n', '\r']) {
-            out.push('"');
-            out.extend(cell.chars().flat_map(|c| match c {
-                '"' => vec!['"', '"'],
-                '\n' | '\r' => vec![' '],
-                c => vec![c],
-            }));
-            out.push('"');
-        } else {
-            out.push_str(cell);
-        }
+        push_cell(out, cell);
     }
     out.push('\n');
+}
+
+/// One field, quoted where it must be.
+pub(super) fn push_cell(out: &mut String, cell: &str) {
+    if !cell.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        return out.push_str(cell);
+    }
+    out.push('"');
+    for c in cell.chars() {
+        match c {
+            '"' => out.push_str("\"\""),
+            '\n' | '\r' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
 }
 
 /// A value as a cell; what has parts of its own is none.

@@ -1,6 +1,7 @@
 //! Which column is which: by header names, or by what the caller says.
 
 use super::columns::{self, Named, Role};
+use super::numbers::NumberFormat;
 use super::{ReadError, ReadOptions, date_column, date_parts};
 
 /// The columns of a table by their meaning; positions count from 0.
@@ -19,6 +20,8 @@ pub(super) struct Layout {
     pub joined: Vec<Joined>,
     /// Tickers whose columns stand beside the file's own prices.
     pub left_out: Vec<String>,
+    /// Tickers some of whose prices have no column.
+    pub incomplete: Vec<String>,
 }
 
 /// Columns that are read as one.
@@ -111,10 +114,33 @@ pub(super) fn resolve(
         // In `Price,Close,High` of yfinance the first name is the index's.
         found.retain(|(idx, named)| *idx > 0 || !named.role.is_per_ticker());
     }
-    only_whole_groups_have_tickers(&mut found);
+    let incomplete = only_whole_groups_have_tickers(&mut found);
     let joined = date_parts::find(&names, sample, &mut found);
     date_column::decide(&names, sample, &mut found);
-    Ok(Layout { joined, ..assemble(names, found, tickers)? })
+    drop_opens_outside(sample, &mut found);
+    Ok(Layout { joined, incomplete, ..assemble(names, found, tickers)? })
+}
+
+/// Of two columns called open one may be the close before (Tehran's `<OPEN>` beside `<FIRST>`): it lies outside of its bar on
+/// many days, and the other on none.
+fn drop_opens_outside(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    let of = |role: Role| {
+        found.iter().filter(move |(_, named)| named.role == role && named.ticker.is_none()).map(|(at, _)| *at)
+    };
+    let (opens, (Some(high), Some(low))) =
+        (of(Role::Open).collect::<Vec<_>>(), (of(Role::High).next(), of(Role::Low).next()))
+    else {
+        return;
+    };
+    let value = |row: &[String], at: usize| NumberFormat::DOT.price(row.get(at)?).ok();
+    let is_outside =
+        |row: &Vec<String>, at: usize| Some(!(value(row, low)?..=value(row, high)?).contains(&value(row, at)?));
+    let n_outside = |at: usize| sample.iter().filter(|row| is_outside(row, at) == Some(true)).count();
+    if opens.len() < 2 || !opens.iter().any(|at| n_outside(*at) == 0) {
+        return;
+    }
+    let wrong: Vec<usize> = opens.into_iter().filter(|at| n_outside(*at) * 20 > sample.len()).collect();
+    found.retain(|(at, named)| named.role != Role::Open || !wrong.contains(at));
 }
 
 /// `close:Last` takes the column named `Last` for the close.
@@ -134,22 +160,35 @@ fn choose(choice: &str, names: &[String], found: &mut Vec<(usize, Named)>) -> Re
     Ok(())
 }
 
-/// `Volume ETH` beside a plain `open` is a volume, not the column of a ticker ETH: a ticker in headers
-/// counts where its four prices are there.
-fn only_whole_groups_have_tickers(found: &mut [(usize, Named)]) {
-    let has = |found: &[(usize, Named)], ticker: &String, role: Role| {
+/// `Volume ETH` beside a plain `open` is a volume, not the column of a ticker ETH: a ticker in headers counts where its four
+/// prices are there. Prices of one that lacks some may be the file's own; those of several, or beside a whole one, would
+/// make a bar of two tickers: they are left out and told.
+fn only_whole_groups_have_tickers(found: &mut Vec<(usize, Named)>) -> Vec<String> {
+    const PRICES: [Role; 5] = [Role::Open, Role::High, Role::Low, Role::Close, Role::AdjClose];
+    let has = |ticker: &String, role: Role| {
         found.iter().any(|(_, named)| named.role == role && named.ticker.as_ref() == Some(ticker))
     };
-    let tickers: Vec<String> = found.iter().filter_map(|(_, named)| named.ticker.clone()).collect();
-    for ticker in tickers {
-        let is_whole = [Role::Open, Role::High, Role::Low].iter().all(|role| has(found, &ticker, *role))
-            && (has(found, &ticker, Role::Close) || has(found, &ticker, Role::AdjClose));
-        if !is_whole {
-            for (_, named) in found.iter_mut().filter(|(_, named)| named.ticker.as_ref() == Some(&ticker)) {
-                named.ticker = None;
-            }
-        }
+    let mut tickers: Vec<String> = found.iter().filter_map(|(_, named)| named.ticker.clone()).collect();
+    tickers.sort_unstable();
+    tickers.dedup();
+    let (whole, partial): (Vec<String>, Vec<String>) = tickers.into_iter().partition(|ticker| {
+        PRICES[..3].iter().all(|role| has(ticker, *role)) && PRICES[3..].iter().any(|role| has(ticker, *role))
+    });
+    let priced: Vec<String> =
+        partial.iter().filter(|ticker| PRICES.iter().any(|role| has(ticker, *role))).cloned().collect();
+    // `CH_OPENING_PRICE` beside `CH_TRADE_HIGH_PRICE` has a prefix, not two tickers.
+    let prefix = |ticker: &String| ticker.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned);
+    let is_one = priced.iter().all(|ticker| prefix(ticker) == prefix(&priced[0])) && whole.is_empty();
+    let is_mixed = !priced.is_empty() && !is_one;
+    let is_of =
+        |named: &Named, tickers: &[String]| named.ticker.as_ref().is_some_and(|ticker| tickers.contains(ticker));
+    if is_mixed {
+        found.retain(|(_, named)| !is_of(named, &priced));
     }
+    for (_, named) in found.iter_mut().filter(|(_, named)| is_of(named, &partial)) {
+        named.ticker = None;
+    }
+    if is_mixed { priced } else { Vec::new() }
 }
 
 fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[String]>) -> Result<Layout, ReadError> {
@@ -214,7 +253,17 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
     let ticker = pick(Role::Ticker, None)?;
     let Some(date) = date else { return Err(missing(&names, [None; 4], None, tickers)) };
     let ticker_is_name = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier > 0);
-    Ok(Layout { date, time, ticker, ticker_is_name, groups, names, joined: Vec::new(), left_out })
+    Ok(Layout {
+        date,
+        time,
+        ticker,
+        ticker_is_name,
+        groups,
+        names,
+        joined: Vec::new(),
+        left_out,
+        incomplete: Vec::new(),
+    })
 }
 
 /// The surest column of a role.

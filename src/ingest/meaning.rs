@@ -1,27 +1,9 @@
 //! What looks wrong in a series of valid bars: splits that were not applied, prices in another unit, holes.
 
+use super::splits::{self, Jump, on_the_newest_scale};
 use super::{Warning, volume_basis};
-use crate::domain::bar::RawBar;
 use crate::domain::{Bar, Interval, Ticker};
 
-/// A step between two bars that no market makes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Jump {
-    /// The first bar on the new scale.
-    bar_idx: usize,
-    /// Old scale over new: 5 where one share became five.
-    ratio: f64,
-    is_unit: bool,
-    /// Whether volumes step with the price; they do not where they were adjusted already.
-    moves_volume: bool,
-}
-
-/// Ratios of splits in use; their inverses are reverse splits.
-const SPLITS: [f64; 14] = [1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 50.0];
-/// Cents for units, or thousands for units.
-const UNITS: [f64; 2] = [100.0, 1000.0];
-/// How far a session's move may take a step from the ratio, as a logarithm.
-const TOLERANCE: f64 = 0.08;
 /// Sessions more than this many days apart are a hole; long holidays reach 11.
 const LONG_GAP_DAYS: i64 = 15;
 
@@ -33,7 +15,7 @@ pub(super) fn judge(
     adjusts: bool,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Bar> {
-    let jumps = jumps(&bars);
+    let jumps = splits::find(&bars, interval);
     let warning = |code, session: &Bar, message| Warning {
         code,
         session: Some(interval.label(session.at())),
@@ -107,71 +89,21 @@ pub(super) fn judge(
 
 fn named(ratio: f64) -> String {
     let round = |value: f64| (value * 10.0).round() / 10.0;
-    if ratio >= 1.0 { format!("{}:1", round(ratio)) } else { format!("1:{}", round(1.0 / ratio)) }
-}
-
-/// Open and close both step by nearly the same known ratio, and the bars before and after are calm.
-fn jumps(bars: &[Bar]) -> Vec<Jump> {
-    let step = |idx: usize| -> Option<Jump> {
-        let (before, bar) = (&bars[idx - 1], &bars[idx]);
-        let by_open = before.close() / bar.open();
-        let by_close = before.close() / bar.close();
-        if !(0.7..=1.43).contains(&by_close) && !(0.7..=1.43).contains(&by_open) {
-            let near = |ratio: f64| {
-                let tolerance = if ratio < 2.0 && ratio > 0.5 { TOLERANCE / 3.0 } else { TOLERANCE };
-                (by_open / ratio).ln().abs() < tolerance && (by_close / ratio).ln().abs() < tolerance
-            };
-            let unit = UNITS.into_iter().flat_map(|ratio| [ratio, 1.0 / ratio]).find(|ratio| near(*ratio));
-            // Of neighbouring ratios the nearest.
-            let distance = |ratio: &f64| (by_open / ratio).ln().abs();
-            let split = SPLITS
-                .into_iter()
-                .flat_map(|ratio| [ratio, 1.0 / ratio])
-                .filter(|ratio| near(*ratio))
-                .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-            let jump = |ratio: f64, is_unit: bool| {
-                let moves_volume = !is_unit && volume_basis::follows_split(bars, idx, ratio);
-                Jump { bar_idx: idx, ratio, is_unit, moves_volume }
-            };
-            return unit.map(|ratio| jump(ratio, true)).or(split.map(|ratio| jump(ratio, false)));
-        }
-        None
-    };
-    (1..bars.len()).filter_map(step).collect()
-}
-
-/// Bars before a split are divided by its ratio, their volumes multiplied.
-fn on_the_newest_scale(bars: Vec<Bar>, splits: &[Jump]) -> Vec<Bar> {
-    let (mut ratio, mut volume_ratio) = (1.0, 1.0);
-    let mut pending = splits.iter().rev().peekable();
-    let mut out: Vec<Bar> = Vec::with_capacity(bars.len());
-    for (idx, bar) in bars.iter().enumerate().rev() {
-        out.push(scaled(bar, ratio, volume_ratio).unwrap_or(*bar));
-        if let Some(split) = pending.next_if(|split| split.bar_idx == idx) {
-            ratio *= split.ratio;
-            volume_ratio *= if split.moves_volume { split.ratio } else { 1.0 };
-        }
+    let fraction = splits::IN_SMALL_NUMBERS
+        .into_iter()
+        .find(|(of, into)| (ratio - f64::from(*of) / f64::from(*into)).abs() < 1e-9);
+    match fraction {
+        Some((of, into)) => format!("{of}:{into}"),
+        None if ratio >= 1.0 => format!("{}:1", round(ratio)),
+        None => format!("1:{}", round(1.0 / ratio)),
     }
-    out.reverse();
-    out
-}
-
-fn scaled(bar: &Bar, ratio: f64, volume_ratio: f64) -> Option<Bar> {
-    Bar::new(RawBar {
-        at: bar.at(),
-        open: bar.open() / ratio,
-        high: bar.high() / ratio,
-        low: bar.low() / ratio,
-        close: bar.close() / ratio,
-        volume: bar.volume().map(|volume| volume * volume_ratio),
-    })
-    .ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::BarTime;
+    use crate::domain::bar::RawBar;
 
     fn bars(closes: &[f64]) -> Vec<Bar> {
         let bar = |(day, close): (usize, &f64)| {

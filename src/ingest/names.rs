@@ -18,12 +18,12 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          dato datapregao datapreg datadopregao fechahora dataora tarih дата tanggal ngay วันที่ dtyyyymmdd \
          paivamaara pvm seance jour handelstag sesion datanotowania snappedat tradedatekst timeperiodstart \
          periodstart bizdt traddt trddt basdt exchangedate date1 tarikh ημερομηνία दिनांक תאריך التاريخ \
-         datumobchodu วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir",
+         datumobchodu kuupäev dagsetning วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir",
     ),
     (
         Role::Date,
         2,
-        "dt timestamp gmttime localtime timestampms timestamputc barstarttime starttime timestart startdate t \
+        "start beginsat timekey dt timestamp gmttime localtime timestampms timestamputc barstarttime starttime timestart startdate t \
          timeopen",
     ),
     (Role::Date, 3, "unix unixtime unixtimestamp epoch epochtime unixtimestampms"),
@@ -41,7 +41,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          apning abierto startkurs giamocua mocua pembukaan เปิด ราคาเปิด aperturaprezzo avaus oppning \
          precioapertura precodeabertura openpric opnprc opnpric openprc prcod mkp eröffn oppen buka откр \
          відкриття mở άνοιγμα खुला פתיחה الافتتاح kursotwarcia nyitó otevírací otevření åbning åben \
-         öppningspris deschidere kezdő firsttradeprice öffnung öppenkurs startpreis lastopen שערפתיחה سعرالافتتاح \
+         öppningspris deschidere kezdő firsttradeprice öffnung öppenkurs startpreis lastopen openp otvoritvenacena otvoritvena avamine opnun ценаоткрытия otvaracikurz שערפתיחה سعرالافتتاح \
          öffnen abrir aperto ouvrir prva отваряне 开盘点位 열기",
     ),
     (Role::Open, 1, "o first firstprice"),
@@ -52,7 +52,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          stckhgpr tddhgprc 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
          hochstkurs plushaut haut najwyzszy yuksek najwyzsza максимум макс maxprice premax precomaximo hog \
          hogst hoy hogsta maks maksimum hoogste hoog alto caonhat giacaonhat tertinggi สูงสุด ราคาสูงสุด ylin \
-         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 \
+         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 \
          สูง υψηλό उच्च גבוה الأعلى kursmax nejvyšší høj høyest maxim höchster hochpreis",
     ),
     (Role::High, 1, "h"),
@@ -64,14 +64,15 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          najnizsza минимум мин minprice premin precominimo lag lagst lav lagsta laagste laag bajo thapnhat \
          giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusuk mindia lowpric lwpric \
          loprc lopr prcld bidlo 低 matalin rendah мінімум thấp ต่ำ χαμηλό निम्न נמוך الأدنى kursmin nejnižší \
-         minim tiefpreis lastmin שערנמוך أدنىسعر niedrig faible \
+         minim tiefpreis lastmin najnižjacena madalaim lægst минцена basdujour שערנמוך أدنىسعر niedrig faible \
          basso baixo najniža найниска 最低点位 낮음",
     ),
     (Role::Low, 1, "l"),
     (
         Role::Close,
         0,
-        "close closing closeprice closingprice priceclose dayclose closelast lastclose sessionclose cls \
+        "close closing closeprice closingprice priceclose dayclose closelast sessionclose cls \
+         closep ценазакрытия zaključnacena zaključnitečaj sulgemine lokaverð lokagengi κλείσιμο záverečnýkurz derniercours \
          settle settlement settleprice stckclpr tddclsprc 종가 終値 收盘 收盘价 收盤 收盤價 收市 收市價 fechamento cierre \
          chiusura schluss schlusskurs cloture clot zamkniecie kapanis закрытие закрцена slutkurs slut \
          sluttkurs slutning slot slotkoers dongcua giadongcua penutupan ปิด ราคาปิด paatos precoultimo preult \
@@ -83,7 +84,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Close,
         1,
-        "price last lastprice lasttradedprice ltp tradeprice 현재가 체결가 가격 지수 現在値 最新价 最新 成交价 ultimo ultima \
+        "lastclose price last lastprice lasttradedprice ltp tradeprice 현재가 체결가 가격 지수 現在値 最新价 最新 成交价 ultimo ultima \
          letzter zuletzt kurs dernier cours prix ostatni simdi цена preco precio prezzo senaste sista siste c \
          koers lancuoi terakhir ล่าสุด valor cotacao kapanisfiyati curprc latest latestprice lastpric prc \
          laatste ostatnio seneste viimeisin ราคา ราคาล่าสุด τιμή मूल्य שער السعر آخر ultimul zadnja",
@@ -99,7 +100,8 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          quantidadenegociada titres aantal khoiluong klgd giaodichkhoplenh volumeaandelen ปริมาณ titoli \
          vaihto volumn volumeunits trdeqty acctradevolume trqu cshtrd dnshrtrd 交易量 成交仟股 成交千股 \
          成交張數 成交张数 成交手數 hac wol määrä kl klượng ปริมาณการซื้อขาย όγκος वॉल्यूम נפח حجم الحجم forgalom objem \
-         обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем",
+         обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем cantidad cantidadnegociada unidades nombredetitreséchangés quantiténégociée количество \
+         gesamtvolumen kogus magn",
     ),
     (
         Role::Volume,

@@ -1,5 +1,7 @@
 //! Prices and volumes as people and spreadsheets write them.
 
+use super::units;
+
 /// Which sign parts the decimals, and which the thousands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NumberFormat {
@@ -163,7 +165,7 @@ impl NumberFormat {
             None => (narrow.as_str(), false),
         };
         let inner = without_currency(inner);
-        let (digits, scale) = if may_scale { scaled(inner) } else { (inner, 1.0) };
+        let (digits, scale) = if may_scale { units::of_number(inner) } else { (inner, 1.0) };
         let plain = self.plain(digits).ok_or(NumberIssue::NotANumber)?;
         let value: f64 = plain.parse().map_err(|_| NumberIssue::NotANumber)?;
         let value = if is_negative { -value * scale } else { value * scale };
@@ -263,52 +265,6 @@ fn without_currency(text: &str) -> &str {
     }
     // A sign stands before or behind the currency: `-$5`, `$-5`.
     text.strip_prefix(SIGNS).or_else(|| text.strip_suffix(SIGNS)).unwrap_or(text).trim()
-}
-
-fn scaled(text: &str) -> (&str, f64) {
-    const SCALES: [(&str, f64); 31] = [
-        ("mil", 1e3),
-        ("mio", 1e6),
-        ("mrd", 1e9),
-        ("bn", 1e9),
-        ("백만", 1e6),
-        ("k", 1e3),
-        ("m", 1e6),
-        ("b", 1e9),
-        ("t", 1e12),
-        ("천", 1e3),
-        ("만", 1e4),
-        ("억", 1e8),
-        ("조", 1e12),
-        ("百万", 1e6),
-        ("万", 1e4),
-        ("萬", 1e4),
-        ("亿", 1e8),
-        ("億", 1e8),
-        ("주", 1.0),
-        ("l", 1e5),
-        ("lac", 1e5),
-        ("lakh", 1e5),
-        ("cr", 1e7),
-        ("crore", 1e7),
-        ("тыс", 1e3),
-        ("млн", 1e6),
-        ("млрд", 1e9),
-        ("tys", 1e3),
-        ("mln", 1e6),
-        ("mld", 1e9),
-        ("tsd", 1e3),
-    ];
-    // `1,2 Mrd.`
-    let text = text.strip_suffix('.').filter(|text| text.ends_with(char::is_alphabetic)).unwrap_or(text);
-    let is_unit = |c: char| c.is_alphabetic() && !c.is_numeric();
-    let unit_at = text.trim_end().char_indices().rev().take_while(|(_, c)| is_unit(*c)).last().map(|(at, _)| at);
-    let Some(at) = unit_at else { return (text, 1.0) };
-    let unit = text[at..].trim().to_lowercase();
-    match SCALES.iter().find(|(name, _)| *name == unit) {
-        Some((_, scale)) => (text[..at].trim_end(), *scale),
-        None => (text, 1.0),
-    }
 }
 
 #[cfg(test)]

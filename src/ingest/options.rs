@@ -26,6 +26,9 @@ pub struct IngestLimits {
     /// Tickers in a body. Too low splits files of a whole market; too high makes one transaction long for all
     /// other writers.
     pub max_tickers: usize,
+    /// Values (numbers, texts, lists, objects) of a JSON body that are in memory at one time: those of one record of a list, or
+    /// of all where the body is an object. Too low refuses long histories; too high costs 32 bytes of memory a value or more.
+    pub max_json_values: usize,
     /// Refused rows told one by one; the others are counted. Too low hides what is wrong; too high makes the
     /// answer as long as the file.
     pub max_refusals_reported: usize,
@@ -40,6 +43,7 @@ impl Default for IngestLimits {
             max_rows: 2_000_000,
             max_columns: 64,
             max_tickers: 20_000,
+            max_json_values: 8_000_000,
             max_refusals_reported: 100,
         }
     }
@@ -102,10 +106,12 @@ pub enum Resample {
     Day,
 }
 
-/// What a body is, by its media type or its file's name.
+/// What a body is said to be, by its media type or its file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyFormat {
+    /// Nothing that tells: Parquet and JSON are known by their first bytes, all else is read as [`Csv`](Self::Csv).
+    Any,
     /// Delimited text; a zip or a workbook sent as such is known by its first bytes.
     Csv,
     /// JSON of bars.
@@ -120,16 +126,19 @@ impl BodyFormat {
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             ""
-            | "text/csv"
             | "text/plain"
+            | "application/octet-stream"
+            | "application/gzip"
+            | "application/x-gzip"
+            | "application/zstd"
+            // What curl calls any file that it is told to send.
+            | "application/x-www-form-urlencoded" => Some(Self::Any),
+            "text/csv"
             | "text/tab-separated-values"
             | "application/csv"
             | "application/x-csv"
             | "text/x-csv"
             | "text/comma-separated-values"
-            | "application/octet-stream"
-            // What curl calls any file that it is told to send.
-            | "application/x-www-form-urlencoded"
             | "application/zip"
             | "application/x-zip-compressed"
             | "application/vnd.ms-excel"
@@ -146,14 +155,31 @@ impl BodyFormat {
         let (stem, encoding) = match (lower.strip_suffix(".gz"), lower.strip_suffix(".zst")) {
             (Some(stem), _) => (stem, ContentEncoding::Gzip),
             (_, Some(stem)) => (stem, ContentEncoding::Zstd),
-            _ => (lower.as_str(), ContentEncoding::Identity),
+            _ => (lower.as_str(), ContentEncoding::Unsaid),
         };
         let format = match stem.rsplit('.').next() {
             Some("json") => Self::Json,
             Some("parquet" | "pq") => Self::Parquet,
-            _ => Self::Csv,
+            Some("csv" | "tsv" | "txt") => Self::Csv,
+            _ => Self::Any,
         };
         (format, encoding)
+    }
+
+    /// What a body is of which nothing is said: one that could be two things is text.
+    pub(super) fn of_first_bytes(bytes: &[u8]) -> Self {
+        if bytes.starts_with(b"PAR1") {
+            return Self::Parquet;
+        }
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+        let Some((first, rest)) = text.split_first() else { return Self::Csv };
+        let is_json = match (first, rest.trim_ascii_start().first()) {
+            (b'{', Some(next)) => matches!(next, b'"' | b'\'' | b'}'),
+            // Not `[Header]`, as the settings above a table are called.
+            (b'[', Some(next)) => matches!(next, b'{' | b'[' | b'"' | b'\'' | b']' | b'-' | b'0'..=b'9'),
+            _ => false,
+        };
+        if is_json { Self::Json } else { Self::Csv }
     }
 }
 
@@ -161,8 +187,10 @@ impl BodyFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentEncoding {
-    /// Not at all.
+    /// Nothing is said: gzip and zstd are known by their first bytes.
     #[default]
+    Unsaid,
+    /// Not at all.
     Identity,
     /// RFC 1952.
     Gzip,
@@ -170,12 +198,25 @@ pub enum ContentEncoding {
     Zstd,
 }
 
+impl ContentEncoding {
+    /// How a body is packed: as it is said, else as its first bytes tell.
+    pub fn of(self, bytes: &[u8]) -> Self {
+        match self {
+            Self::Unsaid if bytes.starts_with(b"\x1f\x8b") => Self::Gzip,
+            Self::Unsaid if bytes.starts_with(b"\x28\xb5\x2f\xfd") => Self::Zstd,
+            Self::Unsaid => Self::Identity,
+            said => said,
+        }
+    }
+}
+
 impl FromStr for ContentEncoding {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Ok(Self::Identity),
+            "" => Ok(Self::Unsaid),
+            "identity" => Ok(Self::Identity),
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),
             _ => Err(format!("content encoding {text:?} is none of identity, gzip, zstd")),

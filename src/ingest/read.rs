@@ -1,13 +1,12 @@
 //! The whole journey of a body.
 
-use super::bars::{self, Lines, Refusals};
+use super::refusals::{Lines, Refusals, Skipped};
 use super::sheet::Source;
 use super::workbook::{self, Unpacked};
 use super::{
     BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, Refusal, Warning, csv, decode, dialect, json, parquet,
     rules, stretches,
 };
-use crate::domain::Interval;
 
 /// Reads a body that [`inflate`](super::inflate) has unpacked.
 ///
@@ -27,9 +26,9 @@ pub fn read(
         let max = limits.max_inflated_bytes;
         return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
     }
-    match format {
-        BodyFormat::Csv if bytes.starts_with(b"PK\x03\x04") => read_zip(bytes, options, limits),
-        BodyFormat::Csv => {
+    match if format == BodyFormat::Any { BodyFormat::of_first_bytes(bytes) } else { format } {
+        BodyFormat::Any | BodyFormat::Csv if bytes.starts_with(b"PK\x03\x04") => read_zip(bytes, options, limits),
+        BodyFormat::Any | BodyFormat::Csv => {
             let decoded = decode::decode(bytes, options.encoding.as_deref())?;
             let source = csv::read(&decoded.text, options, limits)?;
             finish(source, decoded.encoding, options, limits)
@@ -50,11 +49,7 @@ fn read_zip(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Resul
         Unpacked::File(inner) if inner.starts_with(b"PK\x03\x04") => {
             Err(ReadError::unreadable("not_csv", "the zip holds another zip: unpack it first"))
         }
-        Unpacked::File(inner) if inner.starts_with(b"PAR1") => read(&inner, BodyFormat::Parquet, options, limits),
-        Unpacked::File(inner) if inner.trim_ascii_start().starts_with(b"[") => {
-            read(&inner, BodyFormat::Json, options, limits)
-        }
-        Unpacked::File(inner) => read(&inner, BodyFormat::Csv, options, limits),
+        Unpacked::File(inner) => read(&inner, BodyFormat::Any, options, limits),
     }
 }
 
@@ -96,18 +91,7 @@ fn finish(
     let (rules, dates) = rules::decide(&mut source, options)?;
     let (rows, skipped) = stretches::read(&source, &rules, limits, &mut refusals)?;
     let mut warnings = notes(&source, &skipped);
-    if rules.timing.is_zone_assumed {
-        let message = match rules.timing.interval {
-            Interval::Minutes(_) => {
-                "the times have no zone and were taken as UTC: pass timezone=Asia/Seoul and the like"
-            }
-            _ => {
-                "times late in a UTC day were taken as that day's session, though east of Greenwich they are the next \
-                  one's: pass timezone=Asia/Seoul and the like"
-            }
-        };
-        warnings.push(plain("time_zone_assumed", message));
-    }
+    warnings.extend(rules.timing.assumed.map(|message| plain("time_zone_assumed", message)));
     let order = dialect::order(&rows);
     let names_bad = refusals.total - n_lines_refused - rows.iter().map(|rows| rows.refused).sum::<usize>();
     let dialect = dialect::told(&source, encoding, &rules, &dates, order, options);
@@ -155,7 +139,7 @@ fn plain(code: &'static str, message: impl Into<String>) -> Warning {
     Warning { code, session: None, message: message.into(), ticker: None }
 }
 
-fn notes(source: &Source, skipped: &bars::Skipped) -> Vec<Warning> {
+fn notes(source: &Source, skipped: &Skipped) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = source.notes.iter().map(|note| plain(note.code, note.message.clone())).collect();
     let kinds: [(&Lines, &'static str, &str); 4] = [
         (

@@ -7,7 +7,7 @@ use super::names::ONLY_BESIDE_WORTH;
 use super::numbers::{self, Evidence, NumberFormat};
 use super::sheet::{Note, Sheet, Source};
 use super::timing::{self, SAMPLE, Timing};
-use super::{PriceBasis, ReadError, ReadOptions, clock, columns, units};
+use super::{PriceBasis, ReadError, ReadOptions, clock, columns, fractions, units};
 
 /// Decides dates, numbers, times and tickers.
 ///
@@ -168,8 +168,11 @@ fn number_format(source: &Source, options: &ReadOptions) -> Result<NumberFormat,
         Some(other) => {
             return Err(ReadError::BadOption { option: "decimal", message: format!("{other:?} is neither . nor ,") });
         }
-        None if source.is_typed || !source.has_commas => return Ok(NumberFormat::DOT),
-        None => {}
+        None if source.is_typed => return Ok(NumberFormat::DOT),
+        None => fractions::refuse(source)?,
+    }
+    if !source.has_commas {
+        return Ok(NumberFormat::DOT);
     }
     let mut tally = Tally::default();
     for group in &source.layout.groups {

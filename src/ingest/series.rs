@@ -2,7 +2,8 @@
 
 use chrono::Datelike;
 
-use super::bars::{Placed, Refusals, Rows};
+use super::bars::{Placed, Rows};
+use super::refusals::Refusals;
 use super::timing::Timing;
 use super::{ReadError, Refusal, TickerReading, Warning, dates, meaning, repeats};
 use crate::domain::bar::{BarError, RawBar};
@@ -155,7 +156,7 @@ fn several_series(n_conflicts: usize, n_rows: usize, ticker: Option<&Ticker>) ->
 ///
 /// # Errors
 /// A volume that is too large when summed: the prices of two valid bars are always one.
-fn merged(first: &Bar, then: &Bar) -> Result<Bar, BarError> {
+pub(super) fn merged(first: &Bar, then: &Bar) -> Result<Bar, BarError> {
     let volume = match (first.volume(), then.volume()) {
         (Some(a), Some(b)) => Some(a + b),
         (a, b) => a.or(b),

@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::bars::{self, Part, Refusals, Rows, Rules, Skipped};
+use super::bars::{self, Part, Rows, Rules};
+use super::refusals::{Refusals, Skipped};
 use super::sheet::Source;
 use super::timing::Timing;
 use super::{IngestLimits, ReadError, TickerReading, Warning, series};

@@ -13,8 +13,8 @@ pub(super) struct Timing {
     late_is_next_day: bool,
     /// The zone that the caller names: of stamps without one, and of the sessions of those in UTC.
     zone: Option<Zone>,
-    /// Whether the zone was assumed.
-    pub is_zone_assumed: bool,
+    /// What was assumed of the zone.
+    pub assumed: Option<&'static str>,
     resamples: bool,
 }
 
@@ -57,8 +57,8 @@ impl Timing {
         if !is_timed || typical >= SHORTEST_DAY {
             let late = if is_timed && zone.is_none() { Late::of(&stamps) } else { Late::None };
             let interval = continued.unwrap_or_else(|| sessions(&gaps));
-            let (late_is_next_day, is_zone_assumed) = (late == Late::NextDay, late == Late::Open);
-            return Ok(Self { interval, late_is_next_day, zone, is_zone_assumed, resamples: false });
+            let late_is_next_day = matches!(late, Late::NextDay | Late::NextDayAssumed);
+            return Ok(Self { interval, late_is_next_day, zone, assumed: late.assumed(), resamples: false });
         }
         if typical < 60 {
             return Err(ReadError::unusable(
@@ -68,12 +68,13 @@ impl Timing {
                 ),
             ));
         }
-        let has_naive = stamps.iter().any(|stamp| stamp.offset.is_none());
+        let is_assumed = stamps.iter().any(|stamp| stamp.offset.is_none()) && zone.is_none() && !resamples;
         Ok(Self {
             interval: if resamples { Interval::Day } else { Interval::Minutes((typical / 60) as u32) },
             late_is_next_day: false,
             zone,
-            is_zone_assumed: has_naive && zone.is_none() && !resamples,
+            assumed: is_assumed
+                .then_some("the times have no zone and were taken as UTC: pass timezone=Asia/Seoul and the like"),
             resamples,
         })
     }
@@ -120,6 +121,8 @@ enum Late {
     None,
     SameDay,
     NextDay,
+    /// The next day's, if the clocks are not those of a market that trades on Sundays.
+    NextDayAssumed,
     /// The stamps do not tell.
     Open,
 }
@@ -137,11 +140,48 @@ impl Late {
             _ if late.is_empty() => Self::None,
             // The last second of a day is that day's, also where weeks begin on Sundays (Riyadh, Tel Aviv).
             _ if late.iter().all(|stamp| stamp.second >= Some(86_399)) => Self::SameDay,
-            (same, next) if is_clear(next, same) => Self::NextDay,
+            (same, next) if is_clear(next, same) => Self::of_sundays(&late),
             (same, next) if is_clear(same, next) => Self::SameDay,
             // Clocks without a zone are those of the exchange.
             _ if late.iter().all(|stamp| stamp.offset.is_none()) => Self::SameDay,
             _ => Self::Open,
+        }
+    }
+
+    /// Sunday to Thursday: sessions that begin at midnight or open east of Greenwich stand a day too early; the closes of
+    /// markets that trade on Sundays (Riyadh, Tel Aviv, Cairo) and the last minutes of their days do not.
+    fn of_sundays(late: &[&Stamp]) -> Self {
+        let seconds = || late.iter().filter_map(|stamp| stamp.second);
+        let stands_at = |hour: u32| seconds().any(|second| second / 3600 == hour);
+        let may_begin_a_day = |second: u32| match second / 3600 {
+            ..16 => second.is_multiple_of(3600),
+            _ => second / 60 % 60 != 59,
+        };
+        // 11:00 and 12:00 by turns are midnights in Auckland, 12:00 alone is a close in Riyadh too; 14:00 and 15:00 are
+        // 17:00 in Tel Aviv, each alone is a midnight in Sydney or Seoul.
+        let is_noon = seconds().all(|second| second < 13 * 3600) && !(stands_at(11) && stands_at(12));
+        if !seconds().all(may_begin_a_day) {
+            Self::SameDay
+        } else if is_noon || (stands_at(14) && stands_at(15)) {
+            Self::Open
+        } else if late.iter().all(|stamp| stamp.offset.is_none()) {
+            Self::NextDayAssumed
+        } else {
+            Self::NextDay
+        }
+    }
+
+    fn assumed(self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::SameDay | Self::NextDay => None,
+            Self::NextDayAssumed => Some(
+                "times late in the day from Sunday to Thursday were taken as the next day's sessions: where the market trades \
+                 on Sundays pass timezone=+00:00",
+            ),
+            Self::Open => Some(
+                "times late in a UTC day were taken as that day's session, though east of Greenwich they are the next one's: \
+                 pass timezone=Asia/Seoul and the like",
+            ),
         }
     }
 }

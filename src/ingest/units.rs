@@ -1,4 +1,4 @@
-//! Units that a header states: `売買高(千株)` counts thousands.
+//! Units that a header states (`売買高(千株)` counts thousands) or a number (`31.84M`).
 
 /// How many units one of a column's numbers is. Lots stay lots: how many shares one is differs by market.
 pub(super) fn scale(header: &str) -> f64 {
@@ -20,6 +20,53 @@ pub(super) fn scale(header: &str) -> f64 {
     // The longest goes first: 百万 before 万.
     let stated = SCALES.iter().flat_map(|(scale, units)| units.iter().map(move |unit| (unit, *scale)));
     stated.filter(|(unit, _)| states(unit)).max_by_key(|(unit, _)| unit.chars().count()).map_or(1.0, |(_, scale)| scale)
+}
+
+/// A number without the unit behind it, and how many that is.
+pub(super) fn of_number(text: &str) -> (&str, f64) {
+    const SCALES: [(&str, f64); 31] = [
+        ("mil", 1e3),
+        ("mio", 1e6),
+        ("mrd", 1e9),
+        ("bn", 1e9),
+        ("백만", 1e6),
+        ("k", 1e3),
+        ("m", 1e6),
+        ("b", 1e9),
+        ("t", 1e12),
+        ("천", 1e3),
+        ("만", 1e4),
+        ("억", 1e8),
+        ("조", 1e12),
+        ("百万", 1e6),
+        ("万", 1e4),
+        ("萬", 1e4),
+        ("亿", 1e8),
+        ("億", 1e8),
+        ("주", 1.0),
+        ("l", 1e5),
+        ("lac", 1e5),
+        ("lakh", 1e5),
+        ("cr", 1e7),
+        ("crore", 1e7),
+        ("тыс", 1e3),
+        ("млн", 1e6),
+        ("млрд", 1e9),
+        ("tys", 1e3),
+        ("mln", 1e6),
+        ("mld", 1e9),
+        ("tsd", 1e3),
+    ];
+    // `1,2 Mrd.`
+    let text = text.strip_suffix('.').filter(|text| text.ends_with(char::is_alphabetic)).unwrap_or(text);
+    let is_unit = |c: char| c.is_alphabetic() && !c.is_numeric();
+    let unit_at = text.trim_end().char_indices().rev().take_while(|(_, c)| is_unit(*c)).last().map(|(at, _)| at);
+    let Some(at) = unit_at else { return (text, 1.0) };
+    let unit = text[at..].trim().to_lowercase();
+    match SCALES.iter().find(|(name, _)| *name == unit) {
+        Some((_, scale)) => (text[..at].trim_end(), *scale),
+        None => (text, 1.0),
+    }
 }
 
 #[cfg(test)]

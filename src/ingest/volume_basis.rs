@@ -14,7 +14,9 @@ const TOLERANCE: f64 = 0.22;
 /// Whether volumes step by the inverse of a price's split ratio, as they do where both are as traded. Too few bars
 /// with a volume say nothing: then they do.
 pub(super) fn follows_split(bars: &[Bar], bar_idx: usize, ratio: f64) -> bool {
-    match step(bars, bar_idx, NEAR) {
+    const FEW: usize = 3;
+    let n_bars = NEAR.min(bar_idx).min(bars.len().saturating_sub(bar_idx));
+    match step(bars, bar_idx, n_bars).filter(|_| n_bars >= FEW) {
         Some(step) => (step / ratio.ln()) > 0.5,
         None => true,
     }

@@ -1,12 +1,14 @@
 //! Zip archives: an Excel workbook becomes delimited text, and an archive with one file becomes that file.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Write};
 
-use calamine::{Data, Reader, Xlsx};
-use zip::ZipArchive;
+use calamine::{Reader, Xlsx};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::inflate::counted;
-use super::{IngestLimits, ReadError, header, json_rows, records};
+use super::worksheet::{self, MAX_HEAD};
+use super::{IngestLimits, ReadError, header, records};
 
 /// What a zip holds.
 #[derive(Debug)]
@@ -29,16 +31,8 @@ pub(super) fn unpack(bytes: &[u8], limits: &IngestLimits) -> Result<Unpacked, Re
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| corrupt(&error.to_string()))?;
     let names: Vec<String> = archive.file_names().map(|name| name.unwrap_or_default().into_owned()).collect();
     if names.iter().any(|name| name.starts_with("xl/")) {
-        let max = limits.max_inflated_bytes;
-        let mut total = 0;
-        for idx in 0..archive.len() {
-            let part = archive.by_index(idx).map_err(|error| corrupt(&error.to_string()))?;
-            total += counted(part, bytes.len(), "zip", limits)?.len();
-            if total > max {
-                return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
-            }
-        }
-        return sheet(bytes, limits).map(Unpacked::Sheet);
+        let parts = unpacked_parts(&mut archive, bytes.len(), limits)?;
+        return sheet(&parts, limits).map(Unpacked::Sheet);
     }
     if names.iter().any(|name| name == "[Content_Types].xml" || name == "mimetype") {
         return Err(ReadError::unreadable(
@@ -57,7 +51,7 @@ pub(super) fn unpack(bytes: &[u8], limits: &IngestLimits) -> Result<Unpacked, Re
             if part.encrypted() {
                 return Err(ReadError::unreadable("corrupt_body", "the zip has a password: unpack it first"));
             }
-            counted(part.take(u64::MAX), bytes.len(), "zip", limits).map(Unpacked::File)
+            counted(part, bytes.len(), "zip", limits).map(Unpacked::File)
         }
         [] => Err(ReadError::unusable("empty_body", "the zip has no files")),
         several => {
@@ -70,96 +64,63 @@ pub(super) fn unpack(bytes: &[u8], limits: &IngestLimits) -> Result<Unpacked, Re
     }
 }
 
+/// The workbook's parts as an archive that packs nothing: unpacked once and under the caps, however often calamine looks
+/// at them. Pictures and macros are left out.
+fn unpacked_parts(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    packed_len: usize,
+    limits: &IngestLimits,
+) -> Result<Vec<u8>, ReadError> {
+    let failed = |error: zip::result::ZipError| corrupt(&error.to_string());
+    let as_it_is = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let max = limits.max_inflated_bytes;
+    let (mut parts, mut total) = (ZipWriter::new(Cursor::new(Vec::new())), 0);
+    for idx in 0..archive.len() {
+        let part = archive.by_index(idx).map_err(failed)?;
+        let name = part.name().map_err(failed)?.into_owned();
+        let lower = name.to_ascii_lowercase();
+        if !lower.ends_with(".xml") && !lower.ends_with(".rels") {
+            continue;
+        }
+        let mut text = counted(part, packed_len, "zip", limits)?;
+        total += text.len();
+        if total > max {
+            return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
+        }
+        if lower.ends_with("sharedstrings.xml") {
+            hide_count(&mut text);
+        }
+        parts.start_file(name, as_it_is).map_err(failed)?;
+        parts.write_all(&text).map_err(|error| corrupt(&error.to_string()))?;
+    }
+    Ok(parts.finish().map_err(failed)?.into_inner())
+}
+
+/// calamine makes room for as many texts as the part claims to have: a claim that no memory can hold would end the process.
+fn hide_count(shared_texts: &mut [u8]) {
+    const CLAIM: &[u8] = b"uniqueCount";
+    let claims: Vec<usize> = memchr::memmem::find_iter(shared_texts, CLAIM).collect();
+    claims.into_iter().for_each(|at| shared_texts[at] = b'_');
+}
+
 /// The sheet with the best header as delimited text.
-fn sheet(bytes: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
-    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| corrupt(&error.to_string()))?;
-    let mut best: Option<(usize, String)> = None;
-    for name in book.sheet_names() {
-        let Some(text) = text(&mut book, &name, limits)? else { continue };
-        let score = header::best_line(&text, &records::scan(&text, b','), b',').map_or(0, |(_, score)| score);
-        if best.as_ref().is_none_or(|(most, _)| score > *most) {
-            best = Some((score, text));
+fn sheet(parts: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
+    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(parts)).map_err(|error| corrupt(&error.to_string()))?;
+    let names = book.sheet_names();
+    let mut best: Option<(usize, &String)> = None;
+    for name in names.iter().filter(|_| names.len() > 1) {
+        let Some(head) = worksheet::text(&mut book, name, MAX_HEAD, limits)? else { continue };
+        let score = header::best_line(&head, &records::scan(&head, b','), b',').map_or(0, |(_, score)| score);
+        if best.is_none_or(|(most, _)| score > most) {
+            best = Some((score, name));
         }
     }
-    best.map(|(_, text)| text)
-        .filter(|text| !text.trim().is_empty())
+    let best = best.map(|(_, name)| name).or(names.first());
+    let text = best.map(|name| worksheet::text(&mut book, name, usize::MAX, limits)).transpose()?.flatten();
+    text.filter(|text| !text.trim().is_empty())
         .ok_or_else(|| ReadError::unusable("empty_body", "the workbook has no sheet with values"))
 }
 
-/// A sheet as delimited text, lines counted as its rows; `None` for one without cells, such as a chart. Cells are read one
-/// by one: a sheet with two cells far apart would be billions of them.
-fn text(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, limits: &IngestLimits) -> Result<Option<String>, ReadError> {
-    let Ok(mut cells) = book.worksheet_cells_reader(name) else { return Ok(None) };
-    let mut rows: Vec<(u32, Vec<(u32, String)>)> = Vec::new();
-    // A text that many cells share is stored once and read once a cell.
-    let mut n_bytes = 0;
-    while let Some(found) = cells.next_cell().map_err(|error| corrupt(&error.to_string()))? {
-        let (row, column) = found.get_position();
-        if row as usize > limits.max_rows.saturating_add(1000) {
-            return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
-        }
-        let text = cell(&found.get_value().clone().into());
-        if text.is_empty() {
-            continue;
-        }
-        n_bytes += text.len();
-        if n_bytes > limits.max_inflated_bytes {
-            let max = limits.max_inflated_bytes;
-            return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
-        }
-        if column as usize >= 4 * limits.max_columns {
-            return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
-        }
-        match rows.last_mut() {
-            Some((last, cells)) if *last == row => cells.push((column, text)),
-            Some((last, _)) if *last > row => return Err(corrupt("its rows are not in order")),
-            _ => rows.push((row, vec![(column, text)])),
-        }
-    }
-    written(&rows, limits).map(Some)
-}
-
-/// Rows with the columns that are used; empty rows between are empty lines.
-fn written(rows: &[(u32, Vec<(u32, String)>)], limits: &IngestLimits) -> Result<String, ReadError> {
-    let columns = || rows.iter().flat_map(|(_, cells)| cells.iter().map(|(column, _)| *column));
-    let (first, last) = (columns().min().unwrap_or(0), columns().max().unwrap_or(0));
-    let mut out = String::new();
-    let mut line = 0;
-    for (row, cells) in rows {
-        out.extend(std::iter::repeat_n('\n', (row - line) as usize));
-        let mut texts = vec![""; (last - first) as usize + 1];
-        for (column, text) in cells {
-            texts[(column - first) as usize] = text;
-        }
-        json_rows::push_line(&mut out, texts.into_iter());
-        line = row + 1;
-        if out.len() > limits.max_inflated_bytes {
-            let max = limits.max_inflated_bytes;
-            return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
-        }
-    }
-    Ok(out)
-}
-
-fn cell(value: &Data) -> String {
-    match value {
-        Data::Empty => String::new(),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.trim().to_owned(),
-        Data::DateTime(stamp) if stamp.is_datetime() => {
-            let (year, month, day, hour, minute, second, _) = stamp.to_ymd_hms_milli();
-            match (hour, minute, second) {
-                (0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
-                _ => format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"),
-            }
-        }
-        Data::DateTime(duration) => {
-            let seconds = (duration.as_f64() * 86_400.0).round() as i64;
-            format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-        }
-        other => other.to_string(),
-    }
-}
-
-fn corrupt(why: &str) -> ReadError {
+pub(super) fn corrupt(why: &str) -> ReadError {
     ReadError::unreadable("corrupt_body", format!("the zip or workbook cannot be opened: {why}"))
 }

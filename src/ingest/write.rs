@@ -59,7 +59,7 @@ pub fn write(series: &Series, format: BodyFormat) -> Result<Vec<u8>, WriteError>
             let records: Vec<BarRecord> = series.bars().iter().map(|bar| BarRecord::of(bar, series)).collect();
             serde_json::to_writer(&mut out, &records).map_err(|error| failed(error.to_string()))?;
         }
-        BodyFormat::Csv => {
+        BodyFormat::Any | BodyFormat::Csv => {
             let mut frame = frame(series).map_err(|error| failed(error.to_string()))?;
             CsvWriter::new(&mut out).finish(&mut frame).map_err(|error| failed(error.to_string()))?;
         }

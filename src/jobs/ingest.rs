@@ -10,12 +10,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::level::level_break;
 use super::market;
+use super::neighbours::check_neighbours;
 use super::settle::{Settled, StoredTicker, settle};
+use super::whose::name;
 use crate::app::App;
-use crate::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
+use crate::domain::{Calendar, Interval, Ticker};
 use crate::ingest::{
     BodyFormat, ContentEncoding, Dialect, ReadError, ReadOptions, Reading, Refusal, TickerReading, Warning,
-    shortest_gap,
 };
 use crate::store::{BarsOutcome, JobRecord, OnConflict, PriceBasis, PutBarsError, SentBars, StoreError, TickerRecord};
 
@@ -309,48 +310,6 @@ fn other_interval(known: &HashMap<Ticker, TickerRecord>, reading: &Reading) -> O
     Some(stored).filter(|stored| *stored != read)
 }
 
-/// Whether a few bars are of the series that they continue: by themselves they cannot tell. Each must be one that is
-/// stored, or stand as far from those as its interval's bars do; else they are of another interval, sent to the wrong
-/// series.
-///
-/// # Errors
-/// [`PutBarsError::Interval`] where one stands otherwise.
-async fn check_neighbours(app: &App, record: &TickerRecord, sent: &Series) -> Result<(), IngestError> {
-    /// So many bars tell by themselves.
-    const TELLING: usize = 9;
-    let bars = sent.bars();
-    let (Some(first), Some(last)) = (bars.first(), bars.last()) else { return Ok(()) };
-    let shortest = match (sent.interval(), bars) {
-        // Gaps within a day have told all but a bar alone.
-        (Interval::Minutes(minutes), [_]) => Some(i64::from(minutes) * 60),
-        (interval, _) => shortest_gap(interval),
-    };
-    let Some(shortest) = shortest.filter(|_| bars.len() <= TELLING && record.interval == sent.interval()) else {
-        return Ok(());
-    };
-    let (from, to) = (first.at().seconds() - shortest, last.at().seconds() + shortest);
-    let (from, to) = (BarTime::from_seconds(from), BarTime::from_seconds(to));
-    let stored: Vec<i64> =
-        app.store.bars(record.id, from, to, u64::MAX).await?.iter().map(|bar| bar.at().seconds()).collect();
-    let is_apart = |bar: &Bar| {
-        let at = bar.at().seconds();
-        stored.contains(&at) || stored.iter().all(|stored| stored.abs_diff(at) >= shortest.unsigned_abs())
-    };
-    let of_another = match sent.interval() {
-        _ if !bars.iter().all(is_apart) => true,
-        // One bar a day at the same time is a day's.
-        Interval::Minutes(_) if !stored.contains(&first.at().seconds()) => {
-            let newest = app.store.newest_bars(record.id, first.at(), 1).await?;
-            newest.iter().any(|newest| (first.at().seconds() - newest.at().seconds()) % 86_400 == 0)
-        }
-        _ => false,
-    };
-    match of_another {
-        false => Ok(()),
-        true => Err(IngestError::OtherInterval { ticker: record.ticker.clone(), stored: record.interval }),
-    }
-}
-
 async fn read(
     app: &Arc<App>,
     body: Body,
@@ -379,49 +338,6 @@ async fn known(app: &App, tickers: impl Iterator<Item = &Ticker>) -> Result<Hash
     }
     let records = app.store.tickers_named(&names).await?;
     Ok(records.into_iter().map(|record| (record.ticker.clone(), record)).collect())
-}
-
-/// Gives every part its ticker: the one asked for, else the body's own.
-fn name<'a>(
-    parts: &'a [TickerReading],
-    asked: Option<&Ticker>,
-) -> Result<Vec<(Ticker, &'a TickerReading)>, IngestError> {
-    match asked {
-        None => parts
-            .iter()
-            .map(|part| part.ticker.clone().map(|ticker| (ticker, part)).ok_or(IngestError::NoTickerColumn))
-            .collect(),
-        Some(asked) => {
-            let stranger = parts.iter().filter_map(|part| part.ticker.as_ref()).find(|found| !is_same(asked, found));
-            match (stranger, parts) {
-                (None, [part]) => Ok(vec![(asked.clone(), part)]),
-                (Some(found), [_]) => {
-                    Err(IngestError::TickerMismatch { asked: asked.clone(), found: found.to_string() })
-                }
-                (_, parts) => {
-                    let found = format!("{} tickers", parts.len());
-                    Err(IngestError::TickerMismatch { asked: asked.clone(), found })
-                }
-            }
-        }
-    }
-}
-
-/// Vendors write one ticker with and without its market (`AAPL`, `AAPL.US`; `005930`, `005930.KS`; `SH.600000`,
-/// `600000.SS`), Korean ones with an A before the code, and spreadsheets take the zeros before a number away.
-fn is_same(asked: &Ticker, found: &Ticker) -> bool {
-    let ((asked, asked_market), (found, found_market)) = (code_and_market(asked), code_and_market(found));
-    asked == found && (asked_market.is_empty() || found_market.is_empty() || asked_market == found_market)
-}
-
-/// `600000` and `SS` of `SH.600000`.
-fn code_and_market(ticker: &Ticker) -> (&str, &str) {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (first, last) = ticker.as_str().split_once('.').unwrap_or((ticker.as_str(), ""));
-    let (code, market) = if is_digits(last) && !is_digits(first) { (last, first) } else { (first, last) };
-    let code = code.strip_prefix('A').filter(|rest| rest.len() == 6 && is_digits(rest)).unwrap_or(code);
-    let code = if is_digits(code) { code.trim_start_matches('0') } else { code };
-    (code, if market == "SH" { "SS" } else { market })
 }
 
 fn price_basis(dialect: &Dialect) -> PriceBasis {
@@ -464,19 +380,5 @@ fn sum(reading: Reading, tickers: Vec<TickerReport>, dry_run: bool) -> IngestRep
         warnings: reading.warnings,
         dry_run,
         tickers,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vendors_may_leave_the_market_out_but_not_name_another_company() {
-        let same = |a: &str, b: &str| is_same(&a.parse().expect("a ticker"), &b.parse().expect("a ticker"));
-        assert!(same("AAPL", "AAPL") && same("AAPL", "AAPL.US") && same("005930.KS", "005930"));
-        assert!(same("600000.SS", "SH.600000") && same("005930.KS", "A005930") && same("005930", "5930"));
-        assert!(!same("600000.SS", "SH.600001") && !same("000001.SZ", "SH.000001") && !same("005930", "59300"));
-        assert!(!same("AAPL", "MSFT") && !same("005930.KS", "005930.KQ") && !same("BRK-A", "BRK-B"));
     }
 }

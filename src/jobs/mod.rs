@@ -14,6 +14,8 @@ mod challenge;
 pub mod due;
 mod level;
 mod market;
+mod neighbours;
+mod whose;
 pub mod ingest;
 pub mod kind;
 pub mod runner;

@@ -9,7 +9,7 @@ use candlecast::ingest::{
 };
 use proptest::prelude::*;
 
-fn told(answer: &Result<Reading, ReadError>) -> String {
+pub(super) fn told(answer: &Result<Reading, ReadError>) -> String {
     let reading = match answer {
         Ok(reading) => reading,
         Err(error) => return format!("{}: {error}\n", error.code()),
@@ -62,7 +62,7 @@ fn check_code(body: impl AsRef<[u8]>, code: &str) {
     }
 }
 
-const ONE: &str = "1d\n  2024-01-02 10 11 9 10.5 500\n";
+pub(super) const ONE: &str = "1d\n  2024-01-02 10 11 9 10.5 500\n";
 
 #[test]
 fn one_bar_reads_the_same_in_every_dialect() {
@@ -296,146 +296,12 @@ fn each_limit_holds_on_both_sides() {
     }
 }
 
-#[test]
-fn json_that_grows_when_it_is_read_is_refused_while_it_is_read() {
-    let bar = |extra: String| format!(r#"{{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1{extra}}}"#);
-    let records = |n: usize| {
-        let records: Vec<String> = (0..n).map(|idx| bar(format!(r#","k{idx}":1"#))).collect();
-        format!("[{}]", records.join(","))
-    };
-    let code = |body: &str, limits: &IngestLimits| {
-        read(body.as_bytes(), BodyFormat::Json, &ReadOptions::default(), limits).map_or_else(|e| e.code(), |_| "ok")
-    };
-    let limits = IngestLimits { max_columns: 64, ..IngestLimits::default() };
-    assert_eq!(code(&records(50), &limits), "ok");
-    assert_eq!(code(&records(5_000), &limits), "too_many_columns");
-    assert_eq!(code(&format!(r#"{{"data":{}}}"#, records(5_000)), &limits), "too_many_columns");
-    // Each record has one field; as rows of 64 columns they are mostly commas.
-    let wide: String = (0..50).map(|idx| format!(r#","k{idx}":1"#)).collect();
-    let narrow = vec![bar(String::new()); 1_000].join(",");
-    let grows = format!("[{},{narrow}]", bar(wide));
-    let small = IngestLimits { max_inflated_bytes: grows.len(), ..limits };
-    assert_eq!(code(&grows, &small), "inflated_too_large");
-}
-
-/// A workbook as a spreadsheet wrote it, with another text for its sheet.
-fn workbook(sheet: &str) -> Vec<u8> {
-    workbook_with(sheet, None)
-}
-
-/// The same, with a text that cells may share.
-fn workbook_with(sheet: &str, shared: Option<&str>) -> Vec<u8> {
-    use std::io::Read as _;
-    let bytes = include_bytes!("fixtures/dialects/text_numbers.xlsx");
-    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes.as_slice())).expect("a workbook");
-    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
-    for idx in 0..zip.len() {
-        let mut part = zip.by_index(idx).expect("a part");
-        let name = part.name().expect("a name").to_string();
-        let mut content = Vec::new();
-        part.read_to_end(&mut content).expect("its content");
-        if name.starts_with("xl/worksheets/") {
-            content = format!(
-                "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{sheet}\
-                 </sheetData></worksheet>"
-            )
-            .into_bytes();
-        }
-        parts.push((name, content));
-    }
-    if let Some(text) = shared {
-        let xml = format!(
-            "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>{text}</t></si></sst>"
-        );
-        parts.push(("xl/sharedStrings.xml".to_owned(), xml.into_bytes()));
-    }
-    zipped(&parts.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>())
-}
-
-fn zipped(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    use std::io::Write as _;
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a part");
-        zip.write_all(bytes).expect("into memory");
-    }
-    zip.finish().expect("into memory").into_inner()
-}
-
-fn sheet_of(rows: &[[&str; 5]]) -> String {
-    let row = |(idx, cells): (usize, &[&str; 5])| {
-        let cell = |(column, text): (usize, &&str)| {
-            let place = char::from(b'A' + column as u8);
-            format!("<c r=\"{place}{}\" t=\"inlineStr\"><is><t>{text}</t></is></c>", idx + 1)
-        };
-        format!("<row r=\"{}\">{}</row>", idx + 1, cells.iter().enumerate().map(cell).collect::<String>())
-    };
-    rows.iter().enumerate().map(row).collect()
-}
-
-#[test]
-fn packed_bodies_are_capped_on_both_sides() {
-    let code = |bytes: &[u8], format: BodyFormat, limits: &IngestLimits| {
-        read(bytes, format, &ReadOptions::default(), limits).map_or_else(|error| error.code(), |_| "ok")
-    };
-    let limits = IngestLimits::default;
-    let header = ["date", "open", "high", "low", "close"];
-    let book = workbook(&sheet_of(&[header, ["2024-01-02", "1", "1", "1", "1"], ["2024-01-03", "1", "1", "1", "1"]]));
-    assert_eq!(code(&book, BodyFormat::Csv, &limits()), "ok");
-    assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_rows: 1, ..limits() }), "too_many_rows");
-    assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_columns: 4, ..limits() }), "too_many_columns");
-    assert_eq!(
-        code(&book, BodyFormat::Csv, &IngestLimits { max_inflated_bytes: book.len(), ..limits() }),
-        "inflated_too_large"
-    );
-    // Two cells far apart are a sheet of billions.
-    let far = "<row r=\"1\"><c r=\"A1\"><v>1</v></c></row><row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row>";
-    assert!(["too_many_rows", "too_many_columns"].contains(&code(
-        &workbook(far),
-        BodyFormat::Csv,
-        &IngestLimits { max_rows: 1_000, ..limits() }
-    )));
-    // One text of ten kilobytes, in a hundred cells.
-    let cells = r#"<row><c t="s"><v>0</v></c></row>"#.repeat(100);
-    let shared = workbook_with(&cells, Some(&"x".repeat(10_000)));
-    let cap = |max_inflated_bytes| IngestLimits { max_inflated_bytes, max_inflate_ratio: 1 << 20, ..limits() };
-    assert_eq!(code(&shared, BodyFormat::Csv, &cap(2_000_000)), "missing_header");
-    assert_eq!(code(&shared, BodyFormat::Csv, &cap(900_000)), "inflated_too_large");
-    let csv = b"date,open,high,low,close\n2024-01-02,1,1,1,1\n".to_vec();
-    let zip = zipped(&[("A.csv", csv.clone())]);
-    assert_eq!(code(&zip, BodyFormat::Csv, &limits()), "ok");
-    assert_eq!(code(&zipped(&[("A.csv", csv.clone()), ("B.csv", csv)]), BodyFormat::Csv, &limits()), "archive_files");
-    let bomb = zipped(&[("A.csv", vec![b'0'; 3 << 20])]);
-    assert_eq!(code(&bomb, BodyFormat::Csv, &limits()), "inflate_ratio");
-    assert_eq!(
-        code(
-            &bomb,
-            BodyFormat::Csv,
-            &IngestLimits { max_inflated_bytes: 2 << 20, max_inflate_ratio: 1 << 20, ..limits() }
-        ),
-        "inflated_too_large"
-    );
-    let bars: Vec<(u8, [u32; 4], Option<u32>)> = vec![(1, [100; 4], Some(5)); 40];
-    let parquet = write(&series(&bars, true), BodyFormat::Parquet).expect("written");
-    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_rows: 40, max_columns: 6, ..limits() }), "ok");
-    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_rows: 39, ..limits() }), "too_many_rows");
-    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_columns: 5, ..limits() }), "too_many_columns");
-    let small = IngestLimits { max_inflated_bytes: parquet.len(), ..limits() };
-    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_inflated_bytes: 1 << 20, ..limits() }), "ok");
-    assert!(["ok", "inflated_too_large"].contains(&code(&parquet, BodyFormat::Parquet, &small)));
-    assert_eq!(
-        code(&parquet, BodyFormat::Parquet, &IngestLimits { max_inflated_bytes: 100, ..limits() }),
-        "inflated_too_large"
-    );
-    assert_eq!(code(&parquet[..parquet.len() / 2], BodyFormat::Parquet, &limits()), "invalid_parquet");
-}
-
 fn any_bars() -> impl Strategy<Value = Vec<(u8, [u32; 4], Option<u32>)>> {
     let prices = prop::array::uniform4(1_000_u32..9_999_999);
     prop::collection::vec((1_u8..5, prices, prop::option::of(0_u32..2_000_000_000)), 20..60)
 }
 
-fn series(rows: &[(u8, [u32; 4], Option<u32>)], has_volume: bool) -> Series {
+pub(super) fn series(rows: &[(u8, [u32; 4], Option<u32>)], has_volume: bool) -> Series {
     let mut day = 19_000;
     let bars = rows.iter().map(|(step, prices, volume)| {
         day += i64::from(*step);

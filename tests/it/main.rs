@@ -15,6 +15,7 @@ mod config;
 mod forecast;
 mod http;
 mod cli;
+mod packed;
 mod page;
 mod ingest;
 mod dialects;

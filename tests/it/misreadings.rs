@@ -58,6 +58,79 @@ fn the_running_week_or_month_is_no_bar_on_any_of_its_days() {
     assert_eq!(last_after(months(), "2025-01-02"), "2025-01-02");
 }
 
+/// Sunday to Thursday of three weeks, at times of the day by turns.
+fn sundays_to_thursdays(times: &[&str]) -> Vec<String> {
+    let dates = days("2024-01-07", 1, 19).into_iter().filter(|date| {
+        let date: chrono::NaiveDate = date.parse().expect("a date");
+        !matches!(chrono::Datelike::weekday(&date), chrono::Weekday::Fri | chrono::Weekday::Sat)
+    });
+    dates.enumerate().map(|(n, date)| format!("{date}{}", times[n * times.len() / 15])).collect()
+}
+
+fn first_and_codes(dates: &[String]) -> (String, Vec<&'static str>) {
+    let reading = reading(&bars(dates)).expect("bars");
+    let series = &reading.tickers[0].series;
+    let codes = reading.warnings.iter().map(|warning| warning.code).collect();
+    (series.interval().label(series.bars()[0].at()), codes)
+}
+
+#[test]
+fn sessions_of_markets_that_trade_on_sundays_are_not_the_next_day_s() {
+    let told = |times: &[&str]| first_and_codes(&sundays_to_thursdays(times));
+    let (same, next) = ("2024-01-07".to_owned(), "2024-01-08".to_owned());
+    // Closes in Riyadh, Cairo and Tel Aviv, and last minutes of days.
+    for times in [
+        &["T12:10:00Z"][..],
+        &["T11:30:00Z", "T12:30:00Z"],
+        &["T14:25:00Z", "T15:25:00Z"],
+        &[" 23:59:00"],
+        &[" 23:59:58"],
+    ] {
+        assert_eq!(told(times), (same.clone(), vec![]), "{times:?}");
+    }
+    // What could also be a midnight is told.
+    for times in [&["T12:00:00Z"][..], &["T14:00:00Z", "T15:00:00Z"]] {
+        assert_eq!(told(times), (same.clone(), vec!["time_zone_assumed"]), "{times:?}");
+    }
+    assert_eq!(told(&[" 23:00:00"]), (next.clone(), vec!["time_zone_assumed"]));
+    // Midnights in Seoul, Sydney, Auckland and Delhi; openings in Osaka and Chicago.
+    for times in [
+        &["T15:00:00Z"][..],
+        &["T14:00:00Z", "T13:00:00Z"],
+        &["T12:00:00Z", "T11:00:00Z"],
+        &["T18:30:00Z"],
+        &["T23:45:00Z"],
+        &["T22:00:00Z", "T23:00:00Z"],
+    ] {
+        assert_eq!(told(times), (next.clone(), vec![]), "{times:?}");
+    }
+}
+
+#[test]
+fn two_tickers_that_lack_columns_are_not_one() {
+    let halves = "Date,AAPL.Open,AAPL.High,MSFT.Low,MSFT.Close\n2024-01-02,10,12,9,11\n";
+    assert_eq!(labels(halves), ["missing_column"]);
+    let beside = "Date,AAPL.Open,AAPL.High,AAPL.Low,AAPL.Close,MSFT.Open,MSFT.High,GOOG.Low,GOOG.Close\n\
+                  2024-01-02,10,12,9,11,20,22,9,11\n";
+    assert_eq!(labels(beside), ["AAPL 2024-01-02"]);
+    let warnings = reading(beside).expect("bars").warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.code == "columns_left_out" && warning.message.contains("GOOG, MSFT"))
+    );
+    assert_eq!(labels("Date,Open,High,Low,Close_AAPL\n2024-01-02,10,12,9,11\n"), ["2024-01-02"], "one ticker's");
+}
+
+#[test]
+fn fractions_of_a_point_are_no_thousands() {
+    let bonds = "Date,Open,High,Low,Close\n2024-01-02,110'160,110'317,110'005,110'200\n2024-01-03,110'200,111'000,110'120,110'310\n";
+    assert_eq!(labels(bonds), ["ambiguous_number"]);
+    assert_eq!(labels(&bonds.replace('\'', "-")), ["ambiguous_number"]);
+    let swiss = ReadOptions { decimal: Some(".".to_owned()), ..ReadOptions::default() };
+    let index = read(bonds.as_bytes(), BodyFormat::Csv, &swiss, &IngestLimits::default()).expect("chosen");
+    assert!((index.tickers[0].series.bars()[0].open() - 110_160.0).abs() < 1e-9);
+    assert_eq!(labels(&bonds.replace("110'317", "110'417")), ["2024-01-02", "2024-01-03"], "thousands");
+}
+
 #[test]
 fn early_days_with_the_year_first_in_any_form_beside_late_ones_are_a_spreadsheet_s() {
     let early = (2..=12).map(|day| format!("2024/{day}/1"));

@@ -73,7 +73,7 @@ async fn take_in(
 ) -> Result<(Counts, Vec<TickerReport>, ReadBody), Problem> {
     let Upload { bytes, format, encoding, charset, room } = upload;
     let request = query.request(IngestRequest::new(ticker, format, encoding), charset)?;
-    let lost_line_ends = format == BodyFormat::Csv && is_one_line(&bytes);
+    let lost_line_ends = matches!(format, BodyFormat::Any | BodyFormat::Csv) && is_one_line(&bytes);
     let body = Body { bytes, room: Some(room) };
     let report = ingest(api.app(), body, &request).await.map_err(|error| {
         let problem = Problem::from(error);

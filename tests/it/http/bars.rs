@@ -219,8 +219,17 @@ async fn a_body_is_what_its_headers_say_or_refused() {
     assert_eq!(code(&[], TWO.into()).await, "200 -", "no content type is CSV");
     assert_eq!(code(&[("content-encoding", "gzip")], gzip.clone()).await, "200 -");
     assert_eq!(code(&[("content-encoding", "zstd")], zstd::encode_all(TWO.as_bytes(), 1).unwrap()).await, "200 -");
-    assert_eq!(code(&[("content-type", "application/json")], json).await, "200 -");
-    assert_eq!(code(&[], gzip.clone()).await, "415 looks_like_gzip");
+    assert_eq!(code(&[("content-type", "application/json")], json.clone()).await, "200 -");
+    assert_eq!(code(&[], json.clone()).await, "200 -", "nothing is said");
+    assert_eq!(
+        code(&[("content-type", "application/x-www-form-urlencoded")], json.clone()).await,
+        "200 -",
+        "as curl does"
+    );
+    assert_eq!(code(&[("content-type", "text/csv")], json).await, "422 missing_column", "another thing is said");
+    assert_eq!(code(&[], gzip.clone()).await, "200 -", "nothing is said");
+    assert_eq!(code(&[], zstd::encode_all(TWO.as_bytes(), 1).unwrap()).await, "200 -", "nothing is said");
+    assert_eq!(code(&[("content-encoding", "identity")], gzip.clone()).await, "415 looks_like_gzip");
     assert_eq!(code(&[("content-encoding", "br")], gzip).await, "415 unsupported_encoding");
     assert_eq!(code(&[("content-encoding", "gzip")], TWO.into()).await, "400 corrupt_body");
     assert_eq!(code(&[("content-type", "image/png")], TWO.into()).await, "415 unsupported_media_type");

@@ -42,6 +42,10 @@ fn bars(csv: impl Into<Body>) -> Ask {
     post("/v1/tickers/NEW/bars", "text/csv", csv)
 }
 
+fn json_bars(bar: &str) -> Ask {
+    post("/v1/tickers/NEW/bars", "application/json", format!("[{bar}]"))
+}
+
 fn packed(csv: &str) -> Ask {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(csv.as_bytes()).unwrap();
@@ -144,6 +148,13 @@ fn of_bodies() -> Vec<Case> {
             set: |limits| limits.ingest.max_tickers = 2,
             at: of(&["A", "B"]),
             above: of(&["A", "B", "C"]).refused("too_many_tickers"),
+        },
+        Case {
+            limit: "bars.max_json_values",
+            set: |limits| limits.ingest.max_json_values = 6,
+            at: json_bars(r#"{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1}"#),
+            above: json_bars(r#"{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1,"volume":1}"#)
+                .refused("too_many_json_values"),
         },
         Case {
             limit: "bars.max_refusals_reported",

@@ -1,0 +1,85 @@
+//! Dates that could be read in two ways: what is refused, and what it says.
+
+use super::ReadError;
+use super::date_pattern::pattern;
+use super::date_vote::{FIRST_ROC_YEAR, ORDERS, Votes};
+use super::dates::{self, Order, Shape, Stamp};
+
+impl Votes {
+    /// A spreadsheet that reads `02/01/2024` by the other order swaps day and month of all dates up to the twelfth and
+    /// leaves the others as they are. It shows where the rows go one way as soon as the early days are swapped back, or
+    /// where only early days have the year first.
+    pub(super) fn refuse_swapped(&self, order: Order) -> Result<(), ReadError> {
+        const FEW: usize = 3;
+        let (at, patched) = match order {
+            Order::Mdy => (1, &self.patched[0]),
+            Order::Dmy => (0, &self.patched[1]),
+            _ => return Ok(()),
+        };
+        let tally = &self.tallies[at];
+        let is_mended = tally.n_exclusive >= FEW && tally.turns() > 0 && patched.turns() == 0;
+        let is_halved = tally.n_exclusive == self.n_open
+            && self.n_open >= FEW
+            && self.n_shown >= FEW
+            && self.n_swappable == self.n_shown;
+        if !is_mended && !is_halved {
+            return Ok(());
+        }
+        let (_, line) = self.sample.clone().unwrap_or_default();
+        let message = "dates up to the twelfth of a month are written in another order than later ones: a spreadsheet \
+                       swapped their day and month; export the file again and do not save it in the spreadsheet";
+        Err(ReadError::unusable("ambiguous_date", message).on_line(line))
+    }
+
+    pub(super) fn ambiguous(&self, candidates: &[usize]) -> ReadError {
+        let (text, line) = self.sample.clone().unwrap_or_default();
+        let readings: Vec<String> = candidates
+            .iter()
+            .filter_map(|idx| {
+                let day = Stamp::of(&text, ORDERS[*idx])?.day;
+                Some(format!("{} (date_format={})", dates::date_of(day), pattern(&text, ORDERS[*idx])))
+            })
+            .collect();
+        ReadError::Unusable {
+            code: "ambiguous_date",
+            message: format!("{text:?} is {}: no row decides it, pass date_format", readings.join(" or ")),
+            line: Some(line),
+            column: Some("date".to_owned()),
+        }
+    }
+
+    /// `92/06/30` is of 1992 or of the Republic of China's year 92.
+    pub(super) fn refuse_roc_or_not(&self, order: Order) -> Result<Order, ReadError> {
+        let (text, line) = self.sample.clone().unwrap_or_default();
+        let year = match (order, dates::shape(&text)) {
+            (Order::Ymd, Some(Shape::Triple(triple, _))) if triple.shown_year().is_none() => triple.parts[0],
+            _ => return Ok(order),
+        };
+        if year < FIRST_ROC_YEAR {
+            return Ok(order);
+        }
+        let reading = |order: Order| Stamp::of(&text, order).map(|stamp| dates::date_of(stamp.day).to_string());
+        let (ours, roc) = (reading(Order::Ymd).unwrap_or_default(), reading(Order::Roc).unwrap_or_default());
+        Err(ReadError::Unusable {
+            code: "ambiguous_date",
+            message: format!(
+                "{text:?} is {ours} (date_format=%y/%m/%d) or, in years of the Republic of China, {roc} \
+                 (date_format=roc): no row decides it, pass date_format"
+            ),
+            line: Some(line),
+            column: Some("date".to_owned()),
+        })
+    }
+}
+
+/// An order as the caller may pass it.
+pub(super) fn name(order: Order) -> &'static str {
+    match order {
+        Order::Dmy => "day first (%d/%m/%Y)",
+        Order::Mdy => "month first (%m/%d/%Y)",
+        Order::Ymd => "year first (%y/%m/%d)",
+        Order::Roc => "a year of the Republic of China",
+        Order::Buddhist => "a year of the Buddhist era",
+        Order::Excel => "a spreadsheet's day number",
+    }
+}

@@ -1,0 +1,184 @@
+//! Bodies that unpack or grow when they are read, and those of which no header says what they are.
+
+use candlecast::ingest::{BodyFormat, IngestLimits, ReadOptions, read, write};
+
+use crate::ingest::{ONE, series, told};
+
+#[test]
+fn json_values_are_capped_where_they_are_in_memory_at_one_time() {
+    let code = |body: &str, max_json_values: usize, format: BodyFormat| {
+        let limits = IngestLimits { max_json_values, ..IngestLimits::default() };
+        read(body.as_bytes(), format, &ReadOptions::default(), &limits).map_or_else(|error| error.code(), |_| "ok")
+    };
+    let bar = r#"{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1}"#;
+    let columns = r#"{"date":["2024-01-02"],"open":[1],"high":[1],"low":[1],"close":[1]}"#;
+    for (body, n_values) in [
+        (format!("[{bar}]"), 6),
+        (format!("[{bar},{bar},{bar}]"), 6),
+        (format!("{bar}\n{bar}"), 6),
+        (columns.to_owned(), 11),
+    ] {
+        assert_eq!(code(&body, n_values, BodyFormat::Json), "ok", "{body}");
+        assert_eq!(code(&body, n_values - 1, BodyFormat::Json), "too_many_json_values", "{body}");
+    }
+    let list = format!("[{}1]", "1,".repeat(200_000));
+    assert_eq!(code(&list, 100, BodyFormat::Csv), "missing_column", "JSON sent as CSV is not read at all");
+}
+
+#[test]
+fn a_body_of_which_nothing_is_said_is_known_by_its_first_bytes() {
+    let told =
+        |body: &[u8], format: BodyFormat| told(&read(body, format, &ReadOptions::default(), &IngestLimits::default()));
+    let json = r#"[{"date":"2024-01-02","open":10,"high":11,"low":9,"close":10.5,"volume":500}]"#;
+    let columns = r#"{"date":["2024-01-02"],"open":[10],"high":[11],"low":[9],"close":[10.5],"volume":[500]}"#;
+    let csv = "date,open,high,low,close,volume\n2024-01-02,10,11,9,10.5,500\n";
+    let settings = format!("[Export]\n{csv}");
+    let bars = vec![(1, [100; 4], Some(5))];
+    let parquet = write(&series(&bars, true), BodyFormat::Parquet).expect("written");
+    for body in [json, &format!("\u{feff}  {json}"), columns, csv, &settings] {
+        assert_eq!(told(body.as_bytes(), BodyFormat::Any), ONE, "{body}");
+    }
+    assert_eq!(told(&zipped(&[("bars.json", columns.as_bytes().to_vec())]), BodyFormat::Any), ONE);
+    assert_eq!(told(&parquet, BodyFormat::Any), told(&parquet, BodyFormat::Parquet));
+    assert!(told(json.as_bytes(), BodyFormat::Csv).starts_with("missing_column"), "as it is said");
+    assert!(told(&parquet, BodyFormat::Csv).starts_with("not_csv"), "as it is said");
+}
+
+#[test]
+fn json_that_grows_when_it_is_read_is_refused_while_it_is_read() {
+    let bar = |extra: String| format!(r#"{{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1{extra}}}"#);
+    let records = |n: usize| {
+        let records: Vec<String> = (0..n).map(|idx| bar(format!(r#","k{idx}":1"#))).collect();
+        format!("[{}]", records.join(","))
+    };
+    let code = |body: &str, limits: &IngestLimits| {
+        read(body.as_bytes(), BodyFormat::Json, &ReadOptions::default(), limits).map_or_else(|e| e.code(), |_| "ok")
+    };
+    let limits = IngestLimits { max_columns: 64, ..IngestLimits::default() };
+    assert_eq!(code(&records(50), &limits), "ok");
+    assert_eq!(code(&records(5_000), &limits), "too_many_columns");
+    assert_eq!(code(&format!(r#"{{"data":{}}}"#, records(5_000)), &limits), "too_many_columns");
+    // Each record has one field; as rows of 64 columns they are mostly commas.
+    let wide: String = (0..50).map(|idx| format!(r#","k{idx}":1"#)).collect();
+    let narrow = vec![bar(String::new()); 1_000].join(",");
+    let grows = format!("[{},{narrow}]", bar(wide));
+    let small = IngestLimits { max_inflated_bytes: grows.len(), ..limits };
+    assert_eq!(code(&grows, &small), "inflated_too_large");
+}
+
+/// A workbook as a spreadsheet wrote it, with another text for its sheet.
+fn workbook(sheet: &str) -> Vec<u8> {
+    workbook_with(sheet, None)
+}
+
+/// The same, with a text that cells may share, and what is claimed of such texts.
+fn workbook_with(sheet: &str, shared: Option<(&str, &str)>) -> Vec<u8> {
+    use std::io::Read as _;
+    let bytes = include_bytes!("fixtures/dialects/text_numbers.xlsx");
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes.as_slice())).expect("a workbook");
+    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    for idx in 0..zip.len() {
+        let mut part = zip.by_index(idx).expect("a part");
+        let name = part.name().expect("a name").to_string();
+        let mut content = Vec::new();
+        part.read_to_end(&mut content).expect("its content");
+        if name.starts_with("xl/worksheets/") {
+            content = format!(
+                "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{sheet}\
+                 </sheetData></worksheet>"
+            )
+            .into_bytes();
+        }
+        parts.push((name, content));
+    }
+    if let Some((claim, text)) = shared {
+        let xml = format!(
+            "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"{claim}><si><t>{text}</t></si></sst>"
+        );
+        parts.push(("xl/sharedStrings.xml".to_owned(), xml.into_bytes()));
+    }
+    zipped(&parts.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>())
+}
+
+fn zipped(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a part");
+        zip.write_all(bytes).expect("into memory");
+    }
+    zip.finish().expect("into memory").into_inner()
+}
+
+fn sheet_of(rows: &[[&str; 5]]) -> String {
+    let row = |(idx, cells): (usize, &[&str; 5])| {
+        let cell = |(column, text): (usize, &&str)| {
+            let place = char::from(b'A' + column as u8);
+            format!("<c r=\"{place}{}\" t=\"inlineStr\"><is><t>{text}</t></is></c>", idx + 1)
+        };
+        format!("<row r=\"{}\">{}</row>", idx + 1, cells.iter().enumerate().map(cell).collect::<String>())
+    };
+    rows.iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn packed_bodies_are_capped_on_both_sides() {
+    let code = |bytes: &[u8], format: BodyFormat, limits: &IngestLimits| {
+        read(bytes, format, &ReadOptions::default(), limits).map_or_else(|error| error.code(), |_| "ok")
+    };
+    let limits = IngestLimits::default;
+    let header = ["date", "open", "high", "low", "close"];
+    let book = workbook(&sheet_of(&[header, ["2024-01-02", "1", "1", "1", "1"], ["2024-01-03", "1", "1", "1", "1"]]));
+    assert_eq!(code(&book, BodyFormat::Csv, &limits()), "ok");
+    assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_rows: 1, ..limits() }), "too_many_rows");
+    assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_columns: 4, ..limits() }), "too_many_columns");
+    assert_eq!(
+        code(&book, BodyFormat::Csv, &IngestLimits { max_inflated_bytes: book.len(), ..limits() }),
+        "inflated_too_large"
+    );
+    // Two cells far apart are a sheet of billions.
+    let far = "<row r=\"1\"><c r=\"A1\"><v>1</v></c></row><row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row>";
+    assert!(["too_many_rows", "too_many_columns"].contains(&code(
+        &workbook(far),
+        BodyFormat::Csv,
+        &IngestLimits { max_rows: 1_000, ..limits() }
+    )));
+    // One text of ten kilobytes, in a hundred cells.
+    let cells = r#"<row><c t="s"><v>0</v></c></row>"#.repeat(100);
+    let shared = workbook_with(&cells, Some(("", &"x".repeat(10_000))));
+    let cap = |max_inflated_bytes| IngestLimits { max_inflated_bytes, max_inflate_ratio: 1 << 20, ..limits() };
+    assert_eq!(code(&shared, BodyFormat::Csv, &cap(2_000_000)), "missing_header");
+    assert_eq!(code(&shared, BodyFormat::Csv, &cap(900_000)), "inflated_too_large");
+    // Room is not made for as many texts as a file claims to have.
+    for count in ["100000000000", "18446744073709551615"] {
+        let claim = format!(" uniqueCount=\"{count}\"");
+        assert_eq!(code(&workbook_with(&cells, Some((&claim, "x"))), BodyFormat::Csv, &limits()), "missing_header");
+    }
+    let csv = b"date,open,high,low,close\n2024-01-02,1,1,1,1\n".to_vec();
+    let zip = zipped(&[("A.csv", csv.clone())]);
+    assert_eq!(code(&zip, BodyFormat::Csv, &limits()), "ok");
+    assert_eq!(code(&zipped(&[("A.csv", csv.clone()), ("B.csv", csv)]), BodyFormat::Csv, &limits()), "archive_files");
+    let bomb = zipped(&[("A.csv", vec![b'0'; 3 << 20])]);
+    assert_eq!(code(&bomb, BodyFormat::Csv, &limits()), "inflate_ratio");
+    assert_eq!(
+        code(
+            &bomb,
+            BodyFormat::Csv,
+            &IngestLimits { max_inflated_bytes: 2 << 20, max_inflate_ratio: 1 << 20, ..limits() }
+        ),
+        "inflated_too_large"
+    );
+    let bars: Vec<(u8, [u32; 4], Option<u32>)> = vec![(1, [100; 4], Some(5)); 40];
+    let parquet = write(&series(&bars, true), BodyFormat::Parquet).expect("written");
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_rows: 40, max_columns: 6, ..limits() }), "ok");
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_rows: 39, ..limits() }), "too_many_rows");
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_columns: 5, ..limits() }), "too_many_columns");
+    let small = IngestLimits { max_inflated_bytes: parquet.len(), ..limits() };
+    assert_eq!(code(&parquet, BodyFormat::Parquet, &IngestLimits { max_inflated_bytes: 1 << 20, ..limits() }), "ok");
+    assert!(["ok", "inflated_too_large"].contains(&code(&parquet, BodyFormat::Parquet, &small)));
+    assert_eq!(
+        code(&parquet, BodyFormat::Parquet, &IngestLimits { max_inflated_bytes: 100, ..limits() }),
+        "inflated_too_large"
+    );
+    assert_eq!(code(&parquet[..parquet.len() / 2], BodyFormat::Parquet, &limits()), "invalid_parquet");
+}
