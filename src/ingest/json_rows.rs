@@ -89,12 +89,28 @@ impl Rows {
         }
     }
 
+    /// A line that is written already, behind the ticker that it is of.
+    fn push_line_of(&mut self, ticker: &str, line: &str) {
+        if self.body.len() <= self.max_bytes {
+            push_cell(&mut self.body, ticker);
+            self.body.push(',');
+            self.body.push_str(line);
+            self.body.push('\n');
+        }
+    }
+
     /// Rows of several tickers as one table with a column that names them.
     pub(super) fn of_tickers(parts: Vec<(String, Self)>, limits: &IngestLimits) -> Self {
         let mut all = Self { names: vec!["ticker".to_owned()], ..Self::new(limits) };
         for (ticker, part) in parts {
             let places: Vec<usize> = part.names.iter().map(|name| all.place(name)).collect();
+            // Names mostly stand in one order for all: then a line stays as it is.
+            let is_in_place = places.iter().zip(1..).all(|(place, wanted)| *place == wanted);
             for line in part.body.lines() {
+                if is_in_place {
+                    all.push_line_of(&ticker, line);
+                    continue;
+                }
                 let mut cells = vec![String::new(); all.names.len()];
                 cells[0].clone_from(&ticker);
                 for (place, field) in places.iter().zip(records::fields(line, b',')) {
@@ -134,7 +150,10 @@ impl Rows {
         let width = self.names.len();
         for line in self.body.lines() {
             csv.push_str(line);
-            let n_fields = records::scan(line, b',').first().map_or(0, |record| usize::from(record.fields));
+            let n_fields = match line.contains('"') {
+                true => records::scan(line, b',').first().map_or(0, |record| usize::from(record.fields)),
+                false => line.bytes().filter(|byte| *byte == b',').count() + 1,
+            };
             csv.extend(std::iter::repeat_n(',', width.saturating_sub(n_fields.max(1))));
             csv.push('\n');
             if csv.len() > self.max_bytes {
