@@ -33,7 +33,7 @@ pub(super) fn month(word: &str) -> Option<u32> {
         "mar mrz maa mac мар bre kov бер μαρ",
         "apr abr avr kwi nis апр dub huhti bal кві απρ",
         "may mai mag maj mei маи мая kve touko geg тра μαι",
-        "jun juin giu cze haz июн юни iun cerven kesa juun bir чер ιουν",
+        "jun juin giu cze haz июн юни iun cerven cervn kesa juun bir чер ιουν",
         "jul juil lug lip tem июл юли iul cervenc heina juul lie лип ιουλ",
         "aug ago aou sie agu ogo авг srp elo rugp сер αυγ",
         "sep set wrz eyl сен zar syys sze rugs вер σεπ",
