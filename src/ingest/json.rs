@@ -1,10 +1,10 @@
 //! JSON of bars: an array of objects or of arrays, columns, and the shapes that vendors answer in. It becomes
 //! delimited text with a header, so that one reader reads all.
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::json_rows::{AsText, Rows};
+use super::json_rows::{AsText, Room, Rows};
 use super::json_value::Budget;
 use super::{IngestLimits, ReadError, json_shapes};
 
@@ -23,25 +23,29 @@ pub(super) fn to_csv(text: &str, limits: &IngestLimits) -> Result<AsText, ReadEr
 }
 
 fn strict(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
-    let budget = Budget::new(limits.max_json_values);
+    let (budget, room) = (Budget::new(limits.max_json_values), Room::new(limits));
     let invalid = |error: serde_json::Error| {
         let why = || ReadError::unreadable("invalid_json", format!("the body is not JSON: {error}"));
-        budget.passed().unwrap_or_else(why)
+        budget.passed().or_else(|| room.passed()).unwrap_or_else(why)
     };
     let text = unwrapped(text.trim());
     if text.starts_with('[') {
         let mut reader = serde_json::Deserializer::from_str(text);
-        let rows = reader.deserialize_seq(Streamed(limits, &budget)).map_err(invalid)?;
+        let rows = reader.deserialize_seq(Streamed(&room, &budget)).map_err(invalid)?;
         reader.end().map_err(invalid)?;
         return rows.into_text()?.ok_or_else(no_bars);
     }
-    if let Some(rows) = lines(text, limits, &budget) {
+    if let Some(rows) = lines(text, &room, &budget) {
         return rows.map_err(invalid)?.into_text()?.ok_or_else(no_bars);
     }
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = budget.value().deserialize(&mut reader).map_err(invalid)?;
     reader.end().map_err(invalid)?;
-    match json_shapes::find(&value, 0, limits) {
+    let found = json_shapes::find(&value, 0, &room);
+    if let Some(error) = room.passed() {
+        return Err(error);
+    }
+    match found {
         Some(rows) if rows.has_rival => Err(ReadError::unusable(
             "several_tables",
             "the JSON has several tables of bars, and none says whose they are: send them one by one",
@@ -63,19 +67,22 @@ fn unwrapped(text: &str) -> &str {
 }
 
 /// One object a line; `None` where the first line is not a whole one.
-fn lines(text: &str, limits: &IngestLimits, budget: &Budget) -> Option<Result<Rows, serde_json::Error>> {
+fn lines<'a>(text: &str, room: &'a Room, budget: &Budget) -> Option<Result<Rows<'a>, serde_json::Error>> {
     let (first, rest) = text.split_once('\n')?;
     let is_object = |line: &str| {
         let mut reader = serde_json::Deserializer::from_str(line);
         budget.value().deserialize(&mut reader).is_ok_and(|value| value.is_object()) && reader.end().is_ok()
     };
     (rest.trim_start().starts_with('{') && is_object(first)).then(|| {
-        let mut rows = Rows::new(limits);
+        let mut rows = Rows::new(room);
         let (mut skimmed, mut from) = (serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>(), 0);
         while let Some(value) = skimmed.next() {
             value?;
             let mut reader = serde_json::Deserializer::from_str(&text[from..skimmed.byte_offset()]);
             rows.push(&budget.value().deserialize(&mut reader)?, None);
+            if room.is_passed() {
+                break;
+            }
             from = skimmed.byte_offset();
         }
         Ok(rows)
@@ -158,19 +165,22 @@ fn error_message(value: &Value) -> Option<String> {
 }
 
 /// A top-level array is read one record at a time, so that memory holds one record.
-struct Streamed<'a>(&'a IngestLimits, &'a Budget);
+struct Streamed<'a>(&'a Room, &'a Budget);
 
-impl<'de> Visitor<'de> for Streamed<'_> {
-    type Value = Rows;
+impl<'de, 'a> Visitor<'de> for Streamed<'a> {
+    type Value = Rows<'a>;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.write_str("an array of bars")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Rows, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Rows<'a>, A::Error> {
         let mut rows = Rows::new(self.0);
         while let Some(value) = seq.next_element_seed(self.1.value())? {
             rows.push(&value, None);
+            if self.0.is_passed() {
+                return Err(A::Error::custom("a cap is passed"));
+            }
         }
         Ok(rows)
     }
@@ -242,6 +252,36 @@ mod tests {
         let csv = csv(text);
         let widths: Vec<u16> = super::super::records::scan(&csv, b',').iter().map(|record| record.fields).collect();
         assert_eq!(widths, [5, 5, 5]);
+    }
+
+    #[test]
+    fn all_tables_of_a_body_share_one_room() {
+        let code = |text: &str, max_inflated_bytes| {
+            let limits = IngestLimits { max_inflated_bytes, ..IngestLimits::default() };
+            to_csv(text, &limits).map_or_else(|error| error.code(), |_| "ok")
+        };
+        // A record without fields is a line of commas.
+        let table = r#"[{"t":1,"o":1,"h":3,"l":1,"c":2},{},{}]"#;
+        let bytes = 2 * ("2,3,1,1,1\n,,,,\n,,,,\n".len());
+        let nameless = format!(r#"{{"first":{table},"second":{table}}}"#);
+        assert_eq!([bytes, bytes - 1].map(|max| code(&nameless, max)), ["several_tables", "inflated_too_large"]);
+        let named = format!(r#"{{"AAPL":{table},"MSFT":{table}}}"#);
+        let bytes = "ticker,c,h,l,o,t\n".len() + bytes + 6 * "AAPL,".len();
+        assert_eq!([bytes, bytes - 1].map(|max| code(&named, max)), ["ok", "inflated_too_large"]);
+    }
+
+    #[test]
+    fn names_beyond_the_cap_are_not_compared() {
+        let prices = r#""date":"2024-01-02","open":1,"high":3,"low":1,"close":2"#;
+        let more = |count: usize, value: &str| (0..count).map(|n| format!(",\"n{n}\":{value}")).collect::<String>();
+        let record = |count| csv(&format!("[{{{prices}{}}}]", more(count, "1")));
+        assert!(record(59).starts_with("close,date") && record(60).starts_with("too_many_columns"));
+        // Comparing each with each would take minutes.
+        assert!(record(300_000).starts_with("too_many_columns"));
+        let days: String = (0..20_000).map(|n| format!(",\"{n}\":1")).collect();
+        let columns = ["open", "high", "low", "close"].map(|name| format!("{name:?}:{{{}}}", &days[1..])).join(",");
+        assert!(csv(&format!("{{{columns}{}}}", more(60, "{}"))).starts_with("close,high"));
+        assert!(csv(&format!("{{{columns}{}}}", more(61, "{}"))).starts_with("too_many_columns"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Records of JSON on their way to delimited text.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::{IngestLimits, ReadError, columns, records};
@@ -12,103 +14,139 @@ pub(super) struct AsText {
     pub has_header: bool,
 }
 
-/// Rows on their way to text. Names and text grow beyond what the JSON had (a name that only one record has is a comma in all
-/// others): from where either passes its cap on, rows are only counted, and [`into_text`](Self::into_text) refuses.
+/// What the tables of one body may take together. Text grows beyond what the JSON had: a name that only one record has is a
+/// comma in all others.
 #[derive(Debug)]
-pub(super) struct Rows {
-    pub names: Vec<String>,
-    /// One line a row, fields quoted where they must be.
-    pub body: String,
-    pub n_rows: usize,
-    /// Whether another table of the same kind was passed over.
-    pub has_rival: bool,
-    max_names: usize,
+pub(super) struct Room {
+    pub max_columns: usize,
     max_bytes: usize,
-    max_columns: usize,
+    n_bytes: Cell<usize>,
+    /// The cap that was passed: its code, what it counts, and how many it allows.
+    passed: Cell<Option<(&'static str, &'static str, usize)>>,
 }
 
-impl Rows {
+impl Room {
     pub(super) fn new(limits: &IngestLimits) -> Self {
-        Self {
-            names: Vec::new(),
-            body: String::new(),
-            n_rows: 0,
-            has_rival: false,
-            // Records may have fields that are no columns; lists in them are none.
-            max_names: limits.max_columns.saturating_mul(4),
-            max_bytes: limits.max_inflated_bytes,
-            max_columns: limits.max_columns,
+        let (max_columns, max_bytes) = (limits.max_columns, limits.max_inflated_bytes);
+        Self { max_columns, max_bytes, n_bytes: Cell::new(0), passed: Cell::new(None) }
+    }
+
+    /// Why nothing more is read, where a cap was passed.
+    pub(super) fn passed(&self) -> Option<ReadError> {
+        self.passed.get().map(|(code, what, max)| ReadError::OverLimit { code, what, max })
+    }
+
+    pub(super) fn is_passed(&self) -> bool {
+        self.passed.get().is_some()
+    }
+
+    fn take(&self, n_bytes: usize) {
+        self.n_bytes.set(self.n_bytes.get() + n_bytes);
+        if self.n_bytes.get() > self.max_bytes {
+            self.passed.set(Some(("inflated_too_large", "unpacked bytes", self.max_bytes)));
         }
     }
 
-    fn over_cap(&self) -> Option<ReadError> {
-        if self.names.len() > self.max_names {
-            return Some(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: self.max_columns });
+    fn give_back(&self, n_bytes: usize) {
+        self.n_bytes.set(self.n_bytes.get() - n_bytes);
+    }
+
+    /// Counts the names of one table.
+    pub(super) fn check_width(&self, n_names: usize) {
+        if n_names > self.max_columns {
+            self.passed.set(Some(("too_many_columns", "columns", self.max_columns)));
         }
-        let max = self.max_bytes;
-        let is_over = self.body.len() > max;
-        is_over.then_some(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max })
+    }
+}
+
+/// Rows on their way to text. From where their room is spent on they take nothing more, and [`into_text`](Self::into_text)
+/// refuses.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    pub names: Vec<String>,
+    /// One line a row, fields quoted where they must be.
+    body: String,
+    pub n_rows: usize,
+    /// Whether another table of the same kind was passed over.
+    pub has_rival: bool,
+    room: &'a Room,
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.body.len());
+    }
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(room: &'a Room) -> Self {
+        Self::named(Vec::new(), room)
+    }
+
+    pub(super) fn named(names: Vec<String>, room: &'a Room) -> Self {
+        room.check_width(names.len());
+        Self { names, body: String::new(), n_rows: 0, has_rival: false, room }
     }
 
     /// A record: an object by its names, an array by its places, or a line of text that is parted already.
     pub(super) fn push(&mut self, value: &Value, index: Option<&str>) {
         self.n_rows += 1;
-        if self.over_cap().is_some() {
+        if self.room.is_passed() {
             return;
         }
         let mut cells: Vec<String> = vec![String::new(); self.names.len()];
-        let mut put =
-            |rows: &mut Self, name: &str, value: String| match rows.names.iter().position(|known| known == name) {
-                Some(at) => cells[at] = value,
-                None => {
-                    rows.names.push(name.to_owned());
-                    cells.push(value);
-                }
-            };
+        let mut put = |rows: &mut Self, name: &str, value: String| {
+            let place = rows.place(name);
+            cells.resize(rows.names.len(), String::new());
+            cells[place] = value;
+        };
         if let Some(index) = index {
             put(self, "date", index.to_owned());
         }
         match value {
-            Value::Object(object) => flat(object).for_each(|(name, value)| put(self, name, cell(value))),
             // One more than the cap is enough to be refused.
-            Value::Array(array) => cells.extend(array.iter().take(self.max_names + 1).map(cell)),
+            Value::Object(object) => {
+                flat(object).take(self.room.max_columns + 1).for_each(|(name, value)| put(self, name, cell(value)));
+            }
+            Value::Array(array) => cells.extend(array.iter().take(self.room.max_columns + 1).map(cell)),
             Value::String(line) if self.names.is_empty() => {
-                self.body.push_str(line.trim());
-                self.body.push('\n');
-                return;
+                return self.append(|body| *body += &format!("{}\n", line.trim()));
             }
             other => cells.push(cell(other)),
         }
         self.push_line(cells.iter().map(String::as_str));
     }
 
-    /// A line as it is, unless the text is over its cap already.
-    pub(super) fn push_line<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
-        if self.body.len() <= self.max_bytes {
-            push_line(&mut self.body, cells);
-        }
+    /// A line of these fields.
+    pub(super) fn push_line<'b>(&mut self, cells: impl Iterator<Item = &'b str>) {
+        self.append(|body| push_line(body, cells));
     }
 
-    /// A line that is written already, behind the ticker that it is of.
-    fn push_line_of(&mut self, ticker: &str, line: &str) {
-        if self.body.len() <= self.max_bytes {
-            push_cell(&mut self.body, ticker);
-            self.body.push(',');
-            self.body.push_str(line);
-            self.body.push('\n');
+    fn append(&mut self, write: impl FnOnce(&mut String)) {
+        if !self.room.is_passed() {
+            let before = self.body.len();
+            write(&mut self.body);
+            self.room.take(self.body.len() - before);
         }
     }
 
     /// Rows of several tickers as one table with a column that names them.
-    pub(super) fn of_tickers(parts: Vec<(String, Self)>, limits: &IngestLimits) -> Self {
-        let mut all = Self { names: vec!["ticker".to_owned()], ..Self::new(limits) };
-        for (ticker, part) in parts {
+    pub(super) fn of_tickers(parts: Vec<(String, Self)>, room: &'a Room) -> Self {
+        let mut all = Self::named(vec!["ticker".to_owned()], room);
+        for (ticker, mut part) in parts {
+            if room.is_passed() {
+                break;
+            }
+            // What is copied is in memory twice, but no longer than one part is.
+            room.give_back(part.body.len());
+            let body = std::mem::take(&mut part.body);
+            all.n_rows += part.n_rows;
             let places: Vec<usize> = part.names.iter().map(|name| all.place(name)).collect();
             // Names mostly stand in one order for all: then a line stays as it is.
             let is_in_place = places.iter().zip(1..).all(|(place, wanted)| *place == wanted);
-            for line in part.body.lines() {
+            for line in body.lines() {
                 if is_in_place {
-                    all.push_line_of(&ticker, line);
+                    all.append(|text| push_line_of(text, &ticker, line));
                     continue;
                 }
                 let mut cells = vec![String::new(); all.names.len()];
@@ -118,7 +156,6 @@ impl Rows {
                 }
                 all.push_line(cells.iter().map(String::as_str));
             }
-            all.n_rows += part.n_rows;
         }
         all
     }
@@ -127,6 +164,7 @@ impl Rows {
     fn place(&mut self, name: &str) -> usize {
         self.names.iter().position(|known| known == name).unwrap_or_else(|| {
             self.names.push(name.to_owned());
+            self.room.check_width(self.names.len());
             self.names.len() - 1
         })
     }
@@ -135,15 +173,16 @@ impl Rows {
     ///
     /// # Errors
     /// `too_many_columns`, `inflated_too_large`.
-    pub(super) fn into_text(self) -> Result<Option<AsText>, ReadError> {
-        if let Some(error) = self.over_cap() {
+    pub(super) fn into_text(mut self) -> Result<Option<AsText>, ReadError> {
+        if let Some(error) = self.room.passed() {
             return Err(error);
         }
         if self.n_rows == 0 {
             return Ok(None);
         }
         if self.names.is_empty() {
-            return Ok(Some(AsText { csv: self.body, has_header: false }));
+            self.room.give_back(self.body.len());
+            return Ok(Some(AsText { csv: std::mem::take(&mut self.body), has_header: false }));
         }
         let mut csv = String::with_capacity(self.body.len() + 200);
         push_line(&mut csv, self.names.iter().map(String::as_str));
@@ -156,8 +195,8 @@ impl Rows {
             };
             csv.extend(std::iter::repeat_n(',', width.saturating_sub(n_fields.max(1))));
             csv.push('\n');
-            if csv.len() > self.max_bytes {
-                let max = self.max_bytes;
+            if csv.len() > self.room.max_bytes {
+                let max = self.room.max_bytes;
                 return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
             }
         }
@@ -173,6 +212,14 @@ pub(super) fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a st
         }
         push_cell(out, cell);
     }
+    out.push('\n');
+}
+
+/// A line that is written already, behind the ticker that it is of.
+fn push_line_of(out: &mut String, ticker: &str, line: &str) {
+    push_cell(out, ticker);
+    out.push(',');
+    out.push_str(line);
     out.push('\n');
 }
 

@@ -3,33 +3,33 @@
 use serde_json::{Map, Value};
 
 use super::columns::Role;
-use super::json_rows::{Rows, cell, flat, n_named};
-use super::{IngestLimits, bars, columns, dates};
+use super::json_rows::{Room, Rows, cell, flat, n_named};
+use super::{bars, columns, dates};
 
 /// How deep bars may lie in an answer's wrapping.
 const MAX_DEPTH: usize = 6;
 
 /// The largest table of bars within a value.
-pub(super) fn find(value: &Value, depth: usize, limits: &IngestLimits) -> Option<Rows> {
-    if depth > MAX_DEPTH {
+pub(super) fn find<'a>(value: &Value, depth: usize, room: &'a Room) -> Option<Rows<'a>> {
+    if depth > MAX_DEPTH || room.is_passed() {
         return None;
     }
     match value {
-        Value::Array(items) => of_array(items, limits)
-            .or_else(|| of_named_tables(items, depth, limits))
-            .or_else(|| largest(items.iter(), depth, limits)),
-        Value::Object(object) => yahoo_chart(value, limits)
-            .or_else(|| named_rows(object, limits))
-            .or_else(|| of_columns(object, limits))
-            .or_else(|| of_keyed(object, limits))
-            .or_else(|| by_ticker(object, depth, limits))
-            .or_else(|| largest(object.values(), depth, limits)),
+        Value::Array(items) => of_array(items, room)
+            .or_else(|| of_named_tables(items, depth, room))
+            .or_else(|| largest(items.iter(), depth, room)),
+        Value::Object(object) => yahoo_chart(value, room)
+            .or_else(|| named_rows(object, room))
+            .or_else(|| of_columns(object, room))
+            .or_else(|| of_keyed(object, room))
+            .or_else(|| by_ticker(object, depth, room))
+            .or_else(|| largest(object.values(), depth, room)),
         _ => None,
     }
 }
 
-fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize, limits: &IngestLimits) -> Option<Rows> {
-    let mut tables: Vec<Rows> = values.filter_map(|value| find(value, depth + 1, limits)).collect();
+fn largest<'a, 'v>(values: impl Iterator<Item = &'v Value>, depth: usize, room: &'a Room) -> Option<Rows<'a>> {
+    let mut tables: Vec<Rows<'_>> = values.filter_map(|value| find(value, depth + 1, room)).collect();
     tables.sort_by_key(|rows| std::cmp::Reverse(rows.n_rows));
     let mut tables = tables.into_iter();
     let mut first = tables.next()?;
@@ -38,25 +38,25 @@ fn largest<'a>(values: impl Iterator<Item = &'a Value>, depth: usize, limits: &I
 }
 
 /// `{"AAPL": [bars], "MSFT": [bars]}`: tables under the names of tickers, which vendors write in capitals.
-fn by_ticker(object: &Map<String, Value>, depth: usize, limits: &IngestLimits) -> Option<Rows> {
+fn by_ticker<'a>(object: &Map<String, Value>, depth: usize, room: &'a Room) -> Option<Rows<'a>> {
     let is_ticker = |name: &String| !name.chars().any(char::is_lowercase) && bars::ticker_of(name).is_some();
     if object.is_empty() || !object.keys().all(is_ticker) {
         return None;
     }
-    let parts: Vec<(String, Rows)> =
-        object.iter().filter_map(|(name, value)| Some((name.clone(), find(value, depth + 1, limits)?))).collect();
-    (!parts.is_empty() && parts.iter().all(|(_, rows)| !rows.names.is_empty())).then(|| Rows::of_tickers(parts, limits))
+    let parts: Vec<(String, Rows<'a>)> =
+        object.iter().filter_map(|(name, value)| Some((name.clone(), find(value, depth + 1, room)?))).collect();
+    (!parts.is_empty() && parts.iter().all(|(_, rows)| !rows.names.is_empty())).then(|| Rows::of_tickers(parts, room))
 }
 
 /// `[{"symbol": "AAPL", "historical": [bars]}, …]`: tables beside the ticker they are of.
-fn of_named_tables(items: &[Value], depth: usize, limits: &IngestLimits) -> Option<Rows> {
-    let part = |item: &Value| -> Option<(String, Rows)> {
+fn of_named_tables<'a>(items: &[Value], depth: usize, room: &'a Room) -> Option<Rows<'a>> {
+    let part = |item: &Value| -> Option<(String, Rows<'a>)> {
         let object = item.as_object()?;
         let names = object.iter().filter_map(|(name, value)| Some((columns::named(name)?, value.as_str()?)));
         let tickers = names.filter(|(named, text)| named.role == Role::Ticker && bars::ticker_of(text).is_some());
         let (_, ticker) = tickers.min_by_key(|(named, _)| named.tier)?;
         let tables = object.values().filter(|value| value.is_array() || value.is_object());
-        Some((ticker.to_owned(), largest(tables, depth, limits)?))
+        Some((ticker.to_owned(), largest(tables, depth, room)?))
             .filter(|(_, rows)| !rows.has_rival && !rows.names.is_empty())
     };
     items
@@ -64,10 +64,10 @@ fn of_named_tables(items: &[Value], depth: usize, limits: &IngestLimits) -> Opti
         .map(part)
         .collect::<Option<Vec<_>>>()
         .filter(|parts| !parts.is_empty())
-        .map(|parts| Rows::of_tickers(parts, limits))
+        .map(|parts| Rows::of_tickers(parts, room))
 }
 
-fn of_array(items: &[Value], limits: &IngestLimits) -> Option<Rows> {
+fn of_array<'a>(items: &[Value], room: &'a Room) -> Option<Rows<'a>> {
     let is_bar = match items.first()? {
         Value::Object(object) => n_named(flat(object).map(|(name, _)| name)) >= 3,
         Value::String(line) => line.split(',').count() >= 5,
@@ -75,25 +75,24 @@ fn of_array(items: &[Value], limits: &IngestLimits) -> Option<Rows> {
         _ => false,
     };
     is_bar.then(|| {
-        let mut rows = Rows::new(limits);
+        let mut rows = Rows::new(room);
         items.iter().for_each(|item| rows.push(item, None));
         rows
     })
 }
 
 /// `{"t": […], "o": […], …}`: arrays of one length under known names.
-fn of_columns(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
+fn of_columns<'a>(object: &Map<String, Value>, room: &'a Room) -> Option<Rows<'a>> {
     let arrays: Vec<(&String, &Vec<Value>)> =
         object.iter().filter_map(|(name, value)| value.as_array().map(|array| (name, array))).collect();
     let n_rows = arrays.iter().find(|(name, _)| columns::named(name).is_some())?.1.len();
     let equal: Vec<_> = arrays.into_iter().filter(|(_, array)| array.len() == n_rows).collect();
     let is_flat = equal.iter().all(|(_, array)| !array.iter().any(|value| value.is_object() || value.is_array()));
-    (n_named(equal.iter().map(|(name, _)| *name)) >= 3 && is_flat).then(|| zipped(&equal, limits))
+    (n_named(equal.iter().map(|(name, _)| *name)) >= 3 && is_flat).then(|| zipped(&equal, room))
 }
 
-fn zipped(arrays: &[(&String, &Vec<Value>)], limits: &IngestLimits) -> Rows {
-    let mut rows = Rows::new(limits);
-    rows.names = arrays.iter().map(|(name, _)| (*name).clone()).collect();
+fn zipped<'a>(arrays: &[(&String, &Vec<Value>)], room: &'a Room) -> Rows<'a> {
+    let mut rows = Rows::named(arrays.iter().map(|(name, _)| (*name).clone()).collect(), room);
     rows.n_rows = arrays.iter().map(|(_, array)| array.len()).min().unwrap_or(0);
     for row in 0..rows.n_rows {
         let cells: Vec<String> = arrays.iter().map(|(_, array)| cell(&array[row])).collect();
@@ -103,18 +102,18 @@ fn zipped(arrays: &[(&String, &Vec<Value>)], limits: &IngestLimits) -> Rows {
 }
 
 /// Objects by date: `{"2024-01-02": {"1. open": …}}`, or columns of them as pandas writes.
-fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
+fn of_keyed<'a>(object: &Map<String, Value>, room: &'a Room) -> Option<Rows<'a>> {
     let (key, first) = object.iter().next()?;
     let fields = first.as_object()?;
     let is_key = |key: &String| dates::looks_like_date(key) || is_counted(key);
     if is_key(key) && n_named(fields.keys()) >= 3 && are_codes(object, |_, record| day_in(record.as_object()?)) {
         return Some(Rows::of_tickers(
-            object.iter().map(|(code, record)| (code.clone(), of_record(record, limits))).collect(),
-            limits,
+            object.iter().map(|(code, record)| (code.clone(), of_record(record, room))).collect(),
+            room,
         ));
     }
     if is_key(key) && n_named(fields.keys()) >= 3 {
-        let mut rows = Rows::new(limits);
+        let mut rows = Rows::new(room);
         for (index, record) in object {
             rows.push(record, Some(index.as_str()).filter(|_| !is_counted(index)));
         }
@@ -122,6 +121,11 @@ fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> 
     }
     let is_by_column = n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(is_key);
     is_by_column.then(|| {
+        // Each row looks into each of them.
+        room.check_width(object.len());
+        if room.is_passed() {
+            return Rows::new(room);
+        }
         let record = |index: &String| -> Value {
             let fields = object.iter();
             fields.filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone()))).collect()
@@ -129,11 +133,11 @@ fn of_keyed(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> 
         let days = day_in(object).and_then(Value::as_object);
         if are_codes(fields, |index, _| days?.get(index)) {
             return Rows::of_tickers(
-                fields.keys().map(|code| (code.clone(), of_record(&record(code), limits))).collect(),
-                limits,
+                fields.keys().map(|code| (code.clone(), of_record(&record(code), room))).collect(),
+                room,
             );
         }
-        let mut rows = Rows::new(limits);
+        let mut rows = Rows::new(room);
         for index in fields.keys() {
             rows.push(&record(index), Some(index.as_str()).filter(|_| !is_counted(index)));
         }
@@ -171,19 +175,19 @@ fn day_in(fields: &Map<String, Value>) -> Option<&Value> {
         .map(|(_, value)| value)
 }
 
-fn of_record(record: &Value, limits: &IngestLimits) -> Rows {
-    let mut rows = Rows::new(limits);
+fn of_record<'a>(record: &Value, room: &'a Room) -> Rows<'a> {
+    let mut rows = Rows::new(room);
     rows.push(record, None);
     rows
 }
 
 /// A list of names beside a list of rows: pandas' `columns` and `data`, `fields` and `items`, `column` and `item` …;
 /// names may be objects that have a `name`.
-fn named_rows(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows> {
+fn named_rows<'a>(object: &Map<String, Value>, room: &'a Room) -> Option<Rows<'a>> {
     let name = |value: &Value| value.as_str().or_else(|| value.get("name")?.as_str()).map(str::to_owned);
     let names: Vec<String> = object.values().find_map(|value| {
         // A long list is a column of texts, not one of names.
-        let list = value.as_array().filter(|list| list.len() <= 4 * limits.max_columns)?;
+        let list = value.as_array().filter(|list| list.len() <= 4 * room.max_columns)?;
         let names: Vec<String> = list.iter().map(name).collect::<Option<_>>()?;
         (n_named(names.iter()) >= 3).then_some(names)
     })?;
@@ -191,11 +195,8 @@ fn named_rows(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows
     let data = object.values().find_map(|value| value.as_array().filter(|rows| rows.first().is_some_and(is_row)))?;
     let index = object.get("index").and_then(Value::as_array);
     let index = index.filter(|index| index.first().is_some_and(|first| dates::looks_like_date(&cell(first))));
-    let mut rows = Rows::new(limits);
-    rows.names = names;
-    if index.is_some() {
-        rows.names.insert(0, "date".to_owned());
-    }
+    let date = index.map(|_| "date".to_owned());
+    let mut rows = Rows::named(date.into_iter().chain(names).collect(), room);
     for (row, record) in data.iter().enumerate() {
         let mut cells: Vec<String> = record.as_array()?.iter().map(cell).collect();
         if let Some(index) = index {
@@ -208,7 +209,7 @@ fn named_rows(object: &Map<String, Value>, limits: &IngestLimits) -> Option<Rows
 }
 
 /// Yahoo's chart answer: time stamps beside `indicators.quote[0]`.
-fn yahoo_chart(value: &Value, limits: &IngestLimits) -> Option<Rows> {
+fn yahoo_chart<'a>(value: &Value, room: &'a Room) -> Option<Rows<'a>> {
     let stamps = value.get("timestamp")?.as_array()?;
     let indicators = value.get("indicators")?;
     let quote = indicators.get("quote")?.get(0)?.as_object()?;
@@ -218,5 +219,5 @@ fn yahoo_chart(value: &Value, limits: &IngestLimits) -> Option<Rows> {
     let fields = quote.iter().chain(adjusted.into_iter().flatten());
     arrays.extend(fields.filter_map(|(name, value)| value.as_array().map(|array| (name, array))));
     arrays.retain(|(_, array)| array.len() == stamps.len());
-    (arrays.len() >= 5).then(|| zipped(&arrays, limits))
+    (arrays.len() >= 5).then(|| zipped(&arrays, room))
 }

@@ -13,8 +13,8 @@ use crate::domain::Interval;
 pub struct IngestLimits {
     /// Bytes of a body as sent. Too low refuses honest files; too high lets one body take the memory.
     pub max_body_bytes: usize,
-    /// Bytes of a body after gzip, zstd or zip. Too low refuses packed files that would fit; too high lets a
-    /// small body take the memory.
+    /// Bytes of a body after gzip, zstd or zip, and of all tables in a JSON body as text. Too low refuses packed files that
+    /// would fit; too high lets a small body take the memory.
     pub max_inflated_bytes: usize,
     /// Bytes out for each byte in: real price files reach about 20, bombs 1000. Counted past the first MiB. Too
     /// low refuses files that repeat themselves; too high lets bombs unpack up to the cap above.
