@@ -1,9 +1,9 @@
 //! The HTTP API and the page: routes, wire types, problems.
 //!
-//! A handler extracts, calls one function of a room above and wraps what it gives; [`routes`] is the whole map.
+//! A handler extracts, calls one function of a room above and wraps what it gives; `routes` is the whole map.
 //! Wire types are this room's own, so that a change of a domain type never changes the contract by accident.
-//! Around all handlers stand two layers: [`observe`] (request id, log, metrics, panics, bodies of problems) and
-//! [`guard`] (the cap on concurrent requests, the time-out, who calls, how often, what that caller may).
+//! Around all handlers stand two layers: `observe` (request id, log, metrics, panics, bodies of problems) and
+//! `guard` (the cap on concurrent requests, the time-out, who calls, how often, what that caller may).
 //!
 //! Absent on purpose: work. Bars are read and stored by `jobs::ingest`, which the command line joins too.
 

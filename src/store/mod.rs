@@ -1,7 +1,7 @@
 //! All SQL: SQLite and Postgres behind one set of functions.
 //!
 //! In go domain values, out come plain records; no type of the database library leaves this room. Both
-//! databases bind `$1`, so one SQL text serves both wherever the dialects agree; [`db::on`] runs it on
+//! databases bind `$1`, so one SQL text serves both wherever the dialects agree; `db::on!` runs it on
 //! whichever is open. Every call ends within the configured time. Times are the database's clock, so that
 //! two machines need not agree on theirs.
 //!
