@@ -32,7 +32,8 @@ impl FromRequest<Api> for Upload {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let (format, encoding) = (format(&parts)?, encoding(&parts)?);
+        let format = format(&parts)?;
+        let encoding = encoding(&parts, format)?;
         let max_bytes = api.settings().limits.ingest.max_body_bytes;
         let announced = body.size_hint().upper().map_or(max_bytes, |upper| (upper as usize).min(max_bytes));
         let is_said = matches!(encoding, ContentEncoding::Gzip | ContentEncoding::Zstd);
@@ -92,11 +93,17 @@ pub(super) fn is_one_line(bytes: &[u8]) -> bool {
     is_text && !bytes.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
 }
 
-fn encoding(parts: &Parts) -> Result<ContentEncoding, Problem> {
+/// How the body is packed. A content type that says what the body is says that it is not packed, unless
+/// `Content-Encoding` does.
+fn encoding(parts: &Parts, format: BodyFormat) -> Result<ContentEncoding, Problem> {
     let named = parts.headers.get(header::CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    named.as_deref().unwrap_or_default().parse().map_err(|error: String| {
+    let encoding = named.as_deref().unwrap_or_default().parse().map_err(|error: String| {
         Problem::new("unsupported_encoding", format!("{error}.")).with("supported", vec!["gzip", "zstd"])
-    })
+    })?;
+    match (encoding, format) {
+        (ContentEncoding::Unsaid, format) if format != BodyFormat::Any => Ok(ContentEncoding::Identity),
+        (said, _) => Ok(said),
+    }
 }
 
 fn charset(parts: &Parts) -> Option<String> {

@@ -230,6 +230,7 @@ async fn a_body_is_what_its_headers_say_or_refused() {
     assert_eq!(code(&[], gzip.clone()).await, "200 -", "nothing is said");
     assert_eq!(code(&[], zstd::encode_all(TWO.as_bytes(), 1).unwrap()).await, "200 -", "nothing is said");
     assert_eq!(code(&[("content-encoding", "identity")], gzip.clone()).await, "415 looks_like_gzip");
+    assert_eq!(code(&[("content-type", "text/csv")], gzip.clone()).await, "415 looks_like_gzip", "text is said");
     assert_eq!(code(&[("content-encoding", "br")], gzip).await, "415 unsupported_encoding");
     assert_eq!(code(&[("content-encoding", "gzip")], TWO.into()).await, "400 corrupt_body");
     assert_eq!(code(&[("content-type", "image/png")], TWO.into()).await, "415 unsupported_media_type");
