@@ -63,5 +63,5 @@ pub use inflate::inflate;
 pub use options::{Adjust, BodyFormat, ContentEncoding, IngestLimits, PriceBasis, ReadOptions, Resample};
 pub use read::read;
 pub use reading::{Dialect, Reading, Refusal, TickerReading, Warning};
-pub use timing::shortest_gap;
+pub use timing::may_be_neighbours;
 pub use write::{BarRecord, WriteError, write};

@@ -1,5 +1,7 @@
 //! What a bar covers, and at which instant each row stands.
 
+use chrono::Datelike;
+
 use super::clock::{self, Zone};
 use super::dates::{self, Order, Stamp};
 use super::{ReadError, ReadOptions};
@@ -201,16 +203,19 @@ fn fits(interval: Interval, gaps: &[i64], stamps: &[Stamp]) -> bool {
     /// From one day's last bar to the next day's first.
     const NIGHT: std::ops::Range<i64> = 13 * 3600..SHORTEST_DAY;
     let is_within = |longest: i64| {
-        shortest_gap(interval).is_some_and(|shortest| gaps.iter().all(|gap| *gap >= shortest))
+        let mut pairs = stamps.windows(2).map(|pair| (instant(&pair[0], None), instant(&pair[1], None)));
+        pairs.all(|(one, next)| one == next || may_be_neighbours(interval, one, next))
             && gaps.first().is_none_or(|gap| *gap <= longest)
     };
     match interval {
         Interval::Minutes(minutes) => {
             let step = i64::from(minutes) * 60;
             let common = gaps.iter().fold(0, |common, gap| greatest_common_divisor(*gap, common));
+            // Weekends and holidays may be between.
+            let is_night = |gap: i64| NIGHT.contains(&(gap % DAY));
             let is_told = gaps
                 .first()
-                .is_none_or(|gap| *gap < SHORTEST_DAY && common % step == 0 && (common == step || NIGHT.contains(gap)));
+                .is_none_or(|gap| common % step == 0 && (is_night(*gap) || (*gap < SHORTEST_DAY && common == step)));
             stamps.iter().all(|stamp| stamp.second.is_some()) && is_told
         }
         Interval::Day => false,
@@ -223,13 +228,16 @@ fn greatest_common_divisor(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// Seconds that two weeks or two months stand apart at least, whichever of their days they are told by; `None` for bars
-/// that may be neighbours in time.
-pub fn shortest_gap(interval: Interval) -> Option<i64> {
+/// Whether bars at these seconds can be two of a series, whichever of their days its weeks or months are told by. A week
+/// that holidays leave one Friday stands three days before the next.
+pub fn may_be_neighbours(interval: Interval, one: i64, other: i64) -> bool {
+    let gap = one.abs_diff(other) as i64;
+    let week = |seconds: i64| BarTime::from_seconds(seconds).date().iso_week();
     match interval {
-        Interval::Minutes(_) | Interval::Day => None,
-        Interval::Week => Some(5 * DAY),
-        Interval::Month => Some(26 * DAY),
+        Interval::Minutes(minutes) => gap >= i64::from(minutes) * 60,
+        Interval::Day => gap >= SHORTEST_DAY,
+        Interval::Week => gap >= 5 * DAY || (gap >= 3 * DAY && week(one) != week(other)),
+        Interval::Month => gap >= 26 * DAY,
     }
 }
 
@@ -341,7 +349,9 @@ mod tests {
         assert_eq!(as_part_of(Interval::Week, &["2024-01-01"]), Ok(Interval::Week));
         assert_eq!(as_part_of(Interval::Month, &["2024-01-01", "2024-02-01"]), Ok(Interval::Month));
         assert_eq!(as_part_of(Interval::Week, &["2024-01-01", "2024-01-02"]), Ok(Interval::Day));
-        assert_eq!(as_part_of(Interval::Week, &["2024-01-05", "2024-01-09"]), Ok(Interval::Day), "Friday and Tuesday");
+        assert_eq!(as_part_of(Interval::Week, &["2024-01-01", "2024-01-05"]), Ok(Interval::Day), "of one week");
+        assert_eq!(as_part_of(Interval::Week, &["2024-01-07", "2024-01-08"]), Ok(Interval::Day), "days of a weekend");
+        assert_eq!(as_part_of(Interval::Week, &["2025-10-10", "2025-10-13"]), Ok(Interval::Week), "after Chuseok");
         assert_eq!(
             as_part_of(Interval::Week, &["2024-01-01", "2024-02-01", "2024-03-01"]),
             Ok(Interval::Day),
@@ -356,6 +366,8 @@ mod tests {
         assert_eq!(at(&["02T09:00", "02T10:00", "02T12:00"], 60), hour);
         assert_eq!(at(&["02T09:00", "02T11:00", "02T14:00"], 60), hour, "only hours have these gaps");
         assert_eq!(at(&["02T20:30", "03T14:30"], 60), hour, "a night between");
+        assert_eq!(at(&["05T20:30", "08T14:30"], 60), hour, "a weekend between");
+        assert_eq!(at(&["05T20:30", "08T19:30"], 60), Ok(Interval::Day), "the clocks are changed over a weekend");
         // Bars of more time than those of the series.
         assert_eq!(at(&["02T09:00", "02T12:00"], 60), Ok(Interval::Minutes(180)));
         assert_eq!(at(&["02T09:00", "02T09:15", "02T09:30", "02T10:00"], 1), Ok(Interval::Minutes(15)));

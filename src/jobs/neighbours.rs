@@ -5,48 +5,54 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 use super::ingest::IngestError;
 use crate::app::App;
 use crate::domain::{Bar, BarTime, Calendar, Interval, Series};
-use crate::ingest::shortest_gap;
+use crate::ingest::may_be_neighbours;
 use crate::store::TickerRecord;
 
-/// So many bars tell by themselves.
-const TELLING: usize = 9;
+/// A few bars cannot tell by themselves of which interval they are: each stands on its usual day. Of more some may not.
+const FEW: usize = 9;
 
-/// Whether a few bars are of the series that they continue: by themselves they cannot tell. Each must be one that is
-/// stored, or stand as far from those as its interval's bars do, and on the day on which these stand; else they are of
-/// another interval, sent to the wrong series.
+/// Whether bars are of the series that they continue. Each must be one that is stored, or stand as far from those as its
+/// interval's bars do, and on the day on which these stand; else they are of another interval, or weeks told by another day.
 ///
 /// # Errors
-/// [`IngestError::OtherInterval`] where one stands otherwise.
+/// [`IngestError::OtherInterval`] where one stands otherwise; [`IngestError::Store`] where the stored bars cannot be read.
 pub(super) async fn check_neighbours(app: &App, record: &TickerRecord, sent: &Series) -> Result<(), IngestError> {
     let bars = sent.bars();
     let (Some(first), Some(last)) = (bars.first(), bars.last()) else { return Ok(()) };
-    let shortest = match (sent.interval(), bars) {
-        // Gaps within a day have told all but a bar alone.
-        (Interval::Minutes(minutes), [_]) => Some(i64::from(minutes) * 60),
-        (interval, _) => shortest_gap(interval),
-    };
-    let Some(shortest) = shortest.filter(|_| bars.len() <= TELLING && record.interval == sent.interval()) else {
+    let interval = sent.interval();
+    // Gaps within a day have told all but a bar alone.
+    let is_told = interval == Interval::Day || (matches!(interval, Interval::Minutes(_)) && bars.len() > 1);
+    if is_told || record.interval != interval {
         return Ok(());
+    }
+    let reach = match interval {
+        Interval::Minutes(minutes) => i64::from(minutes) * 60,
+        _ => 31 * 86_400,
     };
-    let (from, to) = (first.at().seconds() - shortest, last.at().seconds() + shortest);
+    let (from, to) = (first.at().seconds() - reach, last.at().seconds() + reach);
     let (from, to) = (BarTime::from_seconds(from), BarTime::from_seconds(to));
     let stored: Vec<i64> =
         app.store.bars(record.id, from, to, u64::MAX).await?.iter().map(|bar| bar.at().seconds()).collect();
-    let is_stored = |bar: &&Bar| stored.contains(&bar.at().seconds());
-    let is_apart =
-        |bar: &&Bar| stored.iter().all(|stored| stored.abs_diff(bar.at().seconds()) >= shortest.unsigned_abs());
-    let new: Vec<&Bar> = bars.iter().filter(|bar| !is_stored(bar)).collect();
-    let of_another = match sent.interval() {
+    let place = |bar: &Bar| stored.binary_search(&bar.at().seconds());
+    let is_apart = |bar: &&Bar| {
+        let next = place(bar).unwrap_or_else(|next| next);
+        let beside = stored[next.saturating_sub(1)..].iter().take(2);
+        beside.into_iter().all(|stored| may_be_neighbours(interval, *stored, bar.at().seconds()))
+    };
+    let new: Vec<&Bar> = bars.iter().filter(|bar| place(bar).is_err()).collect();
+    let of_another = match interval {
         _ if !new.iter().all(is_apart) => true,
         // One bar a day at the same time is a day's.
         Interval::Minutes(_) if !new.is_empty() => {
             let newest = app.store.newest_bars(record.id, first.at(), 1).await?;
             newest.iter().any(|newest| (first.at().seconds() - newest.at().seconds()) % 86_400 == 0)
         }
-        interval if !new.is_empty() => {
+        _ if !new.is_empty() => {
             let newest = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), MOST_COMPARED).await?;
             let stored: Vec<NaiveDate> = newest.iter().map(|bar| bar.at().date()).collect();
-            !new.iter().all(|bar| stands_as_usual(interval, &stored, bar.at().date(), &record.calendar))
+            let is_odd = |bar: &&&Bar| !stands_as_usual(interval, &stored, bar.at().date(), &record.calendar);
+            let most = if bars.len() > FEW { new.len() / 5 } else { 0 };
+            new.iter().filter(is_odd).count() > most
         }
         _ => false,
     };
@@ -72,20 +78,22 @@ fn stands_as_usual(interval: Interval, stored: &[NaiveDate], date: NaiveDate, ca
     if stored.len() < LEAST_COMPARED || count(usual) * 10 < stored.len() * 8 {
         return true;
     }
-    let days_away = match interval {
-        Interval::Week => match (position(&date) + 7 - usual) % 7 {
-            later @ 0..=3 => i64::from(later),
-            earlier => i64::from(earlier) - 7,
-        },
-        _ if usual == 0 => i64::from(date.day()) - 1,
-        _ => i64::from(date.day()) - i64::from(date.num_days_in_month()),
+    let is_moved_by = |days_away: i64| {
+        let mut moved_over = (1..=days_away.abs()).map(|n_days| date - TimeDelta::days(n_days * days_away.signum()));
+        match calendar {
+            Calendar::Exchange(_) => moved_over.all(|date| calendar.is_session(date) == Some(false)),
+            // Holidays are not known: a few days.
+            _ if interval == Interval::Week => days_away.abs() <= 1,
+            _ => days_away.abs() <= 9,
+        }
     };
-    let mut moved_over = (1..=days_away.abs()).map(|n_days| date - TimeDelta::days(n_days * days_away.signum()));
-    match calendar {
-        Calendar::Exchange(_) => moved_over.all(|date| calendar.is_session(date) == Some(false)),
-        // Holidays are not known: a few days.
-        _ if interval == Interval::Week => days_away.abs() <= 1,
-        _ => days_away.abs() <= 9,
+    match interval {
+        Interval::Week => {
+            let later = i64::from((position(&date) + 7 - usual) % 7);
+            is_moved_by(later) || is_moved_by(later - 7)
+        }
+        _ if usual == 0 => is_moved_by(i64::from(date.day()) - 1),
+        _ => is_moved_by(i64::from(date.day()) - i64::from(date.num_days_in_month())),
     }
 }
 
@@ -113,6 +121,7 @@ mod tests {
         assert!(friday("2024-02-08", "XKRX") && !friday("2024-02-07", "XKRX"), "the lunar new year");
         let monday = |sent, calendar| usual(Interval::Week, "2024-01-01", 0, sent, calendar);
         assert!(monday("2024-04-01", "XNYS") && monday("2024-05-28", "XNYS"), "Memorial Day");
+        assert!(monday("2025-10-10", "XKRX") && !monday("2025-10-17", "XKRX"), "Chuseok leaves a Friday");
         assert!(!monday("2024-04-02", "XNYS") && !monday("2024-04-03", "weekdays"));
     }
 

@@ -513,9 +513,16 @@ async fn a_few_bars_take_the_interval_of_the_series_that_they_continue() {
             assert_eq!(told["last"], json!(last), "{rows} {told}");
         }
     }
+    let fridays: String = (0..12).map(|week| format!("{},10,11,9,10.5,5\n", day(7 * week + 4))).collect();
+    let weekend = "2024-01-05T20:30:00Z,10,11,9,10.5,5\n2024-01-08T14:30:00Z,10,11,9,10.5,5\n";
+    for (history, rows, inserted) in [(&weeks, weeks.as_str(), 0), (&hours, weekend, 2)] {
+        assert_eq!(appended(history, rows, one).await["inserted"], inserted, "{rows}");
+    }
     // What cannot be of the series is refused as before.
     for (history, rows) in [
         (&weeks, "2024-03-25,10,11,9,10.5,5\n2024-03-26,10,11,9,10.5,5\n"),
+        (&weeks, "2024-03-22,10,11,9,10.5,5\n2024-03-25,10,11,9,10.5,5\n"),
+        (&weeks, fridays.as_str()),
         (
             &hours,
             "2024-01-03T09:00:00Z,10,11,9,10.5,5\n2024-01-03T09:15:00Z,10,11,9,10.5,5\n2024-01-03T09:30:00Z,10,11,9,10.5,5\n",
