@@ -4,8 +4,8 @@
 //! quantile must move. All is done on the standard normal score `z` of the truth under its forecast
 //! ([`Quantiles::score_of`]), which is standard normal where forecasts are right, whatever their shape. Two layers:
 //!
-//! 1. **Scale.** Experts follow the size of `|z|`, each at another rate, one not at all; they are mixed by their
-//!    recent pinball loss. In calm times the one that does nothing wins, after a change of regime the fast one
+//! 1. **Scale.** One expert follows the size of `|z|`, the other trusts the forecasts; they are mixed by their
+//!    recent pinball loss. In calm times the one that does nothing wins, after a change of regime the other
 //!    takes over within some bars.
 //! 2. **Coverage.** For each central interval a shift is tracked that grows by each truth outside and shrinks
 //!    by each inside, in the proportion of its level. Whatever the market does, the long-run share inside comes
@@ -25,25 +25,27 @@ use super::scores::SCORE_LEVELS;
 use crate::domain::quantiles::{QuantilesError, normal_score};
 use crate::domain::{Horizon, Quantiles};
 
-/// Rates at which the experts follow the scale, in log units a bar; 0 trusts the forecasts.
-const SCALE_RATES: [f64; 4] = [0.0, 0.005, 0.02, 0.06];
+/// Rates at which the experts follow the scale, in log units a bar; 0 trusts the forecasts. More experts cost right
+/// forecasts more than they give after a change.
+const SCALE_RATES: [f64; 2] = [0.0, 0.04];
 /// Mean of `min(|z|, 3)` of a standard normal: what an expert compares with.
 const EXPECTED_SIZE: f64 = 0.797_120;
 /// Beyond three deviations a truth counts as three, so that one crash does not widen a month of intervals.
 const MAX_SIZE: f64 = 3.0;
 /// Scales stay within a factor of e³.
 const MAX_SCALE_LOG: f64 = 3.0;
-/// What an expert's loss a year ago counts today is nearly nothing.
-const LOSS_DECAY: f64 = 0.99;
+/// Of what an expert lost a year ago, some quarter counts today.
+const LOSS_DECAY: f64 = 0.995;
 /// How sharply the mix prefers the better expert.
 const LOSS_WEIGHT: f64 = 10.0;
-/// How much more, as a log weight, the expert that does nothing is believed at equal loss. Without it the mix costs
-/// right forecasts 0.14 % of pinball loss, with it 0.03 %, and changes of regime are met as well.
-const TRUST: f64 = 4.0;
+/// How much more, as a log weight, the expert that does nothing is believed at equal loss: without it, noise in the
+/// losses costs right forecasts more than all else here.
+const TRUST: f64 = 5.0;
 /// Central intervals whose coverage is tracked; between them the shift is interpolated.
 const TRACKED: [f64; 7] = [0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99];
-/// Share of a coverage gap that is closed a bar: 0.002 forgets in about 500 bars.
-const COVERAGE_RATE: f64 = 0.002;
+/// Share of a coverage gap that is closed a bar: 0.0015 forgets in about 700 bars. 0.001 is too slow for a volatility
+/// that doubles within 2,000 bars, more adds noise to right forecasts.
+const COVERAGE_RATE: f64 = 0.0015;
 
 /// The calibration of one ticker's forecasts: begun in training, kept with the model, updated by each new bar.
 #[derive(Debug, Clone, PartialEq)]

@@ -101,12 +101,14 @@ impl Columns {
         self.at.is_empty()
     }
 
-    /// ln volume against its mean over the month up to the bar, cut at ±4; 0 where there is no volume.
-    pub fn volume_against_mean(&self, bar_idx: usize) -> f64 {
-        let window = &self.volume_log[(bar_idx + 1).saturating_sub(Self::MONTH)..=bar_idx];
-        let Some(volume) = self.volume_log[bar_idx] else { return 0.0 };
-        let known = window.iter().flatten();
-        (volume - known.clone().sum::<f64>() / known.count() as f64).clamp(-4.0, 4.0)
+    /// Mean ln volume of the `n_bars` up to the bar against that of the month, cut at ±4; 0 where there is no volume.
+    pub fn volume_against_mean(&self, bar_idx: usize, n_bars: usize) -> f64 {
+        let mean = |n_bars: usize| {
+            let known = self.volume_log[(bar_idx + 1).saturating_sub(n_bars)..=bar_idx].iter().flatten();
+            (known.clone().count() > 0).then(|| known.clone().sum::<f64>() / known.count() as f64)
+        };
+        let (Some(recent), Some(usual)) = (mean(n_bars), mean(Self::MONTH)) else { return 0.0 };
+        (recent - usual).clamp(-4.0, 4.0)
     }
 
     /// ln(close `horizon` bars after / close) of bar `bar_idx`; `None` while that bar has not come.

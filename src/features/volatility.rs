@@ -12,9 +12,9 @@ pub enum Regressors {
     /// Source: Corsi (2009), "A Simple Approximate Long-Memory Model of Realized Volatility", Journal of
     /// Financial Econometrics 7; on ranges instead of intraday returns.
     Har,
-    /// Means of logs over 1, 5, 11 and 22 sessions, the part within sessions by itself, falls over 1, 5 and
-    /// 22 sessions and from the month's highest close (leverage), the size of the last return and of the week's
-    /// largest, volume against its mean, and the [`Season`].
+    /// Means of logs over 1, 5 and 11 sessions, the month's median, how far the last session is from it (squared),
+    /// the week's largest, the part within sessions by itself, falls over 5 and 22 sessions and from the highest
+    /// closes of month and quarter (leverage), volume against its mean, and the [`Season`].
     ///
     /// Leverage after Corsi & Renò (2012), "Discrete-Time Volatility Forecasting with Persistent Leverage
     /// Effect", Journal of Business & Economic Statistics 30.
@@ -26,7 +26,7 @@ impl Regressors {
     pub fn len(self) -> usize {
         match self {
             Self::Har => 3,
-            Self::Extended => 15,
+            Self::Extended => 16,
         }
     }
 
@@ -53,29 +53,44 @@ impl Regressors {
 }
 
 fn push_extended(columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
-    row.extend([1, 5, 11, 22].map(|n_bars| trailing_mean(&columns.variance_log, bar_idx, n_bars)));
+    let first_of = |n_bars: usize| (bar_idx + 1).saturating_sub(n_bars);
+    let largest = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let usual = median(&columns.variance_log[first_of(Columns::MONTH)..=bar_idx]);
+    row.extend([1, WEEK, 11].map(|n_bars| trailing_mean(&columns.variance_log, bar_idx, n_bars)));
+    row.push(usual);
+    row.push((columns.variance_log[bar_idx] - usual).clamp(-3.0, 5.0).powi(2));
+    row.push(largest(&columns.variance_log[first_of(WEEK)..=bar_idx]));
     let within = |idx: usize| columns.garman_klass[idx].max(0.01 * columns.variance[idx]);
-    let week = (bar_idx + 1).saturating_sub(5)..=bar_idx;
+    let week = first_of(WEEK)..=bar_idx;
     let n_week = week.clone().count() as f64;
     row.push(within(bar_idx).ln());
     row.push((week.map(within).sum::<f64>() / n_week).ln());
-    row.extend([1, 5, 22].map(|n_bars| {
-        let window = &columns.scaled_return[(bar_idx + 1).saturating_sub(n_bars)..=bar_idx];
+    row.extend([WEEK, Columns::MONTH].map(|n_bars| {
+        let window = &columns.scaled_return[first_of(n_bars)..=bar_idx];
         window.iter().map(|value| value.clamp(-4.0, 0.0)).sum::<f64>() / window.len() as f64
     }));
-    row.push(columns.scaled_return[bar_idx].abs().min(5.0));
-    row.push(columns.volume_against_mean(bar_idx));
+    row.extend([Columns::MONTH, QUARTER].map(|n_bars| {
+        let high = largest(&columns.close_log[first_of(n_bars)..=bar_idx]);
+        (columns.close_log[bar_idx] - high).max(DEEPEST_FALL)
+    }));
+    row.extend([1, WEEK].map(|n_bars| columns.volume_against_mean(bar_idx, n_bars)));
     let season = Season::at(columns, bar_idx);
     row.extend([season.gap_log, season.surprise]);
-    let largest = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sizes = columns.scaled_return[(bar_idx + 1).saturating_sub(5)..=bar_idx].iter().map(|value| value.abs());
-    let month = &columns.close_log[(bar_idx + 1).saturating_sub(Columns::MONTH)..=bar_idx];
-    row.push((columns.close_log[bar_idx] - largest(month)).max(DEEPEST_FALL));
-    row.push(largest(&sizes.collect::<Vec<_>>()));
 }
 
-/// A fall of 45 % within a month says as much as a deeper one.
+/// Sessions of a week.
+const WEEK: usize = 5;
+/// Sessions of a quarter.
+const QUARTER: usize = 66;
+/// A fall of 45 % from a high says as much as a deeper one.
 const DEEPEST_FALL: f64 = -0.6;
+
+/// Of an even number of values, the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    0.5 * (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2])
+}
 
 /// The regressors of a stretch of bars, computed once for the regressions of all steps and members.
 #[derive(Debug, Clone)]
@@ -227,26 +242,41 @@ mod tests {
         Columns::from_bars(&closes.iter().enumerate().map(bar).collect::<Vec<_>>())
     }
 
-    fn fall_and_largest(closes: &[f64]) -> (f64, f64) {
+    fn extended(closes: &[f64]) -> Vec<f64> {
         let mut row = Vec::new();
         Regressors::Extended.push(&columns(closes), closes.len() - 1, &mut row);
         assert_eq!(row.len(), Regressors::Extended.len());
-        (row[13], row[14])
+        row
     }
 
     #[test]
-    fn a_fall_is_told_from_the_month_s_high_and_the_largest_return_stays_a_week() {
+    fn a_fall_is_told_from_the_highs_of_month_and_quarter() {
+        let falls = |closes: &[f64]| (extended(closes)[10], extended(closes)[11]);
         let mut closes = vec![100.0; 40];
-        assert_eq!(fall_and_largest(&closes), (0.0, 0.0));
-        closes.extend([80.0, 80.0, 80.0]);
-        let (fall, largest) = fall_and_largest(&closes);
-        assert!((fall - 0.8_f64.ln()).abs() < 1e-12 && largest == 6.0, "{fall} {largest}");
+        assert_eq!(falls(&closes), (0.0, 0.0));
         closes.extend([80.0; 3]);
-        let (fall, largest) = fall_and_largest(&closes);
-        assert!((fall - 0.8_f64.ln()).abs() < 1e-12 && largest == 0.0, "{fall} {largest}");
-        closes.extend([80.0; 16]);
-        assert_eq!(fall_and_largest(&closes), (0.0, 0.0));
+        let (month, quarter) = falls(&closes);
+        assert!((month - 0.8_f64.ln()).abs() < 1e-12 && month == quarter, "{month} {quarter}");
+        closes.extend([80.0; 19]);
+        assert_eq!(falls(&closes), (0.0, quarter));
+        closes.extend([80.0; 44]);
+        assert_eq!(falls(&closes), (0.0, 0.0));
         closes.extend([1.0, 1.0]);
-        assert_eq!(fall_and_largest(&closes).0, DEEPEST_FALL);
+        assert_eq!(falls(&closes), (DEEPEST_FALL, DEEPEST_FALL));
+    }
+
+    #[test]
+    fn a_wild_session_is_told_by_its_distance_from_the_median_and_stays_the_largest_for_a_week() {
+        let mut closes = vec![100.0; 40];
+        let calm = extended(&closes);
+        assert_eq!((calm[4], calm[5]), (0.0, calm[3]));
+        closes.push(101.0);
+        let wild = extended(&closes);
+        assert!(wild[4] > 1.0 && wild[5] == wild[0] && wild[3] == calm[3], "{wild:?}");
+        closes.extend([101.0; 4]);
+        let after = extended(&closes);
+        assert_eq!((after[4], after[5]), (0.0, wild[0]));
+        closes.push(101.0);
+        assert_eq!(extended(&closes)[5], calm[5]);
     }
 }

@@ -54,7 +54,7 @@ impl FeatureGroup {
             Self::Volatility => {
                 row.extend([mean_log(1) - mean_log(5), mean_log(5) - mean_log(22), mean_log(22) - mean_log(250)]);
             }
-            Self::Volume => row.push(columns.volume_against_mean(bar_idx)),
+            Self::Volume => row.push(columns.volume_against_mean(bar_idx, 1)),
             Self::Season => {
                 let season = Season::at(columns, bar_idx);
                 row.extend([season.gap_log, season.surprise]);

@@ -1,6 +1,8 @@
 //! What a member of the ensemble knows before any network: volatility forecasts and the quantiles of
 //! returns divided by them. An untrained network answers exactly this.
 
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
 use crate::features::volatility::TooFewRows;
 use crate::features::{Columns, RegressorTable, Regressors, VolatilityModel};
 
@@ -11,7 +13,7 @@ pub(super) struct Base {
     pub(super) volatility: Vec<VolatilityModel>,
     /// Mean of |return / forecast| one session ahead in fitting: what the recent ones are held against.
     pub(super) typical: f64,
-    /// `[step][level]`: empirical quantiles of return / scale.
+    /// `[step][level]`: quantiles of return / scale, see [`shape`].
     pub(super) quantiles: Vec<Vec<f64>>,
 }
 
@@ -52,7 +54,7 @@ impl Base {
             };
             let mut sample: Vec<f64> = rows.iter().zip(&scales).filter_map(scaled).collect();
             sample.sort_by(f64::total_cmp);
-            base.quantiles.push(levels.iter().map(|level| empirical_quantile(&sample, *level)).collect());
+            base.quantiles.push(shape(&sample, levels));
         }
         Ok(base)
     }
@@ -91,10 +93,53 @@ impl Base {
     }
 }
 
+/// Quantiles of an ascending sample, drawn toward those of a Student-t of its median and mean deviation: a few thousand
+/// returns say little of quantiles far out, and the returns of all markets are much alike there.
+fn shape(sample: &[f64], levels: &[f64]) -> Vec<f64> {
+    let median = empirical_quantile(sample, 0.5);
+    let n_returns = sample.len() as f64;
+    let deviation = sample.iter().map(|value| (value - median).abs()).sum::<f64>() / n_returns;
+    let prior = PRIOR_RETURNS / (n_returns + PRIOR_RETURNS);
+    let quantile = |level: &f64| {
+        let usual = median + deviation / STUDENT_DEVIATION * student_quantile(*level);
+        prior * usual + (1.0 - prior) * empirical_quantile(sample, *level)
+    };
+    levels.iter().map(quantile).collect()
+}
+
+/// The Student-t counts as this many returns.
+const PRIOR_RETURNS: f64 = 1000.0;
+/// Its degrees of freedom.
+const FREEDOM: f64 = 5.0;
+/// Its mean deviation, `4 √5 / (3 π)`.
+const STUDENT_DEVIATION: f64 = 0.949_016_7;
+
+fn student_quantile(level: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, FREEDOM).map_or(f64::NAN, |student| student.inverse_cdf(level))
+}
+
 /// Quantile of an ascending sample, linear between order statistics (type 7 of Hyndman & Fan 1996).
 pub(super) fn empirical_quantile(sorted: &[f64], level: f64) -> f64 {
     let position = level * (sorted.len() - 1) as f64;
     let (low, rest) = (position.floor() as usize, position.fract());
     let high = (low + 1).min(sorted.len() - 1);
     sorted[low] + rest * (sorted[high] - sorted[low])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_returns_have_the_usual_shape_and_many_their_own() {
+        let levels = [0.025, 0.5, 0.975];
+        // Uniform on (0, 2): mean deviation one half, no tails.
+        let uniform = |n: usize| (0..n).map(|idx| (2 * idx + 1) as f64 / n as f64).collect::<Vec<_>>();
+        let (few, many) = (shape(&uniform(20), &levels), shape(&uniform(1_000_000), &levels));
+        // scipy.stats.t.ppf(0.975, 5) = 2.5706 of mean deviation 0.9490.
+        assert!((few[2] - (1.0 + 0.5 * 2.5706 / 0.9490)).abs() < 0.02, "{few:?}");
+        assert!((few[1] - 1.0).abs() < 1e-12 && (few[0] + few[2] - 2.0).abs() < 1e-9, "{few:?}");
+        assert!((many[2] - 1.95).abs() < 1e-3 && (many[0] - 0.05).abs() < 1e-3, "{many:?}");
+        assert!(shape(&[0.3; 60], &levels).iter().all(|value| (value - 0.3).abs() < 1e-12), "one return only");
+    }
 }

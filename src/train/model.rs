@@ -25,7 +25,7 @@ pub struct ModelSpec {
 
 impl ModelSpec {
     /// The layout written by this version.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 4;
 }
 
 /// A fitted model; made by [`train`](super::train) or read by [`Model::from_parts`].

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use candlecast::app::App;
 use candlecast::config::{Settings, WorkerSettings};
-use candlecast::domain::Bar;
+use candlecast::domain::{Bar, Series};
 use candlecast::evaluate::HeldBackRecord;
 use candlecast::jobs::due::enqueue_when_due;
 use candlecast::jobs::due::standing;
@@ -331,12 +331,22 @@ fn widened(record: &HeldBackRecord, factor: f64) -> HeldBackRecord {
 fn a_challenger_that_is_worse_stays_listed_with_the_reason_and_one_that_is_not_takes_over() {
     on_both_apps(&quick(), |app| async move {
         let (name, series) = (ticker("A"), market("A", 600));
-        put(&app, &name, &series.slice(0..580)).await;
-        let champion = publish(&app, &name, &series.slice(0..580), true).await;
+        let fitted = |series: &Series| {
+            let trained = train(series, &TrainConfig::preset(Preset::Fast), &Control::quiet()).unwrap();
+            let record = HeldBackRecord::new(&trained.held_back, series).unwrap();
+            (trained, record)
+        };
+        let known = series.slice(0..580);
+        put(&app, &name, &known).await;
+        let (trained, record) = fitted(&known);
+        // Too wide, so that no luck decides whether the second challenger is better.
+        let record = widened(&record, 1.5);
+        let champion = app.registry.publish(&name, &trained, &record, &known, 1, None).await.unwrap().version;
+        app.registry.promote(&name, champion, None).await.unwrap();
+        app.refresh().await.unwrap();
         put(&app, &name, &series).await;
         let runner = Runner::new(Arc::clone(&app));
-        let trained = train(&series, &TrainConfig::preset(Preset::Fast), &Control::quiet()).unwrap();
-        let record = HeldBackRecord::new(&trained.held_back, &series).unwrap();
+        let (trained, record) = fitted(&series);
         let challenged = async |record: &HeldBackRecord| {
             let (queued, _) = enqueue_training(&app, &name, TrainConfig::default(), 1).await.unwrap().unwrap();
             // As an attempt that was interrupted after it had published.

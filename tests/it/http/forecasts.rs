@@ -271,7 +271,7 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
         "clip_norm": 1.0,
         "dropout": 0.0,
         "ensemble": 4,
-        "epochs": 12,
+        "epochs": 30,
         "features": [
           "returns",
           "ranges",
@@ -282,7 +282,7 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
         "hidden": 512,
         "horizon": 5,
         "layers": 4,
-        "learning_rate": 0.003,
+        "learning_rate": 0.001,
         "levels": [
           0.025,
           0.05,
@@ -299,7 +299,7 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
           0.975
         ],
         "lookback": 20,
-        "patience": 3,
+        "patience": 5,
         "preset": "default",
         "seed": 0,
         "tbptt_steps": null,
