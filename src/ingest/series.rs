@@ -108,15 +108,20 @@ fn drop_running_period(
     let n_days = last - before;
     let is_running = match interval {
         Interval::Week => is_in_week(&days, before, last),
-        _ => n_days < 16 || (dates::date_of(before).month() == dates::date_of(last).month() && n_days < 31),
+        _ => {
+            n_days < 16
+                || (dates::date_of(before).month() == dates::date_of(last).month() && n_days < 31)
+                || is_short_of_its_end(&days, last)
+        }
     };
+    let period = if interval == Interval::Week { "week" } else { "month" };
     let Some(last) = bars.last().filter(|_| is_running) else { return false };
     warnings.push(Warning {
         code: "running_period",
         session: Some(interval.label(last.at())),
         message: format!(
-            "the last bar begins {n_days} days after the one before, in a series of {interval}: it is none that is \
-             over and was left out"
+            "the last bar stands {n_days} days after the one before, in a series of {interval}: it is of a {period} that is \
+             not over, and was left out"
         ),
         ticker: ticker.cloned(),
     });
@@ -135,6 +140,14 @@ fn is_in_week(days: &[i32], before: i32, last: i32) -> bool {
         3..=5 => last - before < 6,
         _ => last - before < 7 && (weekday(before) - usual).rem_euclid(7) < (weekday(last) - usual).rem_euclid(7),
     }
+}
+
+/// Whether months are told by their last session and the last one cannot be: Shanghai's January of 2020 ended on the 23rd.
+fn is_short_of_its_end(days: &[i32], last: i32) -> bool {
+    const EARLIEST_END: u32 = 23;
+    let day_of_month = |day: i32| dates::date_of(day).day();
+    let n_late = days.iter().filter(|day| day_of_month(**day) >= 25).count();
+    n_late * 10 >= days.len() * 8 && day_of_month(last) < EARLIEST_END
 }
 
 /// So many rows that contradict others, more than a fifth of all, are no slips but another series.

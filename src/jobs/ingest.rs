@@ -367,12 +367,15 @@ fn report(outcome: BarsOutcome, part: &TickerReading, job: Option<JobRecord>) ->
 }
 
 fn sum(reading: Reading, tickers: Vec<TickerReport>, dry_run: bool) -> IngestReport {
-    let total = |of: fn(&TickerReport) -> u64| tickers.iter().map(of).sum();
+    let total = |of: fn(&TickerReport) -> u64| tickers.iter().map(of).sum::<u64>();
+    // Tickers without a bar are not stored and have no report.
+    let without_bars = reading.tickers.iter().filter(|part| part.series.is_empty());
+    let n_equal: u64 = without_bars.map(|part| part.duplicates as u64).sum();
     IngestReport {
         received: reading.received as u64,
         inserted: total(|ticker| ticker.inserted),
         updated: total(|ticker| ticker.updated),
-        unchanged: total(|ticker| ticker.unchanged),
+        unchanged: total(|ticker| ticker.unchanged) + n_equal,
         refused: reading.refusals_total as u64,
         dialect: reading.dialect,
         refusals_truncated: reading.refusals.len() < reading.refusals_total,

@@ -165,6 +165,15 @@ fn the_session_that_ends_a_weekly_file_is_no_week() {
         &ReadOptions::default(),
     ));
     assert!(told.starts_with("1w\n") && told.ends_with("  2024-03-18 1 1 1 1 5\nrunning_period\n"), "{told}");
+    let months: String =
+        ["01-31", "02-29", "03-28", "04-30", "05-31", "06-28", "07-31", "08-30", "09-30", "10-31", "11-29"]
+            .map(|date| format!("2024-{date},1,1,1,1,5\n"))
+            .concat();
+    for (last, is_running) in [("2024-12-20", true), ("2024-12-22", true), ("2024-12-23", false)] {
+        let body = format!("date,open,high,low,close,volume\n{months}{last},1,1,1,1,2\n");
+        let told = self::told(&reading_with(body.as_bytes(), &ReadOptions::default()));
+        assert!(told.starts_with("1mo\n") && told.ends_with("running_period\n") == is_running, "{last} {told}");
+    }
 }
 
 #[test]

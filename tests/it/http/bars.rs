@@ -620,4 +620,10 @@ async fn a_ticker_without_a_bar_is_not_made_by_a_file_of_many() {
     let answer = app.post_csv("/v1/bars", body).await.json();
     assert_eq!((&answer["tickers"], &answer["inserted"]), (&json!(1), &json!(2)), "{answer}");
     assert_eq!(app.get("/v1/tickers/ZZZ").await.json()["code"], "unknown_ticker");
+    // Ten rows that contradict each other, the first of them twice.
+    let row = |day: u8, close: u8| format!("ZZZ,2024-01-{day:02},10,15,9,{close},5\n");
+    let torn: String = [row(1, 10)].into_iter().chain((1..=5).map(|day| row(day, 10) + &row(day, 11))).collect();
+    let answer = app.post_csv("/v1/bars", format!("{body}{torn}")).await.json();
+    let counts = ["received", "inserted", "updated", "unchanged", "refused"].map(|name| answer[name].as_u64());
+    assert_eq!(counts, [13, 0, 0, 3, 10].map(Some), "{answer}");
 }
