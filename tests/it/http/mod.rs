@@ -1,6 +1,8 @@
 //! The API from outside: the real router over a temporary store.
 
 mod bars;
+mod bars_continue;
+mod bars_queue;
 mod chart;
 mod forecasts;
 mod guards;
