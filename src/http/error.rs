@@ -258,9 +258,11 @@ impl From<IngestError> for Problem {
             }
             IngestError::TickerMismatch { found, .. } => Self::new("ticker_mismatch", text).with("found", found),
             IngestError::NoTickerColumn => Self::new("no_ticker_column", text),
-            IngestError::OtherInterval { ticker, stored } => {
-                Self::new("interval_mismatch", text).with("ticker", ticker.as_str()).with("stored", stored.to_string())
-            }
+            IngestError::OtherInterval { ticker, stored, sent, beside } => Self::new("interval_mismatch", text)
+                .with("ticker", ticker.as_str())
+                .with("stored", stored.to_string())
+                .with("session", sent)
+                .with("beside", beside),
             IngestError::Put(error) => error.into(),
             IngestError::Store(error) => error.into(),
             IngestError::Panic => Self::internal(text),

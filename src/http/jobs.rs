@@ -354,7 +354,8 @@ mod tests {
         for name in tickers {
             let ticker: Ticker = name.parse().expect("a ticker");
             let price_basis = PriceBasis::Raw;
-            let sent = SentBars { ticker: &ticker, series: &series, calendar: None, currency: None, price_basis };
+            let (calendar, currency, finishes) = (None, None, None);
+            let sent = SentBars { ticker: &ticker, series: &series, calendar, currency, price_basis, finishes };
             app.store.put_bars(&[sent], OnConflict::Replace, false).await.expect("stored");
             let id = uuid::Uuid::now_v7().to_string();
             let queued = app.store.enqueue(&id, "train", &ticker, &json!({})).await.expect("queued");

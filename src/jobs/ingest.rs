@@ -176,15 +176,19 @@ pub enum IngestError {
     NoTickerColumn,
     /// A few bars for a series of which they cannot be, by where they stand.
     #[error(
-        "{ticker} holds bars of {stored}, and a bar sent stands as none of these would: nearer to one that is stored, or at \
-         the last one's time of another day. Send bars of {stored} here and others under another ticker; several at a time \
-         tell what they cover"
+        "{ticker} holds bars of {stored}, and the one of {sent} stands as none of these would: nearer to that of {beside}, on \
+         another day of the week or month than the others, or at the same time of another day. Send bars of {stored} here and \
+         others under another ticker; several at a time tell what they cover"
     )]
     OtherInterval {
         /// Whose.
         ticker: Ticker,
         /// The series' own.
         stored: Interval,
+        /// The bar that was sent.
+        sent: String,
+        /// The stored bar that it was compared with.
+        beside: String,
     },
     /// The store refused.
     #[error(transparent)]
@@ -240,8 +244,9 @@ pub async fn ingest(
     let mut warnings: Vec<Warning> = Vec::new();
     for (ticker, part) in &named {
         let known = known.get(ticker);
+        let mut finishes = None;
         if let Some(record) = known {
-            check_neighbours(app, record, &part.series).await?;
+            finishes = check_neighbours(app, record, &part.series, request.on_conflict).await?;
             warnings.extend(level_break(app, record, &part.series).await?);
         }
         let calendar = match &request.calendar {
@@ -254,7 +259,7 @@ pub async fn ingest(
                 Some(calendar)
             }
         };
-        sent.push(SentBars { ticker, series: &part.series, calendar, currency: None, price_basis: basis });
+        sent.push(SentBars { ticker, series: &part.series, calendar, currency: None, price_basis: basis, finishes });
     }
     let outcomes = app.store.put_bars(&sent, request.on_conflict, request.dry_run).await?;
     warnings.extend(market::told(&detected));

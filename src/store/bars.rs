@@ -35,6 +35,8 @@ pub struct SentBars<'a> {
     pub currency: Option<String>,
     /// Must be the stored series' own.
     pub price_basis: PriceBasis,
+    /// The time of the newest stored bar, of a week or month that was not over, and of the sent one that takes its place.
+    pub finishes: Option<(BarTime, BarTime)>,
 }
 
 /// What became of one ticker's bars.
@@ -205,6 +207,10 @@ fn shown(bar: &Bar) -> String {
     let volume = bar.volume().map_or_else(|| "no volume".to_owned(), |volume| volume.to_string());
     format!("{} {} {} {} {volume}", bar.open(), bar.high(), bar.low(), bar.close())
 }
+
+/// Puts a stored bar where the one that finishes it stands, unless there is one already.
+const FINISH: &str = "UPDATE bars SET ts = $3 WHERE ticker_id = $1 AND ts = $2
+     AND NOT EXISTS (SELECT 1 FROM bars WHERE ticker_id = $1 AND ts = $3)";
 
 /// The first stored bar that differs from the one sent at its time, as an error.
 fn conflict(sent: &SentBars<'_>, stored: &[Bar]) -> Option<PutBarsError> {

@@ -81,8 +81,14 @@ fn a_report_whose_job_was_canceled_meanwhile_is_not_kept() {
     on_both_stores(|store| async move {
         let name = ticker("A");
         let (series, id) = (market("A", 100), uuid::Uuid::now_v7().to_string());
-        let sent =
-            SentBars { ticker: &name, series: &series, calendar: None, currency: None, price_basis: PriceBasis::Raw };
+        let sent = SentBars {
+            ticker: &name,
+            series: &series,
+            calendar: None,
+            currency: None,
+            price_basis: PriceBasis::Raw,
+            finishes: None,
+        };
         store.put_bars(&[sent], OnConflict::Replace, false).await.unwrap();
         store.enqueue(&id, "backtest", &name, &json!({})).await.unwrap().expect("queued");
         let report = NewBacktest {

@@ -13,7 +13,7 @@ use crate::support::{daily, on_both_databases, on_both_stores, ticker};
 const ALL: (BarTime, BarTime) = (BarTime::from_seconds(i64::MIN), BarTime::from_seconds(i64::MAX));
 
 fn sent<'a>(ticker: &'a Ticker, series: &'a Series) -> SentBars<'a> {
-    SentBars { ticker, series, calendar: None, currency: None, price_basis: PriceBasis::Raw }
+    SentBars { ticker, series, calendar: None, currency: None, price_basis: PriceBasis::Raw, finishes: None }
 }
 
 async fn put(store: &Store, name: &str, series: &Series, on_conflict: OnConflict) -> (u64, u64, u64, u64) {

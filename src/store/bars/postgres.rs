@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, Row};
 
-use super::{BarsOutcome, Change, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict};
+use super::{BarsOutcome, Change, FINISH, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict};
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, BarTime, Calendar};
 use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
@@ -34,6 +34,12 @@ pub(super) async fn put(
     if on_conflict == OnConflict::Reject {
         refuse_conflicts(&mut tx, sent, &records).await?;
     }
+    let mut finished = HashMap::new();
+    for (idx, sent) in sent.iter().enumerate() {
+        let Some((from, to)) = sent.finishes else { continue };
+        let query = sqlx::query(FINISH).bind(records[&idx].id).bind(from.seconds()).bind(to.seconds());
+        finished.insert(records[&idx].id, query.execute(&mut *tx).await?.rows_affected());
+    }
     let inserted = counts(&mut tx, INSERT).await?;
     let updated = match on_conflict {
         OnConflict::Replace => counts(&mut tx, UPDATE).await?,
@@ -45,7 +51,7 @@ pub(super) async fn put(
     for (idx, sent) in sent.iter().enumerate() {
         let before = record_of(idx);
         let count = |of: &HashMap<i64, u64>| of.get(&before.id).copied().unwrap_or(0);
-        let (inserted, updated) = (count(&inserted), count(&updated));
+        let (inserted, updated) = (count(&inserted), count(&updated).max(count(&finished)));
         let unchanged = sent.series.len() as u64 - inserted - updated;
         let change = Change::of(sent, &before, inserted, updated, revision);
         let record = keep_count(&mut tx, before.id, inserted, change).await?;

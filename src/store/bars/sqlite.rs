@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection, Row};
 
-use super::{BarsOutcome, Change, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict};
+use super::{BarsOutcome, Change, FINISH, OnConflict, PutBarsError, SentBars, bar, check_kind, conflict};
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, BarTime, Calendar, Ticker};
 use crate::store::tickers::{COLUMNS, RAISE_REVISION, record};
@@ -145,9 +145,14 @@ async fn write_all(
     }
     write(tx, &INSERT, &shared).await?;
     for idx in known {
+        let mut n_finished = 0;
+        if let Some((unfinished, finished)) = sent[idx].finishes {
+            let query = sqlx::query(FINISH).bind(records[idx].id).bind(unfinished.seconds()).bind(finished.seconds());
+            n_finished = query.execute(&mut *tx).await?.rows_affected();
+        }
         counts[idx].inserted = write(tx, &INSERT, &rows[idx]).await?;
         if counts[idx].inserted < rows[idx].len() as u64 && on_conflict == OnConflict::Replace {
-            counts[idx].updated = write(tx, &UPDATE, &rows[idx]).await?;
+            counts[idx].updated = write(tx, &UPDATE, &rows[idx]).await?.max(n_finished);
         }
     }
     Ok(counts)

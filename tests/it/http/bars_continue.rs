@@ -100,6 +100,38 @@ async fn days_sent_to_a_weekly_or_monthly_series_are_refused_also_one_at_a_time(
 }
 
 #[tokio::test]
+async fn a_week_that_was_not_over_is_replaced_by_its_end() {
+    let day = |n: i64| chrono::NaiveDate::from_ymd_opt(2024, 1, 5).expect("a date") + chrono::Duration::days(n);
+    let row = |date: &dyn std::fmt::Display, close: u32| format!("{date},10,19,9,{close},5\n");
+    // Fridays, and the Thursday on which the file was exported.
+    let fridays: String = (0..9).map(|week| row(&day(7 * week), 12)).collect();
+    let exported = format!("{fridays}{}", row(&"2024-03-07", 13));
+    let next = format!("{}{}", row(&"2024-03-08", 14), row(&"2024-03-15", 15));
+    let app = TestApp::new().await;
+    let (path, header) = ("/v1/tickers/SHORT/bars", "date,open,high,low,close,volume\n");
+    assert_eq!(app.post_csv(path, format!("{header}{exported}")).await.json()["inserted"], 10);
+    let kept = app.post_csv(&format!("{path}?on_conflict=keep"), format!("{header}{next}")).await.json();
+    assert_eq!(
+        (&kept["code"], &kept["session"], &kept["beside"]),
+        (&json!("interval_mismatch"), &json!("2024-03-08"), &json!("2024-03-07"))
+    );
+    let told = app.post_csv(path, format!("{header}{fridays}{next}")).await.json();
+    assert_eq!(
+        (&told["inserted"], &told["updated"], &told["bars_total"]),
+        (&json!(1), &json!(1), &json!(11)),
+        "{told}"
+    );
+    let bars = app.get(&format!("{path}?from=2024-03-01")).await.json();
+    let sessions: Vec<&str> =
+        bars["bars"].as_array().expect("bars").iter().filter_map(|b| b["session"].as_str()).collect();
+    assert_eq!(sessions, ["2024-03-01", "2024-03-08", "2024-03-15"]);
+    let again = app.post_csv(path, format!("{header}{fridays}{next}")).await.json();
+    assert_eq!(again["unchanged"], 11, "{again}");
+    let thursday = app.post_csv(path, format!("{header}{}", row(&"2024-03-14", 15))).await.json();
+    assert_eq!(thursday["code"], "interval_mismatch", "an earlier day does not replace a later one");
+}
+
+#[tokio::test]
 async fn a_bar_of_another_length_is_refused_by_a_series_within_the_day_also_alone() {
     // Until 11:00 on 1 January.
     let hours: String = (0..12).map(|hour| format!("2024-01-01T{hour:02}:00:00Z,10,11,9,10.5,5\n")).collect();

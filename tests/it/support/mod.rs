@@ -81,7 +81,8 @@ pub async fn app() -> (Arc<App>, tempfile::TempDir) {
 
 /// Stores bars as a file with raw prices would.
 pub async fn put(app: &App, ticker: &Ticker, series: &Series) {
-    let sent = SentBars { ticker, series, calendar: None, currency: None, price_basis: PriceBasis::Raw };
+    let sent =
+        SentBars { ticker, series, calendar: None, currency: None, price_basis: PriceBasis::Raw, finishes: None };
     app.store.put_bars(&[sent], OnConflict::Replace, false).await.expect("stored");
     app.refresh().await.expect("refreshed");
 }
