@@ -116,11 +116,18 @@ const FILES: &[(&str, &str)] = &[
     ("too_many_columns", "More columns than `max_columns`: leave out those that are no prices."),
     (
         "too_many_json_values",
-        "More JSON values at one time than `max_json_values`: send it in parts, or as a list of bars.",
+        "More JSON values at one time than `max_json_values` (an object counts as about 20): send it in parts, or as a list of \
+         bars.",
     ),
     ("too_many_tickers", "More tickers than `max_tickers`: send it in parts."),
-    ("looks_like_gzip", "The body is gzip though `Content-Encoding` says otherwise, or packed twice: pack it once."),
-    ("looks_like_zstd", "The body is zstd though `Content-Encoding` says otherwise, or packed twice: pack it once."),
+    (
+        "looks_like_gzip",
+        "The body is gzip: send `Content-Encoding: gzip`, or no content type; if that is sent, it is packed twice.",
+    ),
+    (
+        "looks_like_zstd",
+        "The body is zstd: send `Content-Encoding: zstd`, or no content type; if that is sent, it is packed twice.",
+    ),
     ("looks_like_html", "The body is a web page, often a login or an error page: download the file again."),
     ("not_csv", "The body is a PDF, an old .xls, an archive or a database: export the prices as CSV or .xlsx."),
     ("archive_files", "The zip holds several files: send them one by one."),

@@ -7,7 +7,7 @@ use encoding_rs::{
     WINDOWS_1252, WINDOWS_1253, WINDOWS_1254,
 };
 
-use super::{BodyFormat, ReadError, columns, json};
+use super::{ReadError, columns};
 
 /// Text and the name of the encoding it came in.
 #[derive(Debug)]
@@ -59,22 +59,43 @@ pub(super) fn decode<'a>(bytes: &'a [u8], wanted: Option<&str>) -> Result<Decode
     Ok(decoded)
 }
 
-fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
+/// The text of JSON, which is UTF-8; tools that write UTF-16 mark it.
+///
+/// # Errors
+/// By the name of what it is, where it is no text; `invalid_utf8`.
+pub(super) fn json(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
+    refuse_by_first_bytes(bytes)?;
+    if let Some(decoded) = marked(bytes) {
+        return decoded;
+    }
+    let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+        .map_err(|error| invalid(&format!("the JSON is not UTF-8: {error}")))?;
+    Ok(Decoded { text: Cow::Borrowed(text), encoding: "utf-8" })
+}
+
+/// # Errors
+/// By the name of a kind of file that is no text.
+pub(super) fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
     let named: &[(&[u8], &str, &str)] = &[
         (
             b"\x1f\x8b",
             "looks_like_gzip",
-            "the body is gzip, though Content-Encoding says otherwise or it was unpacked once: pack it once",
+            "the body is gzip: send Content-Encoding: gzip, or no content type; if that is sent, it is packed twice",
         ),
         (
             b"\x28\xb5\x2f\xfd",
             "looks_like_zstd",
-            "the body is zstd, though Content-Encoding says otherwise or it was unpacked once: pack it once",
+            "the body is zstd: send Content-Encoding: zstd, or no content type; if that is sent, it is packed twice",
         ),
         (
             b"PAR1",
             "not_csv",
             "the body is Parquet: send it as application/vnd.apache.parquet, or without a content type",
+        ),
+        (
+            b"PK\x03\x04",
+            "not_csv",
+            "the body is a zip or a workbook: send it as application/zip, or without a content type",
         ),
         (b"%PDF", "not_csv", "the body is a PDF document: export the prices as CSV"),
         (
@@ -122,9 +143,6 @@ fn refuse_by_first_words(text: &str) -> Result<(), ReadError> {
                 "the body is a web page{title}, not a price file: download the CSV again, signed in if it needs that"
             ),
         ));
-    }
-    if BodyFormat::of_first_bytes(start.as_bytes()) == BodyFormat::Json {
-        return Err(json::sent_as_text(start));
     }
     Ok(())
 }
@@ -175,14 +193,21 @@ fn pinned<'a>(bytes: &'a [u8], label: &str) -> Result<Decoded<'a>, ReadError> {
     }
 }
 
-fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
+/// Text with a byte order mark of UTF-16.
+fn marked(bytes: &[u8]) -> Option<Result<Decoded<'_>, ReadError>> {
     for (mark, encoding, name) in [(&b"\xff\xfe"[..], UTF_16LE, "utf-16le"), (b"\xfe\xff", UTF_16BE, "utf-16be")] {
         if let Some(rest) = bytes.strip_prefix(mark) {
-            return match encoding.decode_without_bom_handling_and_without_replacement(rest) {
-                Some(text) => Ok(Decoded { text, encoding: name }),
-                None => Err(invalid(&format!("the bytes are not {name}, although their first two say so"))),
-            };
+            let text = strictly(encoding, rest);
+            let broken = || invalid(&format!("the bytes are not {name}, although their first two say so"));
+            return Some(text.map(|text| Decoded { text, encoding: name }).ok_or_else(broken));
         }
+    }
+    None
+}
+
+fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
+    if let Some(decoded) = marked(bytes) {
+        return decoded;
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {

@@ -1,6 +1,6 @@
 //! gzip and zstd, counted while they stream, so that a bomb is seen before it is in memory.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use super::{ContentEncoding, IngestLimits, ReadError};
 
@@ -33,23 +33,37 @@ pub fn inflate(bytes: Vec<u8>, encoding: ContentEncoding, limits: &IngestLimits)
 
 /// Reads a packed stream to its end, within the caps.
 pub(super) fn counted(
-    mut packed: impl Read,
+    packed: impl Read,
     packed_len: usize,
     packing: &str,
     limits: &IngestLimits,
 ) -> Result<Vec<u8>, ReadError> {
     let mut out = Vec::with_capacity(packed_len.saturating_mul(3).min(limits.max_inflated_bytes));
+    copy_counted(packed, packed_len, packing, limits, &mut out)?;
+    Ok(out)
+}
+
+/// Copies a packed stream to its end, within the caps; how many bytes it had.
+pub(super) fn copy_counted(
+    mut packed: impl Read,
+    packed_len: usize,
+    packing: &str,
+    limits: &IngestLimits,
+    to: &mut impl Write,
+) -> Result<usize, ReadError> {
+    let mut total = 0;
     let mut chunk = vec![0; CHUNK];
     loop {
         let n_bytes = packed.read(&mut chunk).map_err(|error| corrupt(packing, &error))?;
         if n_bytes == 0 {
-            return Ok(out);
+            return Ok(total);
         }
-        out.extend_from_slice(&chunk[..n_bytes]);
-        if out.len() > limits.max_inflated_bytes {
+        to.write_all(&chunk[..n_bytes]).map_err(|error| corrupt(packing, &error))?;
+        total += n_bytes;
+        if total > limits.max_inflated_bytes {
             return Err(too_large(limits));
         }
-        if out.len() > RATIO_COUNTS_PAST && out.len() / packed_len.max(1) > limits.max_inflate_ratio {
+        if total > RATIO_COUNTS_PAST && total / packed_len.max(1) > limits.max_inflate_ratio {
             return Err(ReadError::OverLimit {
                 code: "inflate_ratio",
                 what: "bytes out for each byte in",
@@ -70,7 +84,6 @@ fn corrupt(packing: &str, error: &std::io::Error) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

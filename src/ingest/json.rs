@@ -1,7 +1,7 @@
 //! JSON of bars: an array of objects or of arrays, columns, and the shapes that vendors answer in. It becomes
 //! delimited text with a header, so that one reader reads all.
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::json_rows::{AsText, Room, Rows};
@@ -15,7 +15,10 @@ use super::{IngestLimits, ReadError, json_shapes};
 pub(super) fn to_csv(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
     match strict(text, limits) {
         Err(error) if error.code() == "invalid_json" => match relaxed(text) {
-            Some(repaired) => strict(&repaired, limits).map_err(|_| error),
+            Some(repaired) => strict(&repaired, limits).map_err(|second| match second.code() {
+                "invalid_json" => error,
+                _ => second,
+            }),
             None => Err(error),
         },
         answer => answer,
@@ -80,7 +83,7 @@ fn lines<'a>(text: &str, room: &'a Room, budget: &Budget) -> Option<Result<Rows<
             value?;
             let mut reader = serde_json::Deserializer::from_str(&text[from..skimmed.byte_offset()]);
             rows.push(&budget.value().deserialize(&mut reader)?, None);
-            if room.is_passed() {
+            if rows.is_full() {
                 break;
             }
             from = skimmed.byte_offset();
@@ -106,24 +109,15 @@ pub(super) fn sent_as_text(text: &str) -> ReadError {
     const MAX_VALUES: usize = 100_000;
     let first = Budget::new(MAX_VALUES);
     let mut reader = serde_json::Deserializer::from_str(text);
-    match first.value().deserialize(&mut reader) {
-        Ok(value) => match error_message(&value) {
-            Some(message) => error_body(message),
-            None => ReadError::missing(
-                "date",
-                "no line names date, open, high, low, close: the body is JSON; send it as application/json, or without a content type",
-            ),
-        },
-        Err(_) if first.passed().is_some() => ReadError::missing(
-            "date",
-            "no line names date, open, high, low, close: the body is JSON; send it as application/json, or without a content \
-             type",
-        ),
-        Err(_) => ReadError::missing(
-            "date",
-            "no line names date, open, high, low, close: the body begins like JSON, but is not whole",
-        ),
+    let value = first.value().deserialize(&mut reader);
+    if let Some(message) = value.as_ref().ok().and_then(error_message) {
+        return error_body(message);
     }
+    let what = match value.is_ok() || first.passed().is_some() {
+        true => "is JSON; send it as application/json, or without a content type",
+        false => "begins like JSON, but is not whole",
+    };
+    ReadError::missing("date", format!("no line names date, open, high, low, close: the body {what}"))
 }
 
 fn error_body(message: String) -> ReadError {
@@ -178,8 +172,8 @@ impl<'de, 'a> Visitor<'de> for Streamed<'a> {
         let mut rows = Rows::new(self.0);
         while let Some(value) = seq.next_element_seed(self.1.value())? {
             rows.push(&value, None);
-            if self.0.is_passed() {
-                return Err(A::Error::custom("a cap is passed"));
+            if rows.is_full() {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
             }
         }
         Ok(rows)
@@ -282,6 +276,10 @@ mod tests {
         let columns = ["open", "high", "low", "close"].map(|name| format!("{name:?}:{{{}}}", &days[1..])).join(",");
         assert!(csv(&format!("{{{columns}{}}}", more(60, "{}"))).starts_with("close,high"));
         assert!(csv(&format!("{{{columns}{}}}", more(61, "{}"))).starts_with("too_many_columns"));
+        // A table that is passed over may be of any width.
+        let side = format!("[{{{prices}{}}}]", more(300, "1"));
+        let bars = format!("[{{{prices}}},{{{prices}}}]");
+        assert!(csv(&format!(r#"{{"fundamentals":{side},"bars":{bars}}}"#)).starts_with("close,date"));
     }
 
     #[test]
@@ -292,6 +290,9 @@ mod tests {
         assert!(error.code() == "error_body" && error.to_string().contains("Invalid cookie"));
         assert_eq!(sent_as_text("{\"bars\":[]}").code(), "missing_column");
         assert!(csv("[{").starts_with("invalid_json"));
+        let wide =
+            csv(&format!("[{{'date':'2024-01-02'{}}}]", (0..70).map(|n| format!(",'n{n}':1")).collect::<String>()));
+        assert!(wide.starts_with("too_many_columns"), "in single quotes: {wide}");
         assert!(csv("{\"a\": 1}\n{\"a\"").starts_with("invalid_json"));
         assert!(csv("[]").starts_with("missing_column"));
     }

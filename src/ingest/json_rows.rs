@@ -21,46 +21,39 @@ pub(super) struct Room {
     pub max_columns: usize,
     max_bytes: usize,
     n_bytes: Cell<usize>,
-    /// The cap that was passed: its code, what it counts, and how many it allows.
-    passed: Cell<Option<(&'static str, &'static str, usize)>>,
+    is_spent: Cell<bool>,
 }
 
 impl Room {
     pub(super) fn new(limits: &IngestLimits) -> Self {
         let (max_columns, max_bytes) = (limits.max_columns, limits.max_inflated_bytes);
-        Self { max_columns, max_bytes, n_bytes: Cell::new(0), passed: Cell::new(None) }
+        Self { max_columns, max_bytes, n_bytes: Cell::new(0), is_spent: Cell::new(false) }
     }
 
-    /// Why nothing more is read, where a cap was passed.
+    /// Why nothing more is read, where the cap was passed.
     pub(super) fn passed(&self) -> Option<ReadError> {
-        self.passed.get().map(|(code, what, max)| ReadError::OverLimit { code, what, max })
+        let over = ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max: self.max_bytes };
+        self.is_spent.get().then_some(over)
     }
 
-    pub(super) fn is_passed(&self) -> bool {
-        self.passed.get().is_some()
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent.get()
     }
 
     fn take(&self, n_bytes: usize) {
         self.n_bytes.set(self.n_bytes.get() + n_bytes);
         if self.n_bytes.get() > self.max_bytes {
-            self.passed.set(Some(("inflated_too_large", "unpacked bytes", self.max_bytes)));
+            self.is_spent.set(true);
         }
     }
 
     fn give_back(&self, n_bytes: usize) {
         self.n_bytes.set(self.n_bytes.get() - n_bytes);
     }
-
-    /// Counts the names of one table.
-    pub(super) fn check_width(&self, n_names: usize) {
-        if n_names > self.max_columns {
-            self.passed.set(Some(("too_many_columns", "columns", self.max_columns)));
-        }
-    }
 }
 
-/// Rows on their way to text. From where their room is spent on they take nothing more, and [`into_text`](Self::into_text)
-/// refuses.
+/// Rows on their way to text. Once their room is spent or they are too wide they only count, and
+/// [`into_text`](Self::into_text) refuses: a table beside the one that is read may be of any width.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
     pub names: Vec<String>,
@@ -69,6 +62,7 @@ pub(super) struct Rows<'a> {
     pub n_rows: usize,
     /// Whether another table of the same kind was passed over.
     pub has_rival: bool,
+    is_too_wide: bool,
     room: &'a Room,
 }
 
@@ -84,14 +78,26 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn named(names: Vec<String>, room: &'a Room) -> Self {
-        room.check_width(names.len());
-        Self { names, body: String::new(), n_rows: 0, has_rival: false, room }
+        let is_too_wide = names.len() > room.max_columns;
+        Self { names, body: String::new(), n_rows: 0, has_rival: false, is_too_wide, room }
+    }
+
+    /// Rows of more columns than are read.
+    pub(super) fn too_wide(n_rows: usize, room: &'a Room) -> Self {
+        let mut rows = Self::new(room);
+        (rows.n_rows, rows.is_too_wide) = (n_rows, true);
+        rows
+    }
+
+    /// Whether nothing more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_too_wide || self.room.is_spent()
     }
 
     /// A record: an object by its names, an array by its places, or a line of text that is parted already.
     pub(super) fn push(&mut self, value: &Value, index: Option<&str>) {
         self.n_rows += 1;
-        if self.room.is_passed() {
+        if self.is_full() {
             return;
         }
         let mut cells: Vec<String> = vec![String::new(); self.names.len()];
@@ -123,7 +129,7 @@ impl<'a> Rows<'a> {
     }
 
     fn append(&mut self, write: impl FnOnce(&mut String)) {
-        if !self.room.is_passed() {
+        if !self.is_full() {
             let before = self.body.len();
             write(&mut self.body);
             self.room.take(self.body.len() - before);
@@ -134,7 +140,8 @@ impl<'a> Rows<'a> {
     pub(super) fn of_tickers(parts: Vec<(String, Self)>, room: &'a Room) -> Self {
         let mut all = Self::named(vec!["ticker".to_owned()], room);
         for (ticker, mut part) in parts {
-            if room.is_passed() {
+            all.is_too_wide |= part.is_too_wide;
+            if all.is_full() {
                 break;
             }
             // What is copied is in memory twice, but no longer than one part is.
@@ -164,7 +171,7 @@ impl<'a> Rows<'a> {
     fn place(&mut self, name: &str) -> usize {
         self.names.iter().position(|known| known == name).unwrap_or_else(|| {
             self.names.push(name.to_owned());
-            self.room.check_width(self.names.len());
+            self.is_too_wide |= self.names.len() > self.room.max_columns;
             self.names.len() - 1
         })
     }
@@ -176,6 +183,10 @@ impl<'a> Rows<'a> {
     pub(super) fn into_text(mut self) -> Result<Option<AsText>, ReadError> {
         if let Some(error) = self.room.passed() {
             return Err(error);
+        }
+        if self.is_too_wide {
+            let max = self.room.max_columns;
+            return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max });
         }
         if self.n_rows == 0 {
             return Ok(None);

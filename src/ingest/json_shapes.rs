@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 6;
 
 /// The largest table of bars within a value.
 pub(super) fn find<'a>(value: &Value, depth: usize, room: &'a Room) -> Option<Rows<'a>> {
-    if depth > MAX_DEPTH || room.is_passed() {
+    if depth > MAX_DEPTH || room.is_spent() {
         return None;
     }
     match value {
@@ -106,7 +106,12 @@ fn of_keyed<'a>(object: &Map<String, Value>, room: &'a Room) -> Option<Rows<'a>>
     let (key, first) = object.iter().next()?;
     let fields = first.as_object()?;
     let is_key = |key: &String| dates::looks_like_date(key) || is_counted(key);
-    if is_key(key) && n_named(fields.keys()) >= 3 && are_codes(object, |_, record| day_in(record.as_object()?)) {
+    let names_tickers = |fields: &Map<String, Value>| fields.keys().any(|name| is_ticker(name));
+    if is_key(key)
+        && n_named(fields.keys()) >= 3
+        && !names_tickers(fields)
+        && are_codes(object, |_, record| day_in(record.as_object()?))
+    {
         return Some(Rows::of_tickers(
             object.iter().map(|(code, record)| (code.clone(), of_record(record, room))).collect(),
             room,
@@ -122,16 +127,15 @@ fn of_keyed<'a>(object: &Map<String, Value>, room: &'a Room) -> Option<Rows<'a>>
     let is_by_column = n_named(object.keys()) >= 4 && fields.keys().next().is_some_and(is_key);
     is_by_column.then(|| {
         // Each row looks into each of them.
-        room.check_width(object.len());
-        if room.is_passed() {
-            return Rows::new(room);
+        if object.len() > room.max_columns {
+            return Rows::too_wide(fields.len(), room);
         }
         let record = |index: &String| -> Value {
             let fields = object.iter();
             fields.filter_map(|(name, column)| Some((name.clone(), column.as_object()?.get(index)?.clone()))).collect()
         };
         let days = day_in(object).and_then(Value::as_object);
-        if are_codes(fields, |index, _| days?.get(index)) {
+        if !names_tickers(object) && are_codes(fields, |index, _| days?.get(index)) {
             return Rows::of_tickers(
                 fields.keys().map(|code| (code.clone(), of_record(&record(code), room))).collect(),
                 room,
@@ -167,11 +171,16 @@ fn are_codes<'a>(object: &'a Map<String, Value>, day_of: impl Fn(&'a str, &'a Va
         || (numbers.windows(2).any(|pair| pair[1] != pair[0] + 1) && days.all(|other| Some(other) == day))
 }
 
+/// Whether a field tells whose a record is: then its key is a row's number, though it looks like a code.
+fn is_ticker(name: &str) -> bool {
+    columns::named(name).is_some_and(|named| named.role == Role::Ticker && named.tier == 0)
+}
+
 /// The field that is the date.
 fn day_in(fields: &Map<String, Value>) -> Option<&Value> {
     fields
         .iter()
-        .find(|(name, _)| columns::named(name).is_some_and(|named| named.role == columns::Role::Date))
+        .find(|(name, _)| columns::named(name).is_some_and(|named| named.role == Role::Date))
         .map(|(_, value)| value)
 }
 

@@ -1,4 +1,4 @@
-//! JSON values under a cap on how many are in memory at one time.
+//! JSON values under a cap on what they take in memory at one time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ReadError;
 
-/// How many more values may be read.
+/// How many more values may be read, each of 32 bytes.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: usize,
@@ -34,8 +34,8 @@ impl Budget {
         self.is_over.get().then_some(over)
     }
 
-    fn take<E: Error>(&self) -> Result<(), E> {
-        match self.left.get().checked_sub(1) {
+    fn take<E: Error>(&self, n_values: usize) -> Result<(), E> {
+        match self.left.get().checked_sub(n_values) {
             Some(left) => {
                 self.left.set(left);
                 Ok(())
@@ -55,7 +55,7 @@ impl<'de> DeserializeSeed<'de> for Capped<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.0.take()?;
+        self.0.take(1)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -106,10 +106,19 @@ impl<'de> Visitor<'de> for Capped<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
         while let Some(name) = map.next_key::<String>()? {
+            self.0.take(1 + if begins_node(fields.len()) { NODE } else { 0 })?;
             fields.insert(name, map.next_value_seed(Capped(self.0))?);
         }
         Ok(Value::Object(fields))
     }
+}
+
+/// An object is a tree with up to eleven fields a node, and a node takes 632 bytes however few it has.
+const NODE: usize = 20;
+
+/// Whether one more field may need a node more: a full one is parted into halves of five and six.
+fn begins_node(n_fields: usize) -> bool {
+    n_fields == 0 || (n_fields >= 11 && (n_fields - 11).is_multiple_of(5))
 }
 
 #[cfg(test)]
@@ -123,7 +132,7 @@ mod tests {
     #[test]
     fn a_value_is_what_serde_json_reads() {
         let text = r#"{"a":[1,-2,3.5,1e300,18446744073709551615,"x\u00e9\n",true,null],"b":{"a":{}},"a":[[]]}"#;
-        assert_eq!(read(text, &Budget::new(20)).expect("JSON"), serde_json::from_str::<Value>(text).expect("JSON"));
+        assert_eq!(read(text, &Budget::new(100)).expect("JSON"), serde_json::from_str::<Value>(text).expect("JSON"));
     }
 
     #[test]
@@ -132,5 +141,17 @@ mod tests {
         assert!(read("[1,2,3]", &budget).is_ok() && read("[[[1]]]", &budget).is_ok() && budget.passed().is_none());
         assert!(read("[1,2,3,4]", &budget).is_err());
         assert_eq!(budget.passed().map(|error| error.code()), Some("too_many_json_values"));
+    }
+
+    #[test]
+    fn an_object_costs_what_it_takes() {
+        let cost = |n_fields: usize| {
+            let fields: Vec<String> = (0..n_fields).map(|n| format!("\"{n}\":1")).collect();
+            let text = format!("{{{}}}", fields.join(","));
+            (0..).find(|max| read(&text, &Budget::new(*max)).is_ok())
+        };
+        // Itself, a node, and a name and a value each.
+        assert_eq!([0, 1, 11].map(cost), [1, 23, 43].map(Some));
+        assert_eq!([12, 16, 17].map(cost), [65, 73, 95].map(Some), "with another node");
     }
 }

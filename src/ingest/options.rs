@@ -26,8 +26,10 @@ pub struct IngestLimits {
     /// Tickers in a body. Too low splits files of a whole market; too high makes one transaction long for all
     /// other writers.
     pub max_tickers: usize,
-    /// Values (numbers, texts, lists, objects) of a JSON body that are in memory at one time: those of one record of a list, or
-    /// of all where the body is an object. Too low refuses long histories; too high costs 32 bytes of memory a value or more.
+    /// Memory of a JSON body at one time, in values of 32 bytes: that of one record of a list, or of all where the body is an
+    /// object. A number, a text (beside its letters) and a list are one each, an object is one, its names are one each, and it
+    /// takes 20 more for its first eleven names and for every five beyond. Too low refuses long histories; too high lets one
+    /// body take the memory.
     pub max_json_values: usize,
     /// Refused rows told one by one; the others are counted. Too low hides what is wrong; too high makes the
     /// answer as long as the file.

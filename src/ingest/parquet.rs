@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polars::prelude::{ArrowDataType, ArrowField, DataFrame, DataType, ParquetReader, PolarsResult, SerReader};
 
 use super::sheet::{Sheet, Source};
-use super::{IngestLimits, ReadError, ReadOptions, columns, layout};
+use super::{IngestLimits, ReadError, ReadOptions, columns, decode, layout};
 
 /// Reads a Parquet file.
 ///
@@ -15,6 +15,7 @@ use super::{IngestLimits, ReadError, ReadOptions, columns, layout};
 /// `invalid_parquet`, a cap that is passed, or a layout that is no bars.
 pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Result<Source, ReadError> {
     if !bytes.starts_with(b"PAR1") {
+        decode::refuse_by_first_bytes(bytes)?;
         return Err(invalid("it does not begin with PAR1"));
     }
     // The decoder indexes by lengths that the file claims: a broken file may make it panic.

@@ -1,5 +1,6 @@
 //! The whole journey of a body.
 
+use super::decode::Decoded;
 use super::refusals::{Lines, Refusals, Skipped};
 use super::sheet::Source;
 use super::workbook::{self, Unpacked};
@@ -30,10 +31,15 @@ pub fn read(
         BodyFormat::Any | BodyFormat::Csv if bytes.starts_with(b"PK\x03\x04") => read_zip(bytes, options, limits),
         BodyFormat::Any | BodyFormat::Csv => {
             let decoded = decode::decode(bytes, options.encoding.as_deref())?;
-            let source = csv::read(&decoded.text, options, limits)?;
-            finish(source, decoded.encoding, options, limits)
+            let is_json = BodyFormat::of_first_bytes(decoded.text.as_bytes()) == BodyFormat::Json;
+            match format {
+                // In UTF-16 the first bytes did not show it.
+                BodyFormat::Any if is_json => read_json(&decoded, options, limits),
+                _ if is_json => Err(json::sent_as_text(decoded.text.trim_start())),
+                _ => finish(csv::read(&decoded.text, options, limits)?, decoded.encoding, options, limits),
+            }
         }
-        BodyFormat::Json => read_json(bytes, options, limits),
+        BodyFormat::Json => read_json(&decode::json(bytes)?, options, limits),
         BodyFormat::Parquet => finish(parquet::read(bytes, options, limits)?, "utf-8", options, limits),
     }
 }
@@ -53,14 +59,11 @@ fn read_zip(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Resul
     }
 }
 
-fn read_json(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Result<Reading, ReadError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| ReadError::unreadable("invalid_utf8", format!("the JSON is not UTF-8: {error}")))?;
-    let table = json::to_csv(text, limits)?;
+fn read_json(decoded: &Decoded<'_>, options: &ReadOptions, limits: &IngestLimits) -> Result<Reading, ReadError> {
+    let table = json::to_csv(&decoded.text, limits)?;
     let mut source = csv::read(&table.csv, options, limits)?;
     source.delimiter = None;
-    let mut reading = finish(source, "utf-8", options, limits)?;
+    let mut reading = finish(source, decoded.encoding, options, limits)?;
     if table.has_header {
         // Records count from 1; the header is not one of them.
         for refusal in &mut reading.refusals {

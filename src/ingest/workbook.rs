@@ -1,12 +1,13 @@
 //! Zip archives: an Excel workbook becomes delimited text, and an archive with one file becomes that file.
 
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use calamine::{Reader, Xlsx};
+use quick_xml::events::Event;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::inflate::counted;
+use super::inflate::{copy_counted, counted};
 use super::worksheet::{self, MAX_HEAD};
 use super::{IngestLimits, ReadError, header, records};
 
@@ -25,7 +26,7 @@ const IGNORED: [&str; 5] = ["__macosx/", ".ds_store", "readme", "license", "thum
 /// Opens a zip.
 ///
 /// # Errors
-/// `corrupt_body`; `inflated_too_large` before any part is read whole; `archive_files` where it holds more than
+/// `corrupt_body`; `inflated_too_large` as soon as what is unpacked passes the cap; `archive_files` where it holds more than
 /// one price file; `not_csv` for other office documents.
 pub(super) fn unpack(bytes: &[u8], limits: &IngestLimits) -> Result<Unpacked, ReadError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| corrupt(&error.to_string()))?;
@@ -82,16 +83,23 @@ fn unpacked_parts(
         if !lower.ends_with(".xml") && !lower.ends_with(".rels") {
             continue;
         }
-        let mut text = counted(part, packed_len, "zip", limits)?;
-        total += text.len();
+        parts.start_file(name, as_it_is).map_err(failed)?;
+        let (is_shared, is_styles) = (lower.ends_with("sharedstrings.xml"), lower.ends_with("styles.xml"));
+        if is_shared || is_styles {
+            let mut text = counted(part, packed_len, "zip", limits)?;
+            if is_shared {
+                hide_count(&mut text);
+            } else {
+                refuse_huge_styles(&text)?;
+            }
+            total += text.len();
+            parts.write_all(&text).map_err(|error| corrupt(&error.to_string()))?;
+        } else {
+            total += copy_counted(part, packed_len, "zip", limits, &mut parts)?;
+        }
         if total > max {
             return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
         }
-        if lower.ends_with("sharedstrings.xml") {
-            hide_count(&mut text);
-        }
-        parts.start_file(name, as_it_is).map_err(failed)?;
-        parts.write_all(&text).map_err(|error| corrupt(&error.to_string()))?;
     }
     Ok(parts.finish().map_err(failed)?.into_inner())
 }
@@ -103,12 +111,66 @@ fn hide_count(shared_texts: &mut [u8]) {
     claims.into_iter().for_each(|at| shared_texts[at] = b'_');
 }
 
+/// calamine copies the font and the format of a style into each that refers to them: a kilobyte of packed text could take all
+/// memory. The caps are Excel's own, in bytes generously.
+fn refuse_huge_styles(styles: &[u8]) -> Result<(), ReadError> {
+    const MAX_TAG: usize = 2 << 10;
+    const MAX_STYLES: usize = 65_490;
+    const MAX_TAGS: usize = 16 * MAX_STYLES;
+    let (mut n_tags, mut n_styles) = (0, 0);
+    let mut reader = quick_xml::Reader::from_reader(styles);
+    reader.config_mut().check_end_names = false;
+    loop {
+        match reader.read_event().map_err(|error| corrupt(&error.to_string()))? {
+            Event::Start(tag) | Event::Empty(tag) => {
+                n_tags += 1;
+                n_styles += usize::from(tag.local_name().as_ref() == "xf");
+                if tag.len() > MAX_TAG || n_tags > MAX_TAGS || n_styles > MAX_STYLES {
+                    return Err(corrupt("its cell styles are more, or longer, than Excel can keep"));
+                }
+            }
+            Event::Eof => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+/// A workbook's parts, which may be read a few times and no more: any number of sheets may be said to be the same part.
+pub(super) struct Parts<'a> {
+    parts: Cursor<&'a [u8]>,
+    n_bytes_left: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn new(parts: &'a [u8]) -> Self {
+        // Once to open the book, once to look at all sheets, and once to read the best.
+        Self { parts: Cursor::new(parts), n_bytes_left: 3 * parts.len() + (1 << 20) }
+    }
+}
+
+impl Read for Parts<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.parts.read(out)?;
+        let left = self.n_bytes_left.checked_sub(n_bytes);
+        self.n_bytes_left = left.ok_or_else(|| io::Error::other("many of its sheets are the same part"))?;
+        Ok(n_bytes)
+    }
+}
+
+impl Seek for Parts<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.parts.seek(to)
+    }
+}
+
 /// The sheet with the best header as delimited text.
 fn sheet(parts: &[u8], limits: &IngestLimits) -> Result<String, ReadError> {
-    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(parts)).map_err(|error| corrupt(&error.to_string()))?;
+    /// A book of more is no price file; its first ones are looked at.
+    const MAX_SHEETS: usize = 255;
+    let mut book: Xlsx<_> = Xlsx::new(Parts::new(parts)).map_err(|error| corrupt(&error.to_string()))?;
     let names = book.sheet_names();
     let mut best: Option<(usize, &String)> = None;
-    for name in names.iter().filter(|_| names.len() > 1) {
+    for name in names.iter().take(MAX_SHEETS).filter(|_| names.len() > 1) {
         let Some(head) = worksheet::text(&mut book, name, MAX_HEAD, limits)? else { continue };
         let score = header::best_line(&head, &records::scan(&head, b','), b',').map_or(0, |(_, score)| score);
         if best.is_none_or(|(most, _)| score > most) {

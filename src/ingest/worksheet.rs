@@ -1,11 +1,10 @@
 //! A sheet of a workbook to delimited text, cell by cell: one with two cells far apart would be billions of them.
 
 use std::fmt::Write;
-use std::io::Cursor;
 
-use calamine::{Data, DataRef, ExcelDateTime, Xlsx};
+use calamine::{Data, DataRef, ExcelDateTime, Xlsx, XlsxError};
 
-use super::workbook::corrupt;
+use super::workbook::{Parts, corrupt};
 use super::{IngestLimits, ReadError, json_rows};
 
 /// So many lines with values show whether a sheet has a header.
@@ -17,12 +16,18 @@ pub(super) const MAX_HEAD: usize = 100;
 /// # Errors
 /// `corrupt_body`; a cap that is passed.
 pub(super) fn text(
-    book: &mut Xlsx<Cursor<&[u8]>>,
+    book: &mut Xlsx<Parts<'_>>,
     name: &str,
     max_lines: usize,
     limits: &IngestLimits,
 ) -> Result<Option<String>, ReadError> {
-    let Ok(mut cells) = book.worksheet_cells_reader(name) else { return Ok(None) };
+    let mut cells = match book.worksheet_cells_reader(name) {
+        Err(error @ (XlsxError::Io(_) | XlsxError::Zip(_) | XlsxError::Xml(_))) => {
+            return Err(corrupt(&error.to_string()));
+        }
+        Err(_) => return Ok(None),
+        Ok(cells) => cells,
+    };
     let mut lines = Lines { text: String::new(), rows: Vec::new(), first_column: u32::MAX };
     while let Some(found) = cells.next_cell().map_err(|error| corrupt(&error.to_string()))? {
         let (row, column) = found.get_position();
