@@ -24,7 +24,7 @@ pub(super) struct Votes {
     n_cells: usize,
     pub(super) n_shown: usize,
     pub(super) n_open: usize,
-    /// Open ones without a year of four digits, and without one that Taiwan's exchange has had.
+    /// Open ones without a year of four digits, and of these those that would be before Taiwan's exchange.
     n_yearless: usize,
     n_before_exchange: usize,
     /// Cells whose readings are different days.
@@ -202,7 +202,7 @@ impl Votes {
             );
             return Err(ReadError::unusable("ambiguous_date", message));
         }
-        if self.has_three_digit_year || (is_taiwanese && self.n_yearless > self.n_before_exchange) {
+        if self.has_three_digit_year || (is_taiwanese && self.n_yearless > 0 && self.n_before_exchange == 0) {
             return Ok((Order::Roc, "years of three digits, or headers of Taiwan"));
         }
         if self.n_buddhist * 2 > self.n_cells {

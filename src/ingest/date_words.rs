@@ -33,8 +33,8 @@ pub(super) fn month(word: &str) -> Option<u32> {
         "mar mrz maa mac мар bre kov бер μαρ",
         "apr abr avr kwi nis апр dub huhti bal кві απρ",
         "may mai mag maj mei маи мая kve touko geg тра μαι",
-        "jun juin giu cze haz июн юни iun cerven cervn kesa juun bir чер ιουν",
-        "jul juil lug lip tem июл юли iul cervenc heina juul lie лип ιουλ",
+        "jun juin giu cze haz июн юни iun cerven cervn kesa juun bir чер ιουν lipanj lipnj",
+        "jul juil lug lip tem июл юли iul cervenc cervenec heina juul lie лип ιουλ srpanj srpnj",
         "aug ago aou sie agu ogo авг srp elo rugp сер αυγ",
         "sep set wrz eyl сен zar syys sze rugs вер σεπ",
         "oct out okt ott paz eki окт rij loka spa жов οκτ",
@@ -48,4 +48,29 @@ pub(super) fn month(word: &str) -> Option<u32> {
     let fits = |starts: &str| starts.split(' ').filter(|start| word.starts_with(start)).map(str::len).max();
     let found = STARTS.iter().zip(1..).filter_map(|(starts, number)| Some((fits(starts)?, number)));
     found.max_by_key(|(length, _)| *length).map(|(_, number)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_that_begin_alike_are_told_apart() {
+        for (word, number) in [
+            ("červen", 6),
+            ("června", 6),
+            ("červenec", 7),
+            ("července", 7),
+            ("srpen", 8),
+            ("srpna", 8),
+            ("lipnja", 6),
+            ("srpanj", 7),
+            ("srpnja", 7),
+            ("lipca", 7),
+            ("juillet", 7),
+            ("marraskuuta", 11),
+        ] {
+            assert_eq!(month(word), Some(number), "{word}");
+        }
+    }
 }

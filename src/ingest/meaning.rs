@@ -91,6 +91,7 @@ fn named(ratio: f64) -> String {
     let round = |value: f64| (value * 10.0).round() / 10.0;
     let fraction = splits::IN_SMALL_NUMBERS
         .into_iter()
+        .flat_map(|(of, into)| [(of, into), (into, of)])
         .find(|(of, into)| (ratio - f64::from(*of) / f64::from(*into)).abs() < 1e-9);
     match fraction {
         Some((of, into)) => format!("{of}:{into}"),
@@ -128,6 +129,12 @@ mod tests {
         assert_eq!(codes(&[100.0, 67.0, 66.0]), [("split_suspected", 2)]);
         assert_eq!(codes(&[14.5, 1450.0, 14.5]), [("unit_error_suspected", 2)]);
         assert_eq!(codes(&[100.0, 75.0, 80.0, 62.0, 85.0]), []);
+    }
+
+    #[test]
+    fn a_split_is_named_by_whole_numbers_both_ways() {
+        let ratios = [1.25, 0.8, 0.75, 4.0 / 3.0, 5.0, 0.2, 2.5];
+        assert_eq!(ratios.map(named), ["5:4", "4:5", "3:4", "4:3", "5:1", "1:5", "2.5:1"]);
     }
 
     #[test]

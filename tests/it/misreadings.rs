@@ -129,6 +129,23 @@ fn fractions_of_a_point_are_no_thousands() {
     let index = read(bonds.as_bytes(), BodyFormat::Csv, &swiss, &IngestLimits::default()).expect("chosen");
     assert!((index.tickers[0].series.bars()[0].open() - 110_160.0).abs() < 1e-9);
     assert_eq!(labels(&bonds.replace("110'317", "110'417")), ["2024-01-02", "2024-01-03"], "thousands");
+    let gaps = bonds.replace("110'317", "110'161").replace("110'005,", "-,") + "2024-01-04,0,0,0,N/A\n";
+    assert_eq!(labels(&gaps), ["ambiguous_number"], "cells without a price, and eighths of a thirty-second");
+    let rows: Vec<&str> = bonds.lines().skip(1).collect();
+    let beside =
+        format!("Symbol,Date,Open,High,Low,Close\nES,2024-01-02,4790,4800,4780,4795\nZN,{}\nZN,{}\n", rows[0], rows[1]);
+    assert_eq!(labels(&beside), ["ambiguous_number"], "beside another ticker's plain prices");
+}
+
+#[test]
+fn years_of_two_digits_under_headers_of_taiwan_are_its_own_only_where_all_can_be() {
+    let of_years = |dates: &[&str]| {
+        let row = |date: &&str| format!("{date},100,102,99,101\n");
+        format!("日期,開盤價,最高價,最低價,收盤價\n{}", dates.iter().map(row).collect::<String>())
+    };
+    assert_eq!(labels(&of_years(&["98/12/30", "98/12/31"])), ["2009-12-30", "2009-12-31"]);
+    assert_eq!(labels(&of_years(&["99/12/31", "00/01/04", "00/01/05"])), ["ambiguous_date"]);
+    assert_eq!(labels(&of_years(&["98/12/31", "24/02/05", "24/02/16"])), ["ambiguous_date"]);
 }
 
 #[test]
@@ -208,10 +225,16 @@ fn codes_of_companies_are_no_row_numbers() {
     assert_eq!(keyed([("1100", rows[0]), ("1101", rows[1])]), rows, "the tail of a frame");
     assert_eq!(keyed([("1100", rows[0]), ("1103", rows[1])]), rows, "the tail of a filtered frame");
     assert_eq!(keyed([("7203", rows[0]), ("9984", rows[0])]), ["7203 2024-01-02", "9984 2024-01-02"]);
+    let of = |ticker: &str| bar(rows[0]).replacen('{', &format!(r#"{{"symbol":"{ticker}","#), 1);
+    let one_day = format!(r#"{{"1000":{},"1005":{}}}"#, of("AAPL"), of("MSFT"));
+    assert_eq!(labels(&one_day), ["AAPL 2024-01-02", "MSFT 2024-01-02"], "one day of a filtered frame");
     let column = |name: &str, values: [&str; 2]| format!(r#""{name}":{{"1100":{},"1103":{}}}"#, values[0], values[1]);
     let prices = ["open", "high", "low", "close"].map(|name| column(name, ["10", "10"])).join(",");
     let days = column("date", [r#""2024-01-02""#, r#""2024-01-03""#]);
     assert_eq!(labels(&format!("{{{days},{prices}}}")), rows, "by column");
+    let day = column("date", [r#""2024-01-02""#, r#""2024-01-02""#]);
+    let tickers = column("symbol", [r#""AAPL""#, r#""MSFT""#]);
+    assert_eq!(labels(&format!("{{{day},{prices},{tickers}}}")), ["AAPL 2024-01-02", "MSFT 2024-01-02"], "by column");
 }
 
 #[test]
