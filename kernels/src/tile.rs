@@ -33,11 +33,43 @@ pub(crate) unsafe fn multiply<S: Simd, const M: usize>(
     w: *const f32,
     k: usize,
 ) {
-    let mut w = w;
+    let row = columns * BLOCK;
+    if at_once::<S, M>() {
+        // SAFETY: the caller's promise.
+        return unsafe { multiply_columns::<S, M>(sums, (first, columns), (a, stride), (w, row), k) };
+    }
+    for c in 0..columns {
+        let mut one = [[sums[0][0]; 4]; M];
+        for (to, from) in one.iter_mut().zip(sums.iter()) {
+            to[0] = from[first + c];
+        }
+        // SAFETY: the caller's promise; column c is one of the columns.
+        unsafe { multiply_columns::<S, M>(&mut one, (0, 1), (a, stride), (w.add(c * BLOCK), row), k) };
+        for (to, from) in sums.iter_mut().zip(&one) {
+            to[first + c] = from[0];
+        }
+    }
+}
+
+/// Whether the registers hold the sums of four columns, `M` rows high; else they are made column by column.
+#[inline(always)]
+const fn at_once<S: Simd, const M: usize>() -> bool {
+    4 * M <= S::SUMS
+}
+
+/// [`multiply`] with all sums in registers; rows of `w` lie `row` numbers apart.
+#[inline(always)]
+unsafe fn multiply_columns<S: Simd, const M: usize>(
+    sums: &mut Sums<S::V, M>,
+    (first, columns): (usize, usize),
+    (a, stride): (*const f32, usize),
+    (mut w, row): (*const f32, usize),
+    k: usize,
+) {
     for k in 0..k {
         // SAFETY: row k of w has `columns` blocks, row m of a more than k numbers; w ends at most one row past.
         unsafe {
-            let weights = row::<S>(w, columns);
+            let weights = blocks::<S>(w, columns);
             for (m, sums) in sums.iter_mut().enumerate() {
                 let x = S::splat(*a.add(m * stride + k));
                 for (c, weight) in weights.iter().enumerate() {
@@ -46,14 +78,14 @@ pub(crate) unsafe fn multiply<S: Simd, const M: usize>(
                     }
                 }
             }
-            w = w.add(columns * BLOCK);
         }
+        w = w.wrapping_add(row);
     }
 }
 
 /// The first `columns` vectors of a packed row, one a block.
 #[inline(always)]
-unsafe fn row<S: Simd>(from: *const f32, columns: usize) -> [S::V; 4] {
+unsafe fn blocks<S: Simd>(from: *const f32, columns: usize) -> [S::V; 4] {
     // SAFETY: the caller has that many blocks there, and the instruction set of `S`.
     unsafe {
         let mut vectors = [S::splat(0.0); 4];
@@ -104,13 +136,42 @@ pub(crate) unsafe fn accumulate<S: Simd, const M: usize>(
     d: Rows,
     (groups, rows): (usize, usize),
 ) {
+    if at_once::<S, M>() {
+        // SAFETY: the caller's promise.
+        return unsafe { accumulate_columns::<S, M>(sums, columns, a, d, (groups, rows)) };
+    }
+    for c in 0..columns {
+        let mut one = [[sums[0][0]; 4]; M];
+        for (to, from) in one.iter_mut().zip(sums.iter()) {
+            to[0] = from[c];
+        }
+        // SAFETY: the caller's promise; column c is one of the columns.
+        unsafe {
+            let d = Rows { start: d.start.add(c * BLOCK), ..d };
+            accumulate_columns::<S, M>(&mut one, 1, a, d, (groups, rows));
+        }
+        for (to, from) in sums.iter_mut().zip(&one) {
+            to[c] = from[0];
+        }
+    }
+}
+
+/// [`accumulate`] with all sums in registers.
+#[inline(always)]
+unsafe fn accumulate_columns<S: Simd, const M: usize>(
+    sums: &mut Sums<S::V, M>,
+    columns: usize,
+    a: Rows,
+    d: Rows,
+    (groups, rows): (usize, usize),
+) {
     for group in 0..groups as isize {
         // SAFETY: rows lie where `Rows` says.
         let (mut from, mut delta) = unsafe { (a.start.offset(group * a.outer), d.start.offset(group * d.outer)) };
         for _ in 0..rows {
             // SAFETY: a row of d has `columns` blocks, a row of a has M numbers.
             unsafe {
-                let deltas = row::<S>(delta, columns);
+                let deltas = blocks::<S>(delta, columns);
                 for (m, sums) in sums.iter_mut().enumerate() {
                     let x = S::splat(*from.add(m));
                     for (c, delta) in deltas.iter().enumerate() {
@@ -174,7 +235,7 @@ pub(crate) fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, us
     })
 }
 
-/// Calls `$f` with the tile height as a constant.
+/// Calls `$call` with the tile height as a constant `$m`; heights above `S::ROWS` are not compiled.
 macro_rules! with_height {
     ($rows:expr, $m:ident => $call:expr) => {
         match $rows {
@@ -182,23 +243,23 @@ macro_rules! with_height {
                 const $m: usize = 1;
                 $call
             }
-            2 => {
+            2 if 2 <= S::ROWS => {
                 const $m: usize = 2;
                 $call
             }
-            3 => {
+            3 if 3 <= S::ROWS => {
                 const $m: usize = 3;
                 $call
             }
-            4 => {
+            4 if 4 <= S::ROWS => {
                 const $m: usize = 4;
                 $call
             }
-            5 => {
+            5 if 5 <= S::ROWS => {
                 const $m: usize = 5;
                 $call
             }
-            6 => {
+            6 if 6 <= S::ROWS => {
                 const $m: usize = 6;
                 $call
             }

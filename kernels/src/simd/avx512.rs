@@ -21,6 +21,7 @@ impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
     const ROWS: usize = 6;
+    const SUMS: usize = 24;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {

@@ -22,8 +22,10 @@ pub(crate) trait Simd: Copy {
     type V: Copy;
     /// Floats in it.
     const LANES: usize;
-    /// How many rows of a tile, four vectors wide, the registers hold beside what they are multiplied with.
+    /// Rows of a tile at most.
     const ROWS: usize;
+    /// How many sums the registers hold beside what they are made of; not fewer than [`ROWS`](Self::ROWS).
+    const SUMS: usize;
 
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::V;

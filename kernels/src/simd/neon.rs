@@ -21,6 +21,7 @@ impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
     const ROWS: usize = 6;
+    const SUMS: usize = 24;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> float32x4_t {

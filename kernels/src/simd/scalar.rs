@@ -9,6 +9,7 @@ impl Simd for Scalar {
     type V = f32;
     const LANES: usize = 1;
     const ROWS: usize = 3;
+    const SUMS: usize = 12;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> f32 {
