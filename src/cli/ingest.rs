@@ -109,8 +109,8 @@ pub(super) async fn store_file(
     for warning in report.warnings.iter_mut().filter(|warning| warning.code == NOT_QUEUED) {
         // This process ends, and its later tries with it.
         warning.message =
-            "the bars are stored, but whether a training is due is not settled: a running server or worker looks for \
-             it by itself, or train with `candlecast train`"
+            "the bars are stored, but whether a training is due is not settled: of a ticker that has a model a running \
+             server or worker finds out, others train with `candlecast train`"
                 .to_owned();
     }
     Ok(report)

@@ -51,7 +51,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("unknown_calendar", 422, "The calendar is no MIC, `24/7` or `weekdays`."),
     ("out_of_range", 422, "A number is outside of what this server grants; `min` and `max` say what it does."),
     ("rate_limited", 429, "Too many requests; `Retry-After` says when to come back."),
-    ("refused_model", 500, "A model version failed its checks and is not served."),
+    ("refused_model", 500, "A model version failed its checks, or is in another release's layout, and is not served."),
     ("internal", 500, "A fault of ours; the request id finds it in the log."),
     ("overloaded", 503, "Too much at one time; `Retry-After` says when to come back."),
     ("timeout", 503, "The answer took longer than the server allows."),
@@ -230,8 +230,8 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
     ("footer_lines", "Lines after the last row were left out."),
     (
         "training_not_queued",
-        "The bars are stored, but the queue did not answer in time: it is asked again for an hour, and workers look for \
-         what is due by themselves.",
+        "The bars are stored, but the queue did not answer in time: it is asked again for an hour. After that \
+         workers look for what is due of tickers that have a model; of others, send the bars again.",
     ),
     ("more_warnings", "There are more warnings than are told."),
 ];

@@ -171,9 +171,14 @@ impl From<RegistryError> for Problem {
                 tracing::error!(%error, "an artifact is refused");
                 Self::new(
                     "refused_model",
-                    format!("Model version {version} failed its checks and is not served; promote another one."),
+                    format!("Model version {version} failed its checks and is not served; train anew or promote another one."),
                 )
                 .with("version", version)
+            }
+            RegistryError::Outdated { ref ticker, version } => {
+                tracing::error!(%error, "an artifact cannot be read");
+                let detail = format!("{error}, by POST /v1/tickers/{ticker}/models.");
+                Self::new("refused_model", detail).with("version", version)
             }
             RegistryError::Unknown { ref ticker, version } => Self::new("unknown_version", format!("{error}."))
                 .with("ticker", ticker.as_str())

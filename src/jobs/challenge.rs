@@ -88,7 +88,7 @@ fn compare(
     let against = Some(champion);
     let old = match context.wait_for(app.registry.load(ticker, champion)) {
         Ok(old) => old,
-        Err(refusal @ RegistryError::Refused { .. }) => {
+        Err(refusal @ (RegistryError::Refused { .. } | RegistryError::Outdated { .. })) => {
             return Ok(Challenge::uncontested(against, format!("the champion cannot be served: {refusal}")));
         }
         Err(error) => return Err(of_registry(error)),

@@ -13,6 +13,7 @@ use crate::evaluate::drift::MIN_OUTCOMES;
 use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
 use crate::forecast::live_forecasts;
 use crate::registry::Policy;
+use crate::registry::manifest::is_current;
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
 use crate::train::TrainConfig;
@@ -51,7 +52,14 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
     let filter = JobFilter { kind: Some(TRAIN), ticker: Some(record.ticker.clone()), ..JobFilter::default() };
     let last_job = app.store.jobs(&filter, 1).await?.pop();
     let policy = policy(record);
-    let champion_age_bars = champion_age(app, record).await?;
+    let champion = match record.champion {
+        Some(version) => app.store.model(&record.ticker, version).await?,
+        None => None,
+    };
+    let champion_age_bars = match &champion {
+        Some(champion) => Some(app.store.count_bars_after(record.id, champion.last).await?),
+        None => None,
+    };
     let newest = app.store.newest_model(&record.ticker).await?;
     let queued_for = last_job.as_ref().and_then(trained_version);
     // One that failed or was canceled has made nothing of the bars it was queued for.
@@ -68,6 +76,7 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
             Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
             None => None,
         },
+        champion_outdated: champion.is_some_and(|champion| !is_current(&champion.manifest)),
         coverage_drift: match champion_age_bars.filter(|_| policy.retrain_on_coverage_drift) {
             Some(age_bars) => drift(app, record, age_bars).await?,
             None => None,
@@ -155,13 +164,6 @@ pub fn policy(record: &TickerRecord) -> Policy {
         tracing::warn!(ticker = %record.ticker, %error, "its policy cannot be read; the default applies");
         Policy::default()
     })
-}
-
-/// Bars after the last one that the champion was trained on.
-async fn champion_age(app: &App, record: &TickerRecord) -> Result<Option<u64>, StoreError> {
-    let Some(version) = record.champion else { return Ok(None) };
-    let Some(model) = app.store.model(&record.ticker, version).await? else { return Ok(None) };
-    Ok(Some(app.store.count_bars_after(record.id, model.last).await?))
 }
 
 /// Whether the live intervals of the champion miss their levels; a champion of fewer bars has too few outcomes to say.

@@ -79,7 +79,7 @@ pub(super) async fn settle(app: Arc<App>, stored: Vec<StoredTicker>) -> Settled 
 fn not_queued(left: &VecDeque<TickerRecord>) -> Option<Warning> {
     const NAMED: usize = 3;
     const LATER: &str = "whether a training is due is not settled yet; it is tried again for an hour, and workers look \
-                         for what is due by themselves";
+                         for what is due of tickers that have a model";
     let first = &left.front()?.ticker;
     if left.len() == 1 {
         let message = format!("the bars are stored, but {LATER}");

@@ -142,7 +142,9 @@ pub(super) fn of_registry(error: RegistryError) -> JobFailure {
             tracing::warn!(%error, "artifacts");
             JobFailure::passing("artifacts_failed", "the model's files could not be written or read")
         }
-        RegistryError::Refused { .. } | RegistryError::Unknown { .. } => JobFailure::lasting("model_refused", error),
+        RegistryError::Refused { .. } | RegistryError::Outdated { .. } | RegistryError::Unknown { .. } => {
+            JobFailure::lasting("model_refused", error)
+        }
     }
 }
 

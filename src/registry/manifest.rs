@@ -97,6 +97,12 @@ impl Golden {
     }
 }
 
+/// Whether a version is in the layout that this release reads, by its manifest in the database. Of another layout not
+/// even the manifest need be readable.
+pub fn is_current(stored: &serde_json::Value) -> bool {
+    stored["spec"]["format"] == ModelSpec::FORMAT
+}
+
 /// BLAKE3 over the bars' numbers, in hex.
 pub fn data_hash(series: &Series) -> String {
     let mut hasher = blake3::Hasher::new();

@@ -75,6 +75,14 @@ pub enum RegistryError {
         /// The check that failed.
         reason: String,
     },
+    /// A version in a layout that only other releases read.
+    #[error("model {version} of {ticker} is in another layout than this release reads: train it anew")]
+    Outdated {
+        /// Whose.
+        ticker: Ticker,
+        /// Which.
+        version: u32,
+    },
     /// No such version.
     #[error("{ticker} has no model version {version}")]
     Unknown {
@@ -216,14 +224,15 @@ impl Registry {
         let (ticker, Some(champion)) = (&record.ticker, record.champion) else { return Ok(None) };
         let refusal = match self.load(ticker, champion).await {
             Ok(loaded) => return Ok(Some((loaded, None))),
-            Err(refusal @ RegistryError::Refused { .. }) => refusal,
+            Err(refusal @ (RegistryError::Refused { .. } | RegistryError::Outdated { .. })) => refusal,
             Err(error) => return Err(error),
         };
         tracing::error!(%ticker, champion, error = %refusal, "the champion is refused; an older version answers if one can");
         for older in self.store.models(ticker).await?.iter().filter(|model| model.version < champion) {
             match self.load(ticker, older.version).await {
                 Ok(loaded) => return Ok(Some((loaded, Some(refusal)))),
-                Err(RegistryError::Refused { .. } | RegistryError::Unknown { .. }) => {}
+                Err(RegistryError::Refused { .. } | RegistryError::Outdated { .. } | RegistryError::Unknown { .. }) => {
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -277,6 +286,9 @@ impl Registry {
 
     async fn verify(&self, ticker: &Ticker, row: ModelRecord) -> Result<LoadedModel, RegistryError> {
         let version = row.version;
+        if !manifest::is_current(&row.manifest) {
+            return Err(RegistryError::Outdated { ticker: ticker.clone(), version });
+        }
         let refused = |reason: String| RegistryError::Refused { ticker: ticker.clone(), version, reason };
         let missing = || refused("its manifest is missing".to_owned());
         let json = self.files.manifest(ticker, version).await?.ok_or_else(missing)?;

@@ -68,6 +68,8 @@ pub struct PolicyFacts {
     pub champion_age_bars: Option<u64>,
     /// The same of the version trained last, be it the champion or not.
     pub newest_age_bars: Option<u64>,
+    /// The champion is in another layout than this release reads, so it answers nobody.
+    pub champion_outdated: bool,
     /// That the champion's live intervals miss their levels.
     pub coverage_drift: Option<CoverageDrift>,
     /// A training of this ticker is queued or running.
@@ -140,6 +142,9 @@ impl Policy {
             return no("the last training, of this very data, was canceled; send new bars, or train by hand".into());
         }
         let Some(champion_age) = champion_age_bars else { return yes("no model yet".into()) };
+        if facts.champion_outdated {
+            return yes("the champion is in another layout than this release reads".into());
+        }
         if facts.rewritten {
             return yes("more than one bar in twenty was replaced since the last training".into());
         }
@@ -177,6 +182,7 @@ mod tests {
         bars_total: 1000,
         champion_age_bars: None,
         newest_age_bars: None,
+        champion_outdated: false,
         coverage_drift: None,
         training_active: false,
         failed_on_this_data: false,
@@ -205,6 +211,8 @@ mod tests {
         let trained = PolicyFacts { champion_age_bars: Some(0), newest_age_bars: Some(0), ..FRESH };
         assert!(!due(trained));
         assert!(due(PolicyFacts { rewritten: true, ..trained }));
+        assert!(due(PolicyFacts { champion_outdated: true, ..trained }));
+        assert!(!due(PolicyFacts { champion_outdated: true, failed_on_this_data: true, ..trained }));
         assert!(!due(PolicyFacts { rewritten: true, canceled_on_this_data: true, ..trained }));
         assert!(!due(PolicyFacts { canceled_on_this_data: true, ..FRESH }));
     }

@@ -7,6 +7,7 @@ use candlecast::app::App;
 use candlecast::config::{Settings, WorkerSettings};
 use candlecast::domain::{Series, Ticker};
 use candlecast::jobs::due::{enqueue_all_due, keep_queueing_due};
+use candlecast::registry::RegistryError;
 use candlecast::store::{JobFilter, TickerPatch};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,27 @@ fn what_the_policy_says_is_due_is_queued_once_and_nothing_else() {
         let queued = app.store.jobs(&JobFilter::default(), 100).await.expect("reads");
         assert_eq!(queued.iter().map(|job| (&job.ticker, job.kind.as_str())).collect::<Vec<_>>(), [(&due, "train")]);
         assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 0, "it is queued already");
+    });
+}
+
+#[test]
+fn a_champion_in_another_release_s_layout_is_trained_anew() {
+    on_both_apps(|app| async move {
+        let (name, _) = with_model(&app, "OLD", 0).await;
+        assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 0, "it is of today");
+        let mut model = app.store.model(&name, 1).await.expect("reads").expect("published");
+        model.version = 2;
+        model.manifest["spec"] = json!({"format": 1, "config": "of old"});
+        assert!(app.store.add_model(&name, &model).await.expect("kept"));
+        assert!(app.store.promote(&name, 2, Some(1)).await.expect("promoted"));
+
+        let refused = app.registry.load(&name, 2).await;
+        assert!(matches!(refused, Err(RegistryError::Outdated { version: 2, .. })), "{refused:?}");
+        let record = app.store.ticker(&name).await.expect("reads").expect("stored");
+        let (serving, refusal) = app.registry.serving(&record).await.expect("reads").expect("an older one answers");
+        assert_eq!(serving.manifest.version, 1);
+        assert!(matches!(refusal, Some(RegistryError::Outdated { version: 2, .. })), "{refusal:?}");
+        assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 1);
     });
 }
 
