@@ -4,7 +4,7 @@
 //! time, for it may have been made since: as often as the rate of the address allows that it comes from. A server on loopback is open to its machine until the first key is made
 //! (see [`local`](super::local)), and never again: who revokes all keys wants nobody in.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
@@ -71,7 +71,8 @@ pub(super) struct Keys {
     on_loopback: bool,
     believed_for: Duration,
     by_hash: Cache<String, Arc<Known>>,
-    were_made: Cache<(), bool>,
+    /// Whether there was ever a key, and when that was asked.
+    were_made: Mutex<Option<(bool, Instant)>>,
 }
 
 #[derive(Debug)]
@@ -123,7 +124,7 @@ impl Keys {
             on_loopback: settings.http.listen.ip().is_loopback(),
             believed_for: remember,
             by_hash: Cache::new(MAX_REMEMBERED),
-            were_made: Cache::builder().max_capacity(1).time_to_live(remember.min(OPEN_FOR)).build(),
+            were_made: Mutex::new(None),
         }
     }
 
@@ -134,7 +135,7 @@ impl Keys {
     }
 
     /// Who sent these credentials.
-    pub(super) async fn caller(&self, credentials: Credentials, store: &Store) -> Result<Caller, Arc<StoreError>> {
+    pub(super) async fn caller(&self, credentials: Credentials, store: &Store) -> Result<Caller, StoreError> {
         let hash = match credentials {
             Credentials::Key(hash) => hash,
             Credentials::Malformed => return Ok(refused("The Authorization header is not `Bearer KEY`.")),
@@ -156,12 +157,20 @@ impl Keys {
         })
     }
 
-    async fn were_made(&self, store: &Store) -> Result<bool, Arc<StoreError>> {
-        match self.were_made.get(&()).await {
-            Some(were_made) => Ok(were_made),
+    async fn were_made(&self, store: &Store) -> Result<bool, StoreError> {
+        let asked = *self.were_made.lock().unwrap_or_else(PoisonError::into_inner);
+        match asked.filter(|(_, since)| since.elapsed() < self.believed_for.min(OPEN_FOR)) {
+            Some((were_made, _)) => Ok(were_made),
             // In a box: as a part of every request's future, what asks the database would be moved with each.
-            None => Box::pin(self.were_made.try_get_with((), store.keys_were_made())).await,
+            None => Box::pin(self.ask_whether_made(store)).await,
         }
+    }
+
+    async fn ask_whether_made(&self, store: &Store) -> Result<bool, StoreError> {
+        let since = Instant::now();
+        let were_made = store.keys_were_made().await?;
+        *self.were_made.lock().unwrap_or_else(PoisonError::into_inner) = Some((were_made, since));
+        Ok(were_made)
     }
 
     async fn known(&self, hash: String, store: &Store) -> Result<Option<Arc<Known>>, StoreError> {

@@ -6,8 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{Uri, header};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
@@ -19,12 +19,18 @@ use super::error::Problem;
 #[derive(Debug)]
 pub(super) struct Query<T>(pub(super) T);
 
+impl<T: DeserializeOwned> Query<T> {
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let axum::extract::Query(query) = axum::extract::Query::try_from_uri(uri)?;
+        Ok(Self(query))
+    }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let axum::extract::Query(query) = axum::extract::Query::from_request_parts(parts, state).await?;
-        Ok(Self(query))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
     }
 }
 

@@ -1,24 +1,26 @@
 //! The gate before every guarded route: room for the request, its time, who calls, how often, and what they may.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use super::Api;
 use super::auth::{self, Caller, Credentials};
 use super::error::Problem;
 use crate::config::HttpSettings;
 
-/// One for all routes, and one layer for all it does: every layer more is a copy of the whole stack a request.
+/// One for all routes, and one layer for all it does: every layer more is a box more a request.
 pub(super) struct Gate {
     api: Api,
     permits: Semaphore,
@@ -60,25 +62,23 @@ impl Gate {
 
 /// Lets a request through or says why not. Past `max_concurrent_requests` it is turned away (waiting would only make
 /// all of them late), after `request_timeout_ms` given up.
-pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+pub(super) async fn pass(gate: Arc<Gate>, request: Request, next: Arc<Route>) -> Result<Response, Infallible> {
     let Ok(_permit) = gate.permits.try_acquire() else {
-        return Problem::new("overloaded", "Too many requests are being worked on.").retry_after(1).into_response();
+        let problem = Problem::new("overloaded", "Too many requests are being worked on.").retry_after(1);
+        return Ok(problem.into_response());
     };
     let answering = async {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let caller = gate.caller(Credentials::of(request.headers()), peer).await;
         match caller.and_then(|caller| auth::authorize(&request, &caller)) {
-            Ok(()) => next.run(request).await,
-            Err(problem) => problem.into_response(),
+            Ok(()) => Route::clone(&next).oneshot(request).await,
+            Err(problem) => Ok(problem.into_response()),
         }
     };
-    match tokio::time::timeout(gate.max_time, answering).await {
-        Ok(response) => response,
-        Err(_) => {
-            let detail = format!("This took longer than {} ms and was given up.", gate.max_time.as_millis());
-            Problem::new("timeout", detail).retry_after(5).into_response()
-        }
-    }
+    tokio::time::timeout(gate.max_time, answering).await.unwrap_or_else(|_| {
+        let detail = format!("This took longer than {} ms and was given up.", gate.max_time.as_millis());
+        Ok(Problem::new("timeout", detail).retry_after(5).into_response())
+    })
 }
 
 /// How often one caller may ask, where the settings limit that.

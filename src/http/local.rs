@@ -8,7 +8,8 @@
 //! No header ever grants anything here: each can only refuse.
 
 use axum::extract::Request;
-use axum::http::{HeaderName, Method, Version};
+use axum::http::header::{HOST, HeaderName, ORIGIN};
+use axum::http::{Method, Version};
 
 use super::auth::MAKE_A_KEY;
 use super::error::Problem;
@@ -16,11 +17,15 @@ use super::error::Problem;
 /// What proxies add to the requests that they pass on, beside `x-forwarded-` and whatever follows.
 const PROXIES_SEND: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip"];
 
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// Lets a request of this machine through that nobody else may have caused.
 pub(super) fn check(request: &Request) -> Result<(), Problem> {
     check_direct(request)?;
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let host = header("host");
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header(HOST);
     if let Some(host) = host.filter(|host| !is_local(host)) {
         let port = host.rsplit_once(':').map_or("", |(_, port)| port);
         let port = if port.parse::<u16>().is_ok() { format!(":{port}") } else { String::new() };
@@ -29,7 +34,7 @@ pub(super) fn check(request: &Request) -> Result<(), Problem> {
         );
         return Err(Problem::new("foreign_host", detail));
     }
-    let from = header("origin").map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+    let from = header(ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
     let cross_origin = |who: &str| {
         let at = host.unwrap_or("localhost");
         let detail = format!(
@@ -40,11 +45,11 @@ pub(super) fn check(request: &Request) -> Result<(), Problem> {
     if let Some(from) = from.filter(|from| Some(*from) != host) {
         return cross_origin(&format!("The page {from:?}"));
     }
-    let is_own = header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let is_own = header(FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
     // Who follows a link opens a page; pictures and frames are fetched without anybody asking.
     let is_link = *request.method() == Method::GET
-        && header("sec-fetch-mode") == Some("navigate")
-        && header("sec-fetch-dest").is_none_or(|what| what == "document");
+        && header(FETCH_MODE) == Some("navigate")
+        && header(FETCH_DEST).is_none_or(|what| what == "document");
     match is_own || is_link {
         true => Ok(()),
         false => cross_origin("The page that asked"),

@@ -1,11 +1,12 @@
 //! Prometheus metrics: is it healthy, how fast, how many jobs, how old are models.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use ::metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use ::metrics::{Histogram, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,23 @@ pub(super) async fn upkeep(stop: CancellationToken) {
 /// Makes sure that what is counted before the first scrape is kept.
 pub(super) fn begin() {
     recorder();
+}
+
+/// Counts an answer and its time. The recorder is asked for each histogram once: to find it by its labels it makes and
+/// compares texts, which costs as much as finding an answer in memory.
+pub(super) fn answered(route: &str, method: &'static str, status: StatusCode, seconds: f64) {
+    type ByRoute = HashMap<String, HashMap<(&'static str, StatusCode), Histogram>>;
+    static KNOWN: LazyLock<RwLock<ByRoute>> = LazyLock::new(RwLock::default);
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(histogram) = known.get(route).and_then(|of_route| of_route.get(&(method, status))) {
+        return histogram.record(seconds);
+    }
+    drop(known);
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    let histogram = histogram!("candlecast_http_request_duration_seconds", &labels);
+    histogram.record(seconds);
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    known.entry(route.to_owned()).or_default().insert((method, status), histogram);
 }
 
 /// Metrics in the text format of Prometheus.

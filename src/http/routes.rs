@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::MatchedPath;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::Route;
+use tower::{layer::layer_fn, service_fn};
 use utoipa::OpenApi;
 use utoipa::openapi::PathItem;
 use utoipa_axum::router::OpenApiRouter;
@@ -65,7 +66,11 @@ fn around(guarded: Router<Api>, api: Api) -> Router {
     let gate = Arc::new(guard::Gate::new(api.clone()));
     let document = openapi();
     let methods = Arc::new(methods_by_path(&document));
-    let guarded = guarded.layer(from_fn_with_state(gate, guard::pass));
+    // Not axum's `from_fn`: that copies and boxes all that is below it several times a request.
+    let guarded = guarded.layer(layer_fn(move |route: Route| {
+        let (gate, route) = (Arc::clone(&gate), Arc::new(route));
+        service_fn(move |request| guard::pass(Arc::clone(&gate), request, Arc::clone(&route)))
+    }));
     guarded
         .merge(open)
         .merge(docs::router(&document))
@@ -76,7 +81,10 @@ fn around(guarded: Router<Api>, api: Api) -> Router {
             let allowed = path.and_then(|path| methods.get(path.as_str()).cloned());
             allowed.into_iter().fold(problem, |problem, allowed| problem.and_say(&allowed))
         })
-        .layer(from_fn(observe::observe))
+        .layer(layer_fn(|route: Route| {
+            let route = Arc::new(route);
+            service_fn(move |request| observe::observe(request, Arc::clone(&route)))
+        }))
         .with_state(api)
 }
 

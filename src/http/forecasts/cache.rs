@@ -1,10 +1,16 @@
 //! Answers kept as bytes for as long as nothing of their ticker has moved, and the day is the same.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use chrono::{NaiveDate, Utc};
+use metrics::{Counter, counter};
 use moka::future::Cache;
 
 use crate::domain::Ticker;
+
+static HITS: LazyLock<Counter> = LazyLock::new(|| counter!("candlecast_forecast_cache_total", "outcome" => "hit"));
+static MISSES: LazyLock<Counter> = LazyLock::new(|| counter!("candlecast_forecast_cache_total", "outcome" => "miss"));
 
 /// Bytes kept over all tickers.
 const MAX_BYTES: u64 = 64 << 20;
@@ -47,8 +53,8 @@ impl ForecastCache {
         let now = now.filter(|_| query.len() <= MAX_QUERY_LEN)?;
         let kept = self.answers.get(&key(ticker, query)).await;
         let hit = kept.filter(|(made, _)| *made == now).map(|(_, bytes)| bytes);
-        let outcome = if hit.is_some() { "hit" } else { "miss" };
-        metrics::counter!("candlecast_forecast_cache_total", "outcome" => outcome).increment(1);
+        let counter = if hit.is_some() { &HITS } else { &MISSES };
+        counter.increment(1);
         hit
     }
 

@@ -6,9 +6,10 @@ mod query;
 mod window;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
@@ -41,19 +42,19 @@ use window::{WindowBody, WindowModel};
 pub(super) async fn get_forecast(
     State(api): State<Api>,
     Path(name): Path<String>,
-    RawQuery(raw): RawQuery,
-    Query(query): Query<ForecastQuery>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
     let ticker = ticker(&name)?;
     let made = Made::now(api.app().revision(&ticker));
-    let raw = raw.unwrap_or_default();
-    if let Some(bytes) = api.0.forecasts.get(&ticker, &raw, made).await {
+    let raw = uri.query().unwrap_or_default();
+    if let Some(bytes) = api.0.forecasts.get(&ticker, raw, made).await {
         return Ok(json(bytes));
     }
+    let Query(query) = Query::of(&uri)?;
     // In a box of its own: as a part of this future its 28 KiB would be allocated and moved for answers from memory too.
     let bytes = Box::pin(computed(&api, &ticker, &query)).await?;
     // Revision and day were read before the forecast was made: the answer is at least as new as its tag says.
-    api.0.forecasts.put(&ticker, &raw, made, bytes.clone()).await;
+    api.0.forecasts.put(&ticker, raw, made, bytes.clone()).await;
     Ok(json(bytes))
 }
 
@@ -170,5 +171,9 @@ fn with_rules(mut forecast: Forecast, rules: Option<PriceRules>) -> Forecast {
 }
 
 fn json(bytes: Bytes) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+    let mut response = Response::new(Body::from(bytes));
+    // With room for the headers of all answers, which are added later: a map that grows hashes and moves what it has.
+    *response.headers_mut() = HeaderMap::with_capacity(8);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
