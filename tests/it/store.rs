@@ -82,6 +82,32 @@ fn what_a_stored_bar_with_other_values_gets_is_the_sender_s_choice() {
 }
 
 #[test]
+fn a_bar_that_finishes_the_newest_one_takes_its_place() {
+    on_both_stores(|store| async move {
+        put(&store, "A", &daily(0..3, 100.0), OnConflict::Replace).await;
+        let name = ticker("A");
+        let finish = async |series: Series, from: i64| {
+            let finishes = Some((BarTime::from_seconds(from * 86_400), BarTime::from_seconds(3 * 86_400)));
+            let sent = [SentBars { finishes, ..sent(&name, &series) }];
+            let outcome = store.put_bars(&sent, OnConflict::Replace, false).await.expect("stored").remove(0);
+            (
+                outcome.inserted,
+                outcome.updated,
+                outcome.unchanged,
+                outcome.record.bars_total,
+                outcome.record.data_version,
+            )
+        };
+        assert_eq!(finish(daily(3..5, 100.0), 2).await, (1, 1, 0, 4, 2), "counted also where only its day is another");
+        assert_eq!(finish(daily(3..5, 100.0), 2).await, (0, 0, 2, 4, 2), "there is none any more");
+        assert_eq!(finish(daily(3..4, 200.0), 1).await, (0, 1, 0, 4, 3), "its place is taken");
+        let record = store.ticker(&name).await.unwrap().expect("the ticker is there");
+        let bars = store.bars(record.id, ALL.0, ALL.1, u64::MAX).await.unwrap();
+        assert_eq!(bars.iter().map(|bar| bar.at().seconds() / 86_400).collect::<Vec<_>>(), [0, 1, 3, 4]);
+    });
+}
+
+#[test]
 fn a_body_is_stored_whole_or_not_at_all() {
     on_both_stores(|store| async move {
         put(&store, "OLD", &daily(0..10, 100.0), OnConflict::Replace).await;
