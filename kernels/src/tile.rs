@@ -39,15 +39,43 @@ pub(crate) unsafe fn multiply<S: Simd, const M: usize>(
         return unsafe { multiply_columns::<S, M>(sums, (first, columns), (a, stride), (w, row), k) };
     }
     for c in 0..columns {
-        let mut one = [[sums[0][0]; 4]; M];
-        for (to, from) in one.iter_mut().zip(sums.iter()) {
-            to[0] = from[first + c];
-        }
         // SAFETY: the caller's promise; column c is one of the columns.
-        unsafe { multiply_columns::<S, M>(&mut one, (0, 1), (a, stride), (w.add(c * BLOCK), row), k) };
-        for (to, from) in sums.iter_mut().zip(&one) {
-            to[first + c] = from[0];
+        unsafe {
+            let (mut one, mut w) = (column::<S, M>(sums, first + c), w.add(c * BLOCK));
+            for k in 0..k {
+                let weight = S::load(w);
+                for (m, sum) in one.iter_mut().enumerate() {
+                    *sum = S::fma(S::splat(*a.add(m * stride + k)), weight, *sum);
+                }
+                w = w.wrapping_add(row);
+            }
+            put_column::<S, M>(sums, first + c, one);
         }
+    }
+}
+
+/// The sums of one column.
+///
+/// # Safety
+/// The processor has the instruction set of `S`.
+#[inline(always)]
+unsafe fn column<S: Simd, const M: usize>(sums: &Sums<S::V, M>, column: usize) -> [S::V; M] {
+    // SAFETY: the caller's promise.
+    let mut one = [unsafe { S::splat(0.0) }; M];
+    for (m, sum) in one.iter_mut().enumerate() {
+        *sum = sums[m][column];
+    }
+    one
+}
+
+/// Puts back what [`column`] gave.
+///
+/// # Safety
+/// The processor has the instruction set of `S`.
+#[inline(always)]
+unsafe fn put_column<S: Simd, const M: usize>(sums: &mut Sums<S::V, M>, column: usize, one: [S::V; M]) {
+    for (m, sum) in one.iter().enumerate() {
+        sums[m][column] = *sum;
     }
 }
 
@@ -141,17 +169,22 @@ pub(crate) unsafe fn accumulate<S: Simd, const M: usize>(
         return unsafe { accumulate_columns::<S, M>(sums, columns, a, d, (groups, rows)) };
     }
     for c in 0..columns {
-        let mut one = [[sums[0][0]; 4]; M];
-        for (to, from) in one.iter_mut().zip(sums.iter()) {
-            to[0] = from[c];
-        }
         // SAFETY: the caller's promise; column c is one of the columns.
         unsafe {
-            let d = Rows { start: d.start.add(c * BLOCK), ..d };
-            accumulate_columns::<S, M>(&mut one, 1, a, d, (groups, rows));
-        }
-        for (to, from) in sums.iter_mut().zip(&one) {
-            to[c] = from[0];
+            let mut one = column::<S, M>(sums, c);
+            for group in 0..groups as isize {
+                let (mut from, mut delta) =
+                    (a.start.offset(group * a.outer), d.start.offset(group * d.outer).add(c * BLOCK));
+                for _ in 0..rows {
+                    let delta_of_row = S::load(delta);
+                    for (m, sum) in one.iter_mut().enumerate() {
+                        *sum = S::fma(S::splat(*from.add(m)), delta_of_row, *sum);
+                    }
+                    from = from.wrapping_add(a.inner);
+                    delta = delta.wrapping_add(d.inner);
+                }
+            }
+            put_column::<S, M>(sums, c, one);
         }
     }
 }
