@@ -1,5 +1,8 @@
 //! Words within dates: months, eras, and those that say nothing.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 use super::columns;
 
 /// Weekdays and ordinal endings say nothing new.
@@ -10,7 +13,8 @@ pub(super) fn is_filler(word: &str) -> bool {
         lun mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche \
         mie jue vie sab dom lunes martes miércoles jueves viernes sábado domingo \
         gio lunedì martedì mercoledì giovedì venerdì sabato domenica";
-    WORDS.split(' ').any(|filler| filler == word)
+    static FILLERS: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split(' ').collect());
+    FILLERS.contains(word)
 }
 
 /// The year before the first of an era.
@@ -24,9 +28,8 @@ pub(super) fn era(word: &str) -> Option<i32> {
     }
 }
 
-/// A month by its name or the beginning of it, 1 to 12.
+/// A month by its name or the beginning of it, 1 to 12. A file has a name a row: the words are looked up, not compared.
 pub(super) fn month(word: &str) -> Option<u32> {
-    // The longest that fits counts: `marraskuuta` is November, `červenec` July.
     const STARTS: [&str; 12] = [
         "jan ene sty gen oca янв яну ian led tammi jaa sau січ ιαν",
         "feb fev lut sub фев uno helmi vee vas лют φεβ",
@@ -41,13 +44,17 @@ pub(super) fn month(word: &str) -> Option<u32> {
         "nov lis kas ноя ное noi marras lap лис νοε",
         "dec dez des dis dic gru ara дек pro joulu det гру δεκ",
     ];
+    static MONTHS: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
+        let numbered = STARTS.into_iter().zip(1..);
+        numbered.flat_map(|(starts, number)| starts.split(' ').map(move |start| (start, number))).collect()
+    });
     let word = &columns::unaccented(word);
     if word.chars().count() < 3 || word.chars().count() > 11 || is_filler(word) || word.starts_with("marted") {
         return None;
     }
-    let fits = |starts: &str| starts.split(' ').filter(|start| word.starts_with(start)).map(str::len).max();
-    let found = STARTS.iter().zip(1..).filter_map(|(starts, number)| Some((fits(starts)?, number)));
-    found.max_by_key(|(length, _)| *length).map(|(_, number)| number)
+    // The longest that fits counts: `marraskuuta` is November, `červenec` July.
+    let ends = word.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    ends.rev().find_map(|end| MONTHS.get(&word[..end]).copied())
 }
 
 #[cfg(test)]
