@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// Any field of the network's config as in the HTTP API, for example `--with preset=fast --with cell=gru`.
     #[arg(long, value_name = "FIELD=VALUE", value_parser = train::pair)]
     with: Vec<(String, Value)>,
+    /// Leave out each ticker's newest N bars: the same table of an earlier stretch.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    before: usize,
     /// Tickers at one time [default: one for each processor].
     #[arg(long, short)]
     jobs: Option<NonZeroUsize>,
@@ -75,12 +78,15 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     let config = train::config_of(arguments.with.iter().cloned().collect())?;
     config.check(&settings.limits.train)?;
     let mut notes = Vec::new();
-    let (sources, mut unusable) = read_all(settings, arguments, &mut notes)?;
+    let (mut sources, mut unusable) = read_all(settings, arguments, &mut notes)?;
     for Note { file, code, message } in &notes {
         eprintln!("note: {file}: {} ({code})", in_flags(message));
     }
     let n_jobs = arguments.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut tickers = Vec::new();
+    for source in &mut sources {
+        source.series = source.series.slice(0..source.series.len().saturating_sub(arguments.before));
+    }
     for (source, outcome) in score_all(&sources, &arguments.models, &config, n_jobs) {
         match outcome {
             Ok(ticker) => tickers.push(ticker),
@@ -237,14 +243,18 @@ fn print(
             |ticker: &PanelTicker| json!({"ticker": ticker.ticker, "rows": panel::table(std::slice::from_ref(ticker))});
         let left_out = |one: &Unusable| json!({"file": one.name, "reason": one.reason});
         return out.json(&json!({
-            "sessions": panel::SESSIONS, "rows": rows, "tickers": tickers.iter().map(of_ticker).collect::<Vec<_>>(),
+            "sessions": panel::SESSIONS, "before": arguments.before, "rows": rows, "tickers": tickers.iter().map(of_ticker).collect::<Vec<_>>(),
             "notes": notes,
             "left_out": unusable.iter().map(left_out).collect::<Vec<_>>(),
         }));
     }
     out.raw(panel::markdown(&rows).as_bytes())?;
+    let newest = match arguments.before {
+        0 => "of each".to_owned(),
+        n_bars => format!("of each before its newest {n_bars}"),
+    };
     out.say(format!(
-        "{}, the last {} sessions of each, one session ahead, fitted on what lies before; {} left out",
+        "{}, the last {} sessions {newest}, one session ahead, fitted on what lies before; {} left out",
         counted(tickers.len(), "ticker"),
         panel::SESSIONS,
         unusable.len()

@@ -99,12 +99,12 @@ impl TrainConfig {
             horizon: default_horizon(),
             topology: Topology::ManyToOne,
             tbptt_steps: None,
-            epochs: 30,
+            epochs: 12,
             batch_size: 128,
             learning_rate: 1e-3,
             weight_decay: 1e-3,
             clip_norm: 1.0,
-            patience: 5,
+            patience: 3,
             ensemble: 4,
             seed: 0,
             features: FeatureGroup::ALL.to_vec(),
@@ -112,9 +112,15 @@ impl TrainConfig {
         };
         match preset {
             Preset::Default => default,
-            Preset::Tutorial => {
-                Self { epochs: 200, batch_size: 16, ensemble: 1, weight_decay: 0.0, horizon: Horizon::ONE, ..default }
-            }
+            Preset::Tutorial => Self {
+                epochs: 200,
+                batch_size: 16,
+                patience: 5,
+                ensemble: 1,
+                weight_decay: 0.0,
+                horizon: Horizon::ONE,
+                ..default
+            },
             // Four epochs reach nothing at the default's rate.
             Preset::Fast => {
                 Self { hidden: 8, lookback: 10, epochs: 4, patience: 2, ensemble: 1, learning_rate: 3e-3, ..default }

@@ -24,6 +24,10 @@ pub(super) struct Shape {
     ladder: FixedMatrix,
 }
 
+/// A move learns this many times as fast as widths do: what widths could learn is mostly known to the volatility
+/// forecast under them, and is noise if learned as fast as an autocorrelation needs to be found in a dozen epochs.
+const PACE_OF_MOVES: f64 = 8.0;
+
 /// Bounds each stretch to e^±1 of the base's: beyond, a network is wrong rather than clever.
 const REACH: f64 = 1.0;
 
@@ -66,7 +70,7 @@ impl Shape {
     pub(super) fn quantiles(&self, corrections: &Tensor) -> Result<Tensor> {
         let (rows, n_steps, width) = corrections.dims3()?;
         let flat = corrections.reshape((rows * n_steps, width))?;
-        let moved = flat.narrow(1, 0, 1)?.reshape((rows, n_steps, 1))?; // [rows, steps, 1]
+        let moved = (flat.narrow(1, 0, 1)?.reshape((rows, n_steps, 1))? * PACE_OF_MOVES)?; // [rows, steps, 1]
         let log = self.effects.apply(&flat.narrow(1, 1, width - 1)?)?; // [rows · steps, stretches]
         let factors = (log.tanh()? * REACH)?.exp()?.reshape((rows, n_steps, ()))?;
         let stretches = factors.broadcast_mul(&self.stretches)?; // [rows, steps, stretches]

@@ -196,6 +196,27 @@ fn a_folder_is_scored_as_one_table_and_a_bad_file_costs_itself_only() {
 }
 
 #[test]
+fn an_earlier_stretch_is_scored_as_if_its_last_day_were_today() {
+    let desk = Desk::new();
+    desk.ok("generate --tickers 1 --bars 620 --last 2026-03-06 --folder prices");
+    let text = std::fs::read_to_string(desk.0.path().join("prices/SYN0001.csv")).expect("written");
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(desk.0.path().join("CUT.csv"), lines[..lines.len() - 40].join("\n")).expect("written");
+    let rows = |line: &str| {
+        let mut rows = desk.json(line)["rows"].take();
+        rows.as_array_mut().expect("rows").iter_mut().for_each(|row| row["seconds"] = 0.into());
+        rows
+    };
+    let before = rows("evaluate prices --models naive,har --before 40");
+    assert_eq!(before, rows("evaluate CUT.csv --models naive,har"));
+    assert_ne!(before, rows("evaluate prices --models naive,har"));
+    assert!(
+        desk.ok("evaluate prices --models naive --before 40").contains("250 sessions of each before its newest 40")
+    );
+    assert_eq!(desk.refused("evaluate prices --models naive --before 600").0, Some(1));
+}
+
+#[test]
 fn a_walk_through_the_past_is_a_table_and_a_verdict() {
     let desk = Desk::new();
     desk.ok("generate --tickers 1 --bars 420 --last 2026-03-06 --folder prices");

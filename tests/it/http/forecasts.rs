@@ -271,7 +271,7 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
         "clip_norm": 1.0,
         "dropout": 0.0,
         "ensemble": 4,
-        "epochs": 30,
+        "epochs": 12,
         "features": [
           "returns",
           "ranges",
@@ -299,7 +299,7 @@ async fn a_training_is_queued_once_and_every_cap_holds_before_a_job_exists() {
           0.975
         ],
         "lookback": 20,
-        "patience": 5,
+        "patience": 3,
         "preset": "default",
         "seed": 0,
         "tbptt_steps": null,
