@@ -69,7 +69,10 @@ pub(super) async fn scored(
     let beside = |entry: LedgerEntry| {
         let after = bars.partition_point(|bar| bar.at() <= entry.as_of);
         let origin = after.checked_sub(1).map(|idx| bars[idx]).filter(|bar| bar.at() == entry.as_of);
-        ScoredEntry { origin, truth: bars.get(after + entry.step as usize - 1).copied(), entry }
+        // Steps are counted from the bar it was made at. Where that is gone (a week that was not over, whose end stands on
+        // another day), no bar is known to be the one it was about.
+        let truth = origin.and_then(|_| bars.get(after + entry.step as usize - 1).copied());
+        ScoredEntry { origin, truth, entry }
     };
     Ok(entries.into_iter().map(beside).collect())
 }

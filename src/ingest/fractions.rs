@@ -26,7 +26,8 @@ pub(super) fn refuse(source: &Source) -> Result<(), ReadError> {
             }
         }
     }
-    let told = tallies.values().filter(|tally| tally.is_of_fractions()).filter_map(|tally| tally.first);
+    let told =
+        tallies.values().filter(|tally| tally.is_of_fractions(tallies.len() == 1)).filter_map(|tally| tally.first);
     let Some((line, first)) = told.min() else { return Ok(()) };
     let (whole, part, of) = fraction(first).unwrap_or_default();
     Err(ReadError::unusable(
@@ -59,9 +60,9 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// One price in ten may be a slip or in whole points.
-    fn is_of_fractions(&self) -> bool {
-        self.n_fractions > 0 && self.n_fractions * 10 >= self.n_prices * 9
+    /// One price in ten may be a slip or in whole points; a bar or two may be grouped thousands that look so.
+    fn is_of_fractions(&self, is_alone: bool) -> bool {
+        self.n_fractions >= if is_alone { 1 } else { 8 } && self.n_fractions * 10 >= self.n_prices * 9
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn find<'a>(value: &Value, depth: usize, room: &'a Room) -> Option<Ro
 
 fn largest<'a, 'v>(values: impl Iterator<Item = &'v Value>, depth: usize, room: &'a Room) -> Option<Rows<'a>> {
     let mut tables: Vec<Rows<'_>> = values.filter_map(|value| find(value, depth + 1, room)).collect();
-    tables.sort_by_key(|rows| std::cmp::Reverse(rows.n_rows));
+    // Of two as long, not the one that is wider than may be read.
+    tables.sort_by_key(|rows| (std::cmp::Reverse(rows.n_rows), rows.is_full()));
     let mut tables = tables.into_iter();
     let mut first = tables.next()?;
     first.has_rival |= tables.next().is_some_and(|second| second.names == first.names);

@@ -90,7 +90,7 @@ fn unpacked_parts(
             if is_shared {
                 hide_count(&mut text);
             } else {
-                refuse_huge_styles(&text)?;
+                total += size_of_styles(&text)?;
             }
             total += text.len();
             parts.write_all(&text).map_err(|error| corrupt(&error.to_string()))?;
@@ -112,12 +112,12 @@ fn hide_count(shared_texts: &mut [u8]) {
 }
 
 /// calamine copies the font and the format of a style into each that refers to them: a kilobyte of packed text could take all
-/// memory. The caps are Excel's own, in bytes generously.
-fn refuse_huge_styles(styles: &[u8]) -> Result<(), ReadError> {
+/// memory. The caps are Excel's own, in bytes generously; the answer is what the copies may take.
+fn size_of_styles(styles: &[u8]) -> Result<usize, ReadError> {
     const MAX_TAG: usize = 2 << 10;
     const MAX_STYLES: usize = 65_490;
     const MAX_TAGS: usize = 16 * MAX_STYLES;
-    let (mut n_tags, mut n_styles) = (0, 0);
+    let (mut n_tags, mut n_styles, mut longest) = (0, 0, 0);
     let mut reader = quick_xml::Reader::from_reader(styles);
     reader.config_mut().check_end_names = false;
     loop {
@@ -125,11 +125,12 @@ fn refuse_huge_styles(styles: &[u8]) -> Result<(), ReadError> {
             Event::Start(tag) | Event::Empty(tag) => {
                 n_tags += 1;
                 n_styles += usize::from(tag.local_name().as_ref() == "xf");
+                longest = tag.len().max(longest);
                 if tag.len() > MAX_TAG || n_tags > MAX_TAGS || n_styles > MAX_STYLES {
                     return Err(corrupt("its cell styles are more, or longer, than Excel can keep"));
                 }
             }
-            Event::Eof => return Ok(()),
+            Event::Eof => return Ok(2 * n_styles * longest),
             _ => {}
         }
     }

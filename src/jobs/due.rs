@@ -13,7 +13,7 @@ use crate::evaluate::drift::MIN_OUTCOMES;
 use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
 use crate::forecast::live_forecasts;
 use crate::registry::Policy;
-use crate::registry::manifest::is_current;
+use crate::registry::manifest::is_outdated;
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
 use crate::train::TrainConfig;
@@ -76,7 +76,7 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
             Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
             None => None,
         },
-        champion_outdated: champion.is_some_and(|champion| !is_current(&champion.manifest)),
+        champion_outdated: champion.is_some_and(|champion| is_outdated(&champion.manifest)),
         coverage_drift: match champion_age_bars.filter(|_| policy.retrain_on_coverage_drift) {
             Some(age_bars) => drift(app, record, age_bars).await?,
             None => None,

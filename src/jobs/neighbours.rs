@@ -45,7 +45,10 @@ pub(super) async fn check_neighbours(
     let newest = app.store.newest_bars(record.id, up_to, MOST_COMPARED).await?;
     let newest_at = newest.last().map(Bar::at);
     let dates: Vec<NaiveDate> = newest.iter().map(|bar| bar.at().date()).collect();
-    let finished = finished(interval, &dates, bars).filter(|_| on_conflict == OnConflict::Replace);
+    let finished = newest
+        .last()
+        .and_then(|newest| finished(interval, newest, &dates, bars))
+        .filter(|_| on_conflict == OnConflict::Replace);
     if finished.is_some() {
         stored.retain(|at| Some(*at) != newest_at);
     }
@@ -79,19 +82,24 @@ pub(super) async fn check_neighbours(
     }
 }
 
-/// The only bar sent of the newest stored one's week or month, where it stands later and nearer to the usual day.
-fn finished<'a>(interval: Interval, stored: &[NaiveDate], bars: &'a [Bar]) -> Option<&'a Bar> {
-    let newest = stored.last()?;
+/// The only bar sent of the newest stored one's week or month, where it stands later and nearer to the usual day, and holds what
+/// that one does: a single day of the week does not.
+fn finished<'a>(interval: Interval, newest: &Bar, stored: &[NaiveDate], bars: &'a [Bar]) -> Option<&'a Bar> {
+    let begun = newest.at().date();
     let is_of_same = |date: NaiveDate| match interval {
-        Interval::Week => date.iso_week() == newest.iso_week(),
-        Interval::Month => (date.year(), date.month()) == (newest.year(), newest.month()),
+        Interval::Week => date.iso_week() == begun.iso_week(),
+        Interval::Month => (date.year(), date.month()) == (begun.year(), begun.month()),
         Interval::Day | Interval::Minutes(_) => false,
     };
     let mut same = bars.iter().filter(|bar| is_of_same(bar.at().date()));
     let (bar, None) = (same.next()?, same.next()) else { return None };
     let distance = |date: NaiveDate| Some(days_away(interval, stored, date)?.map(i64::abs).into_iter().min());
     let date = bar.at().date();
-    (date > *newest && distance(date)? < distance(*newest)?).then_some(bar)
+    let holds = bar.open() == newest.open()
+        && bar.high() >= newest.high()
+        && bar.low() <= newest.low()
+        && bar.volume().zip(newest.volume()).is_none_or(|(whole, begun)| whole >= begun);
+    (holds && date > begun && distance(date)? < distance(begun)?).then_some(bar)
 }
 
 /// How many of the newest stored bars show on which day weeks or months stand, and how many at least.
@@ -180,20 +188,25 @@ mod tests {
             let at = BarTime::from_seconds((date(text) - NaiveDate::default()).num_seconds());
             Bar::new(RawBar { at, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: None }).expect("valid")
         };
-        let found = |interval, texts: &[&str]| {
+        let mut begun = bar("2024-03-28");
+        let found = |begun: &Bar, interval, texts: &[&str]| {
             let bars: Vec<Bar> = texts.iter().map(|text| bar(text)).collect();
-            finished(interval, &stored, &bars).map(|bar| bar.at().date().to_string())
+            finished(interval, begun, &stored, &bars).map(|bar| bar.at().date().to_string())
         };
         // The newest is of 28 March.
-        assert_eq!(found(Interval::Month, &["2024-03-29", "2024-04-30"]).as_deref(), Some("2024-03-29"));
+        assert_eq!(found(&begun, Interval::Month, &["2024-03-29", "2024-04-30"]).as_deref(), Some("2024-03-29"));
         for (interval, texts) in [
             (Interval::Month, &["2024-03-27"][..]),
             (Interval::Month, &["2024-04-30"]),
             (Interval::Month, &["2024-03-28", "2024-03-29"]),
             (Interval::Day, &["2024-03-29"]),
         ] {
-            assert_eq!(found(interval, texts), None, "{texts:?}");
+            assert_eq!(found(&begun, interval, texts), None, "{texts:?}");
         }
+        // A day of the month does not reach what the month has reached.
+        begun = Bar::new(RawBar { at: begun.at(), open: 1.0, high: 1.1, low: 1.0, close: 1.0, volume: None })
+            .expect("valid");
+        assert_eq!(found(&begun, Interval::Month, &["2024-03-29"]), None);
     }
 
     #[test]

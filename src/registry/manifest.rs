@@ -103,6 +103,12 @@ pub fn is_current(stored: &serde_json::Value) -> bool {
     stored["spec"]["format"] == ModelSpec::FORMAT
 }
 
+/// Whether a version is in a layout that an older release wrote. A newer release's is not: where two releases share a
+/// database, each would train for itself what the other does not read.
+pub fn is_outdated(stored: &serde_json::Value) -> bool {
+    stored["spec"]["format"].as_u64().is_none_or(|format| format < u64::from(ModelSpec::FORMAT))
+}
+
 /// BLAKE3 over the bars' numbers, in hex.
 pub fn data_hash(series: &Series) -> String {
     let mut hasher = blake3::Hasher::new();
