@@ -130,6 +130,12 @@ fn the_demonstration_works_on_an_invented_market_and_on_files() {
     let shown = desk.ok("demo --no-serve prices");
     assert!(!shown.contains("SYNTHETIC DATA") && shown.contains("SYN0001"), "{shown}");
 
+    std::fs::create_dir(desk.0.path().join("empty")).expect("made");
+    for (folder, why) in [("nofolder", "is not there"), ("empty", "has no price files")] {
+        let (code, told) = desk.refused(&format!("demo --no-serve {folder}"));
+        assert_eq!((code, told.contains(why)), (Some(1), true), "{told}");
+        assert!(desk.0.path().join("data/demo/candlecast.db").exists(), "{folder}: the demo before is gone");
+    }
     let lock = std::fs::File::open(desk.0.path().join("data/demo.lock")).expect("left by the last one");
     lock.try_lock().expect("given back by it");
     let (code, told) = desk.refused("demo --no-serve");
