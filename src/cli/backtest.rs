@@ -47,16 +47,22 @@ pub(super) struct Arguments {
     /// Who is run on the same points [default: naive,drift,historical,ewma,garch,har].
     #[arg(long, value_delimiter = ',')]
     baselines: Option<Vec<Baseline>>,
-    /// Any field of the network's config as in the HTTP API, for example `--with preset=fast --with cell=gru`.
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = train::pair)]
-    with: Vec<(String, Value)>,
+    #[command(flatten)]
+    network: train::NetworkFlags,
     /// Also write every forecast beside its truth.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Run nothing: show the report that was kept under this id.
+    #[arg(long, value_name = "ID")]
+    show: Option<String>,
 }
 
 pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     let ticker = &arguments.ticker;
+    if let Some(id) = &arguments.show {
+        show(app, ticker, id, arguments, out).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = config(arguments)?;
     config.check(lists::require(app, ticker).await?.bars_total as usize, &app.settings.limits)?;
     let stop = serve::stop_on_signal()?;
@@ -81,9 +87,10 @@ fn ending(job: &JobRecord) -> String {
 }
 
 async fn show(app: &App, ticker: &Ticker, id: &str, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
-    let (record, report) = app.store.backtest(ticker, id).await?.context("the report was pruned meanwhile")?;
+    let none = || format!("no report {id} of {ticker} is kept");
+    let (record, report) = app.store.backtest(ticker, id).await?.with_context(none)?;
     if let Some(path) = &arguments.csv {
-        let packed = app.store.backtest_points(ticker, id).await?.context("the report was pruned meanwhile")?;
+        let packed = app.store.backtest_points(ticker, id).await?.with_context(none)?;
         fs::write(path, unpack_points(&packed)?).with_context(|| format!("cannot write {}", path.display()))?;
     }
     if out.json {
@@ -149,7 +156,7 @@ fn config(arguments: &Arguments) -> anyhow::Result<BacktestConfig> {
     let mut fields: Map<String, Value> = given.collect();
     fields.insert("refit".to_owned(), (!arguments.no_refit).into());
     fields.insert("window".to_owned(), if arguments.rolling { "rolling" } else { "expanding" }.into());
-    fields.insert("config".to_owned(), Value::Object(arguments.with.iter().cloned().collect()));
+    fields.insert("config".to_owned(), Value::Object(arguments.network.fields()));
     if let Some(baselines) = &arguments.baselines {
         fields.insert("baselines".to_owned(), baselines.iter().map(|baseline| baseline.name()).collect());
     }

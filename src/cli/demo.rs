@@ -91,7 +91,9 @@ fn require_free(address: SocketAddr) -> anyhow::Result<()> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
         Err(error) => {
-            bail!("cannot listen on {address}: {error}; name another port, or --listen 127.0.0.1:0 for any free one")
+            bail!(
+                "cannot listen on {address}: {error}; name another with --listen 127.0.0.1:8081, or any free one with --listen 127.0.0.1:0"
+            )
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ingest::{price_files, ticker_of_name};
 use super::output::Output;
@@ -33,9 +33,8 @@ pub(super) struct Arguments {
     /// Who is compared: baselines by name, `network` alone, `network+online` as it is served.
     #[arg(long, value_delimiter = ',', default_value = "naive,drift,historical,ewma,garch,har,network+online")]
     models: Vec<Contestant>,
-    /// Any field of the network's config as in the HTTP API, for example `--with preset=fast --with cell=gru`.
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = train::pair)]
-    with: Vec<(String, Value)>,
+    #[command(flatten)]
+    network: train::NetworkFlags,
     /// Leave out each ticker's newest N bars: the same table of an earlier stretch.
     #[arg(long, value_name = "N", default_value_t = 0)]
     before: usize,
@@ -75,7 +74,7 @@ impl std::str::FromStr for Contestant {
 }
 
 pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
-    let config = train::config_of(arguments.with.iter().cloned().collect())?;
+    let config = train::config_of(arguments.network.fields())?;
     config.check(&settings.limits.train)?;
     let mut notes = Vec::new();
     let (mut sources, mut unusable) = read_all(settings, arguments, &mut notes)?;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use chrono::{DateTime, NaiveDate};
 use serde_json::{Value, json};
 
 use super::output::{Output, price};
 use crate::app::App;
-use crate::domain::{BarTime, Horizon, Level, Ticker};
-use crate::forecast::{Forecast, ForecastRequest, ForecastStep, Forecaster, ModelChoice, ModelUsed, PriceInterval};
+use crate::domain::{BarTime, Horizon, Level, Ticker, counted};
+use crate::forecast::{
+    Forecast, ForecastError, ForecastRequest, ForecastStep, Forecaster, ModelChoice, ModelUsed, PriceInterval,
+};
 
 /// What is forecast.
 #[derive(Debug, clap::Args)]
@@ -47,9 +49,28 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
     let mut forecasts = Vec::new();
     for ticker in &arguments.tickers {
         let answer = forecaster.forecast(ticker, &request).await;
-        forecasts.push(answer.with_context(|| format!("cannot forecast {ticker}"))?);
+        forecasts.push(answer.map_err(|error| advised(ticker, error))?);
     }
     print(&forecasts, out)
+}
+
+/// What went wrong, with the command that helps: the service's own words name what a request would pass.
+fn advised(ticker: &Ticker, error: ForecastError) -> anyhow::Error {
+    match error {
+        ForecastError::UnknownTicker { .. } => {
+            anyhow!("no bars of {ticker} were ever sent; `candlecast tickers` lists what is stored")
+        }
+        ForecastError::NoModelYet { .. } => anyhow!(
+            "{ticker} has no model yet: `candlecast train {ticker}` trains one now, as a running server does by itself; \
+             --model har asks a classical one"
+        ),
+        ForecastError::HorizonBeyondModel { asked, trained } => anyhow!(
+            "asked for {}, the model of {ticker} forecasts {trained}: `candlecast train {ticker} --horizon {asked}` \
+             trains one that does; --model har forecasts as far at once",
+            counted(asked as u64, "step")
+        ),
+        error => anyhow::Error::new(error).context(format!("cannot forecast {ticker}")),
+    }
 }
 
 /// One table for all, a row a step; it fits a terminal of 80 columns.

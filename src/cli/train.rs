@@ -25,18 +25,33 @@ pub(super) struct Arguments {
     /// Every stored ticker.
     #[arg(long, conflicts_with = "tickers")]
     all: bool,
-    /// A named set of defaults: default, tutorial or fast.
-    #[arg(long)]
-    preset: Option<String>,
     /// lstm, gru or rnn.
     #[arg(long)]
     cell: Option<String>,
     /// Sessions ahead, 1 to 20.
     #[arg(long)]
     horizon: Option<u32>,
-    /// Any field of the config as in the HTTP API, for example `--with hidden=32 --with 'levels=[0.1,0.5,0.9]'`.
+    #[command(flatten)]
+    network: NetworkFlags,
+}
+
+/// What network; what is not named is the default.
+#[derive(Debug, clap::Args)]
+pub(super) struct NetworkFlags {
+    /// A named set of the network's defaults: default, tutorial or fast.
+    #[arg(long)]
+    preset: Option<String>,
+    /// Any field of the network's config as in the HTTP API, for example `--with hidden=32 --with 'levels=[0.1,0.5,0.9]'`.
     #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
     with: Vec<(String, Value)>,
+}
+
+impl NetworkFlags {
+    /// As the body of a request names them.
+    pub(super) fn fields(&self) -> Map<String, Value> {
+        let preset = self.preset.iter().map(|preset| ("preset".to_owned(), preset.clone().into()));
+        self.with.iter().cloned().chain(preset).collect()
+    }
 }
 
 pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
@@ -95,12 +110,8 @@ fn outcome(job: &JobRecord) -> String {
 }
 
 fn config(arguments: &Arguments) -> anyhow::Result<TrainConfig> {
-    let mut fields: Map<String, Value> = arguments.with.iter().cloned().collect();
-    let named = [
-        ("preset", arguments.preset.clone().map(Value::from)),
-        ("cell", arguments.cell.clone().map(Value::from)),
-        ("horizon", arguments.horizon.map(Value::from)),
-    ];
+    let mut fields = arguments.network.fields();
+    let named = [("cell", arguments.cell.clone().map(Value::from)), ("horizon", arguments.horizon.map(Value::from))];
     fields.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     config_of(fields)
 }
@@ -124,7 +135,7 @@ pub(super) fn read_fields<T: DeserializeOwned>(fields: Map<String, Value>) -> an
 }
 
 /// `FIELD=VALUE`; a value is JSON where it can be read as such, else text.
-pub(super) fn pair(text: &str) -> Result<(String, Value), String> {
+fn pair(text: &str) -> Result<(String, Value), String> {
     let (field, value) = text.split_once('=').ok_or("expected FIELD=VALUE")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok((field.to_owned(), value))

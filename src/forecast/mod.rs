@@ -66,7 +66,7 @@ impl Forecaster {
         ticker: &Ticker,
         request: &ForecastRequest,
     ) -> Result<Forecast, ForecastError> {
-        let snapshot = self.snapshots.get(&self.app, ticker).await?;
+        let snapshot = self.snapshots.get(&self.app, ticker, request.model).await?;
         let record = &snapshot.record;
         let is_of_now = request.as_of.is_none();
         // The newest bar by its date is the newest bar: the forecast is a live one.
@@ -154,7 +154,7 @@ impl Forecaster {
     ) -> Result<Forecast, ForecastError> {
         let turn = self.app.computing.turn();
         turn.take().await?;
-        let snapshot = self.snapshots.get(&self.app, ticker).await?;
+        let snapshot = self.snapshots.get(&self.app, ticker, request.model).await?;
         let chosen = Chosen::find(&self.app, &snapshot, request, Some(&series)).await?;
         let series = Arc::new(series);
         let returns = compute(&turn, &chosen, &series, request.horizon).await?;

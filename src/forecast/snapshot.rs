@@ -9,6 +9,7 @@ use moka::ops::compute::Op;
 use crate::app::App;
 use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::ScoredForecast;
+use crate::registry::RegistryError;
 use crate::store::{Store, StoreError, TickerRecord};
 
 use super::serving::Serving;
@@ -53,15 +54,40 @@ const KEPT_BARS: u64 = 4_000_000;
 /// Bars that a snapshot holds where no champion says how many it reads.
 const BARS_WITHOUT_CHAMPION: u64 = 300;
 
+impl Snapshot {
+    /// Of a ticker whose champion does not answer.
+    async fn without_champion(app: &App, record: TickerRecord, revision: i64) -> Result<Self, ForecastError> {
+        let newest = Arc::new(newest_bars(&app.store, &record, None, BARS_WITHOUT_CHAMPION).await?);
+        Ok(Self { revision, record, newest, serving: None, champion_refused: None, live: Vec::new() })
+    }
+}
+
 impl Snapshots {
     pub(super) fn new() -> Self {
         let weigh = |_: &Ticker, snapshot: &Arc<Snapshot>| snapshot.newest.len() as u32 + TRACK_WEIGHT;
         Self { kept: Cache::builder().max_capacity(KEPT_BARS).weigher(weigh).build() }
     }
 
-    /// The ticker as it is now: from memory where its revision has not moved. Who asks while another request is at
-    /// it waits for that one's.
-    pub(super) async fn get(&self, app: &App, ticker: &Ticker) -> Result<Arc<Snapshot>, ForecastError> {
+    /// The ticker as it is now. Where its champion is refused and so is every older version, only who asks for it is told.
+    pub(super) async fn get(
+        &self,
+        app: &App,
+        ticker: &Ticker,
+        asked: ModelChoice,
+    ) -> Result<Arc<Snapshot>, ForecastError> {
+        match self.current(app, ticker).await {
+            Err(ForecastError::Registry(RegistryError::Refused { .. } | RegistryError::Outdated { .. }))
+                if asked != ModelChoice::Champion =>
+            {
+                let revision = app.revision(ticker).unwrap_or_default();
+                Ok(Arc::new(Snapshot::without_champion(app, record(app, ticker).await?, revision).await?))
+            }
+            current => current,
+        }
+    }
+
+    /// From memory where the revision has not moved. Who asks while another request is at it waits for that one's.
+    async fn current(&self, app: &App, ticker: &Ticker) -> Result<Arc<Snapshot>, ForecastError> {
         let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
         let revision = app.revision(ticker).ok_or_else(unknown)?;
         if let Some(kept) = self.kept.get(ticker).await.filter(|kept| kept.revision == revision) {
@@ -86,13 +112,11 @@ async fn refresh(
     revision: i64,
     before: Option<Arc<Snapshot>>,
 ) -> Result<Snapshot, ForecastError> {
-    let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
-    let record = app.store.ticker(ticker).await?.ok_or_else(unknown)?;
+    let record = record(app, ticker).await?;
     let (champion, refusal) = app.registry.serving(&record).await?.unzip();
     let champion_refused = refusal.flatten().map(|refusal| refusal.to_string());
     let Some(loaded) = champion else {
-        let newest = Arc::new(newest_bars(&app.store, &record, None, BARS_WITHOUT_CHAMPION).await?);
-        return Ok(Snapshot { revision, record, newest, serving: None, champion_refused, live: Vec::new() });
+        return Snapshot::without_champion(app, record, revision).await;
     };
     let age_bars = app.store.count_bars_after(record.id, loaded.manifest.last).await?;
     let newest = newest_bars(&app.store, &record, None, loaded.model.memory() as u64 + age_bars).await?;
@@ -109,6 +133,11 @@ async fn refresh(
     });
     let (serving, live) = catching_up.await?;
     Ok(Snapshot { revision, record, newest, serving: Some(serving), champion_refused, live })
+}
+
+async fn record(app: &App, ticker: &Ticker) -> Result<TickerRecord, ForecastError> {
+    let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
+    app.store.ticker(ticker).await?.ok_or_else(unknown)
 }
 
 /// The newest `count` bars up to `as_of`.

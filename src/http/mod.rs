@@ -103,7 +103,9 @@ pub enum ServeError {
         address: SocketAddr,
     },
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}; name another port, or --listen 127.0.0.1:0 for any free one")]
+    #[error(
+        "cannot listen on {address}: {source}; name another with --listen 127.0.0.1:8081, or any free one with --listen 127.0.0.1:0"
+    )]
     Bind {
         /// The address asked for.
         address: SocketAddr,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::train::{of_registry, of_store};
 use super::{JobContext, JobFailure};
 use crate::app::App;
-use crate::domain::{BarTime, Series, Ticker};
+use crate::domain::{BarTime, Series, Ticker, counted};
 use crate::evaluate::{
     EvaluateError, Promotion, PromotionRule, ScoredForecast, decide, on_common_bars, report_levels,
     served_since_training,
@@ -93,6 +93,17 @@ fn compare(
         }
         Err(error) => return Err(of_registry(error)),
     };
+    let [ours, theirs] = [&new, &old].map(|loaded| loaded.model.config().horizon.steps());
+    if ours < theirs {
+        let reason = format!(
+            "it forecasts {} ahead and the champion {theirs}, which may be asked for: promote it where that is meant",
+            counted(ours as u64, "step")
+        );
+        return Ok(Challenge::new(
+            against,
+            Promotion { promote: false, reason, n: 0, pinball_ratio: None, p_value: None },
+        ));
+    }
     let since = context.wait_for(app.store.count_bars_after(record.id, old.manifest.last)).map_err(of_store)?;
     let count = old.model.memory() as u64 + since;
     let newest = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), count);

@@ -13,7 +13,7 @@ use crate::evaluate::drift::MIN_OUTCOMES;
 use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
 use crate::forecast::live_forecasts;
 use crate::registry::Policy;
-use crate::registry::manifest::is_outdated;
+use crate::registry::manifest::{config, is_outdated};
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
 use crate::train::TrainConfig;
@@ -42,6 +42,8 @@ pub struct Standing {
     pub retraining: Retraining,
     /// The newest training.
     pub last_job: Option<JobRecord>,
+    /// What is trained when it is due: what the champion is, or the defaults.
+    pub config: TrainConfig,
 }
 
 /// Where a ticker stands with its policy.
@@ -60,6 +62,7 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         Some(champion) => Some(app.store.count_bars_after(record.id, champion.last).await?),
         None => None,
     };
+    let config = champion.as_ref().and_then(|champion| config(&champion.manifest)).unwrap_or_default();
     let newest = app.store.newest_model(&record.ticker).await?;
     let queued_for = last_job.as_ref().and_then(trained_version);
     // One that failed or was canceled has made nothing of the bars it was queued for.
@@ -86,7 +89,7 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         canceled_on_this_data: ended_so(JobState::Canceled),
         rewritten: last_version.unwrap_or(0) < record.rewritten_version,
     };
-    Ok(Standing { retraining: policy.retraining(facts), last_job })
+    Ok(Standing { retraining: policy.retraining(facts), last_job, config })
 }
 
 /// Queues a training if the policy says that it is due; the job, if it is a new one.
@@ -94,10 +97,11 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
 /// # Errors
 /// When the database fails.
 pub async fn enqueue_when_due(app: &App, record: &TickerRecord) -> Result<Option<JobRecord>, StoreError> {
-    if !standing(app, record).await?.retraining.due {
+    let standing = standing(app, record).await?;
+    if !standing.retraining.due {
         return Ok(None);
     }
-    let queued = enqueue_training(app, &record.ticker, TrainConfig::default(), record.data_version).await?;
+    let queued = enqueue_training(app, &record.ticker, standing.config, record.data_version).await?;
     Ok(queued.filter(|(_, is_new)| *is_new).map(|(job, _)| job))
 }
 

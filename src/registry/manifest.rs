@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, BarTime, Interval, Quantiles, Series, Ticker};
-use crate::train::{Model, ModelSpec, TrainMetrics};
+use crate::train::{Model, ModelSpec, TrainConfig, TrainMetrics};
 
 /// The manifest of one model version, as JSON beside its safetensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +109,11 @@ pub fn is_outdated(stored: &serde_json::Value) -> bool {
     stored["spec"]["format"].as_u64().is_none_or(|format| format < u64::from(ModelSpec::FORMAT))
 }
 
+/// What a version was trained as, by its manifest in the database; `None` where another release had other settings.
+pub fn config(stored: &serde_json::Value) -> Option<TrainConfig> {
+    TrainConfig::deserialize(&stored["spec"]["config"]).ok()
+}
+
 /// BLAKE3 over the bars' numbers, in hex.
 pub fn data_hash(series: &Series) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -119,4 +124,25 @@ pub fn data_hash(series: &Series) -> String {
         }
     }
     hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_older_layout_is_outdated_and_a_newer_one_is_another_release_s() {
+        let of = |format: serde_json::Value| json!({"spec": {"format": format}});
+        let (older, current, newer) = (ModelSpec::FORMAT - 1, ModelSpec::FORMAT, ModelSpec::FORMAT + 1);
+        for (stored, expected) in [
+            (of(json!(older)), (false, true)),
+            (of(json!(current)), (true, false)),
+            (of(json!(newer)), (false, false)),
+            (json!({}), (false, true)),
+        ] {
+            assert_eq!((is_current(&stored), is_outdated(&stored)), expected, "{stored}");
+        }
+    }
 }

@@ -208,8 +208,9 @@ fn shown(bar: &Bar) -> String {
     format!("{} {} {} {} {volume}", bar.open(), bar.high(), bar.low(), bar.close())
 }
 
-/// Puts a stored bar where the one that finishes it stands, unless there is one already.
-const FINISH: &str = "UPDATE bars SET ts = $3 WHERE ticker_id = $1 AND ts = $2
+/// Takes a stored bar away for the one that finishes it, unless that is stored already. The other is inserted afterwards and
+/// counts as an update.
+const FINISH: &str = "DELETE FROM bars WHERE ticker_id = $1 AND ts = $2
      AND NOT EXISTS (SELECT 1 FROM bars WHERE ticker_id = $1 AND ts = $3)";
 
 /// The first stored bar that differs from the one sent at its time, as an error.

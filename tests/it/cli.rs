@@ -91,6 +91,13 @@ fn from_a_file_to_a_forecast() {
     assert_eq!((&again["inserted"], &again["unchanged"]), (&0.into(), &400.into()));
     assert_eq!(desk.json("tickers")["tickers"][0]["last"], "2026-03-06");
 
+    for (line, way_out) in
+        [("forecast SYN0001", "`candlecast train SYN0001` trains one now"), ("forecast SYN9", "`candlecast tickers`")]
+    {
+        let (code, told) = desk.refused(line);
+        assert!(code == Some(1) && told.contains(way_out) && told.lines().count() == 1, "{line}: {told}");
+    }
+
     let jobs = desk.json("train SYN0001 --preset fast --horizon 2");
     assert_eq!(jobs["jobs"][0]["result"]["model_version"], 1, "{jobs}");
     assert_eq!(
@@ -110,6 +117,8 @@ fn from_a_file_to_a_forecast() {
     assert_eq!(steps.len(), 2);
     let at = |field: &str| steps[0]["intervals"][0][field].as_f64().expect("a number");
     assert!(at("lower") < at("upper"), "{forecast}");
+    let (_, told) = desk.refused("forecast SYN0001 --horizon 10");
+    assert!(told.contains("`candlecast train SYN0001 --horizon 10`"), "{told}");
     let table = desk.ok("forecast SYN0001");
     assert!(table.contains("v1") && table.contains("95 %"), "{table}");
     let (table, told) = table.split_once("SYN0001: ").expect("bars of the past are told to be old");
@@ -227,12 +236,15 @@ fn a_walk_through_the_past_is_a_table_and_a_verdict() {
     let desk = Desk::new();
     desk.ok("generate --tickers 1 --bars 420 --last 2026-03-06 --folder prices");
     desk.ok("ingest prices --no-train");
-    let run = "backtest SYN0001 --folds 2 --fold-bars 10 --baselines naive,har --with preset=fast --with horizon=1";
+    let run = "backtest SYN0001 --folds 2 --fold-bars 10 --baselines naive,har --preset fast --with horizon=1";
     let shown = desk.ok(&format!("{run} --csv points.csv"));
     assert!(shown.contains("network+online") && shown.contains("No evidence that the point forecast"), "{shown}");
     assert!(shown.contains("Nonsense put after a day changed no forecast"), "{shown}");
     let csv = std::fs::read_to_string(desk.0.path().join("points.csv")).expect("written");
     assert_eq!(csv.lines().count(), 1 + 3 * 2 * 10);
+    let id = shown.trim_end().rsplit_once("kept as ").expect("an id").1;
+    assert_eq!(desk.ok(&format!("backtest SYN0001 --show {id}")), shown);
+    assert!(desk.refused("backtest SYN0001 --show 7").1.contains("no report 7 of SYN0001 is kept"));
     let report = desk.json(&format!("{run} --no-refit --rolling"));
     assert_eq!((&report["settings"]["refit"], &report["settings"]["window"]), (&false.into(), &"rolling".into()));
     let (code, text) = desk.refused("backtest SYN0001 --folds 51");

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candlecast::app::App;
-use candlecast::config::{Settings, WorkerSettings};
+use candlecast::config::WorkerSettings;
 use candlecast::domain::{Series, Ticker};
 use candlecast::jobs::due::{enqueue_all_due, keep_queueing_due};
 use candlecast::registry::RegistryError;
 use candlecast::store::{JobFilter, TickerPatch};
+use candlecast::train::{Preset, TrainConfig};
+use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{market, on_both_databases, publish, put, ticker};
+use crate::support::{market, on_both_apps, publish, put, ticker};
 
 /// Bars of which the models here have seen all but the newest twenty, by which the default policy retrains.
 const N_BARS: usize = 420;
@@ -31,22 +33,14 @@ async fn n_jobs(app: &App) -> usize {
     app.store.jobs(&JobFilter::default(), 100).await.expect("reads").len()
 }
 
-fn on_both_apps<F: Future<Output = ()>>(test: impl Fn(Arc<App>) -> F) {
-    on_both_databases(|database| {
-        let test = &test;
-        async move {
-            let folder = tempfile::tempdir().expect("a temporary folder");
-            let models_dir = folder.path().join("models").display().to_string();
-            let worker = WorkerSettings { due_ms: 100, ..WorkerSettings::default() };
-            let settings = Settings { database, models_dir, worker, ..Settings::default() };
-            test(Arc::new(App::open(settings).await.expect("opens"))).await;
-        }
-    });
+/// Looks for what is due ten times a second.
+fn often() -> WorkerSettings {
+    WorkerSettings { due_ms: 100, ..WorkerSettings::default() }
 }
 
 #[test]
 fn what_the_policy_says_is_due_is_queued_once_and_nothing_else() {
-    on_both_apps(|app| async move {
+    on_both_apps(&often(), |app| async move {
         let (due, _) = with_model(&app, "DUE", 20).await;
         with_model(&app, "YOUNG", 19).await;
         let (manual, _) = with_model(&app, "MANUAL", 20).await;
@@ -57,13 +51,15 @@ fn what_the_policy_says_is_due_is_queued_once_and_nothing_else() {
         assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 1);
         let queued = app.store.jobs(&JobFilter::default(), 100).await.expect("reads");
         assert_eq!(queued.iter().map(|job| (&job.ticker, job.kind.as_str())).collect::<Vec<_>>(), [(&due, "train")]);
+        let config = TrainConfig::deserialize(&queued[0].payload["config"]).expect("a config");
+        assert_eq!(config, TrainConfig::preset(Preset::Fast), "as the champion was trained");
         assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 0, "it is queued already");
     });
 }
 
 #[test]
 fn a_champion_in_another_release_s_layout_is_trained_anew() {
-    on_both_apps(|app| async move {
+    on_both_apps(&often(), |app| async move {
         let (name, _) = with_model(&app, "OLD", 0).await;
         assert_eq!(enqueue_all_due(&app).await.expect("the database answers"), 0, "it is of today");
         let mut model = app.store.model(&name, 1).await.expect("reads").expect("published");
@@ -84,7 +80,7 @@ fn a_champion_in_another_release_s_layout_is_trained_anew() {
 
 #[test]
 fn a_worker_looks_at_its_start_and_again_until_it_stops() {
-    on_both_apps(|app| async move {
+    on_both_apps(&often(), |app| async move {
         with_model(&app, "FIRST", 20).await;
         let stop = CancellationToken::new();
         let looking = tokio::spawn({

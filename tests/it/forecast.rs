@@ -7,7 +7,7 @@ use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, Calendar, Horizon, Series};
 use candlecast::evaluate::{Baseline, synthetic};
 use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice, ModelUsed, VersionUsed};
-use candlecast::store::{LedgerFilter, TickerPatch};
+use candlecast::store::{LedgerFilter, OnConflict, PriceBasis, SentBars, TickerPatch};
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 
@@ -195,6 +195,32 @@ async fn what_was_served_stays_in_the_ledger_and_becomes_the_track_record() {
     assert_eq!(skill.coverage.len(), 2);
     assert!(skill.rmse_ratio_to_naive.is_some_and(f64::is_finite));
     assert!(skill.pinball_ratio_to_garch.is_some_and(|ratio| (0.8..1.2).contains(&ratio)), "{skill:?}");
+}
+
+#[tokio::test]
+async fn a_forecast_whose_bar_gave_way_to_another_day_s_has_no_outcome() {
+    let (app, _folder) = app().await;
+    let forecaster = Forecaster::new(app.clone());
+    let (name, all) = (ticker("TEST"), market("TEST", 104));
+    put(&app, &name, &all.slice(0..101)).await;
+    let request = ForecastRequest { model: ModelChoice::Baseline(Baseline::Naive), ..ForecastRequest::default() };
+    forecaster.forecast(&name, &request).await.unwrap();
+    let outcomes = async || {
+        let (_, entries) = forecaster.ledger(&name, None, LedgerFilter::default()).await.unwrap();
+        entries.into_iter().map(|scored| (scored.origin, scored.truth)).collect::<Vec<_>>()
+    };
+    let bar = |idx: usize| Some(all.bars()[idx]);
+    put(&app, &name, &all.slice(101..102)).await;
+    assert_eq!(outcomes().await, [(bar(100), bar(101))]);
+
+    forecaster.forecast(&name, &request).await.unwrap();
+    let finishes = bar(101).map(|bar| bar.at()).zip(bar(102).map(|bar| bar.at()));
+    let series = all.slice(102..104);
+    let (calendar, currency, price_basis) = (None, None, PriceBasis::Raw);
+    let sent = SentBars { ticker: &name, series: &series, calendar, currency, price_basis, finishes };
+    app.store.put_bars(&[sent], OnConflict::Replace, false).await.unwrap();
+    app.refresh().await.unwrap();
+    assert_eq!(outcomes().await, [(None, None), (bar(100), bar(102))], "a day later is another forecast's truth");
 }
 
 /// `series` with every bar after position `cutoff` of another size.

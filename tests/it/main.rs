@@ -23,6 +23,7 @@ mod misreadings;
 mod train;
 mod checkpoints;
 mod jobs;
+mod champions;
 mod due;
 mod backtests;
 mod registry;

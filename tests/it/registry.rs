@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use candlecast::app::App;
 use candlecast::domain::Series;
-use candlecast::evaluate::HeldBackRecord;
-use candlecast::forecast::{ForecastRequest, Forecaster, ModelUsed};
+use candlecast::evaluate::{Baseline, HeldBackRecord};
+use candlecast::forecast::{ForecastError, ForecastRequest, Forecaster, ModelChoice, ModelUsed};
 use candlecast::registry::{Registry, RegistryError, Swept};
 use candlecast::train::{Control, Preset, TrainConfig, train};
 
@@ -122,6 +122,16 @@ async fn another_model_s_files_are_refused_and_the_old_version_keeps_serving() {
     let record = app.store.ticker(&ticker("A")).await.unwrap().unwrap();
     let none = anew(&app).serving(&record).await;
     assert!(matches!(none, Err(RegistryError::Refused { version: 2, .. })), "nothing that passes is left");
+    let forecaster = Forecaster::new(Arc::new(App::open(app.settings.clone()).await.unwrap()));
+    let champion = forecaster.forecast(&ticker("A"), &ForecastRequest::default()).await;
+    assert!(
+        matches!(champion, Err(ForecastError::Registry(RegistryError::Refused { version: 2, .. }))),
+        "{champion:?}"
+    );
+    for model in [ModelChoice::Baseline(Baseline::Har), ModelChoice::Version(3)] {
+        let request = ForecastRequest { model, ..ForecastRequest::default() };
+        forecaster.forecast(&ticker("A"), &request).await.expect("who asks for another is answered");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The store's promises, each kept on SQLite and on Postgres.
 
-use candlecast::domain::{BarTime, Calendar, Series, Ticker};
+use candlecast::domain::{BarTime, Calendar, Interval, Series, Ticker};
 use candlecast::store::jobs::{Heartbeat, JobEnd};
 use candlecast::store::{
     JobFilter, JobState, LedgerEntry, LedgerFilter, ModelRecord, OnConflict, PriceBasis, PutBarsError, QueuePlace,
@@ -86,8 +86,8 @@ fn a_bar_that_finishes_the_newest_one_takes_its_place() {
     on_both_stores(|store| async move {
         put(&store, "A", &daily(0..3, 100.0), OnConflict::Replace).await;
         let name = ticker("A");
-        let finish = async |series: Series, from: i64| {
-            let finishes = Some((BarTime::from_seconds(from * 86_400), BarTime::from_seconds(3 * 86_400)));
+        let finish = async |series: Series, from: i64, to: i64| {
+            let finishes = Some((BarTime::from_seconds(from * 86_400), BarTime::from_seconds(to * 86_400)));
             let sent = [SentBars { finishes, ..sent(&name, &series) }];
             let outcome = store.put_bars(&sent, OnConflict::Replace, false).await.expect("stored").remove(0);
             (
@@ -98,12 +98,19 @@ fn a_bar_that_finishes_the_newest_one_takes_its_place() {
                 outcome.record.data_version,
             )
         };
-        assert_eq!(finish(daily(3..5, 100.0), 2).await, (1, 1, 0, 4, 2), "counted also where only its day is another");
-        assert_eq!(finish(daily(3..5, 100.0), 2).await, (0, 0, 2, 4, 2), "there is none any more");
-        assert_eq!(finish(daily(3..4, 200.0), 1).await, (0, 1, 0, 4, 3), "its place is taken");
+        assert_eq!(
+            finish(daily(3..5, 100.0), 2, 3).await,
+            (1, 1, 0, 4, 2),
+            "counted also where only its day is another"
+        );
+        assert_eq!(finish(daily(3..5, 100.0), 2, 3).await, (0, 0, 2, 4, 2), "there is none any more");
+        assert_eq!(finish(daily(3..4, 200.0), 1, 3).await, (0, 1, 0, 4, 3), "its place is taken");
+        let corrected = [daily(3..4, 100.0).bars(), daily(5..6, 100.0).bars()].concat();
+        let corrected = Series::new(Interval::Day, corrected).expect("in order");
+        assert_eq!(finish(corrected, 4, 5).await, (0, 2, 0, 4, 4), "beside another that changed");
         let record = store.ticker(&name).await.unwrap().expect("the ticker is there");
         let bars = store.bars(record.id, ALL.0, ALL.1, u64::MAX).await.unwrap();
-        assert_eq!(bars.iter().map(|bar| bar.at().seconds() / 86_400).collect::<Vec<_>>(), [0, 1, 3, 4]);
+        assert_eq!(bars.iter().map(|bar| bar.at().seconds() / 86_400).collect::<Vec<_>>(), [0, 1, 3, 5]);
     });
 }
 

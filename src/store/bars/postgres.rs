@@ -51,7 +51,7 @@ pub(super) async fn put(
     for (idx, sent) in sent.iter().enumerate() {
         let before = record_of(idx);
         let count = |of: &HashMap<i64, u64>| of.get(&before.id).copied().unwrap_or(0);
-        let (inserted, updated) = (count(&inserted), count(&updated).max(count(&finished)));
+        let (inserted, updated) = (count(&inserted) - count(&finished), count(&updated) + count(&finished));
         let unchanged = sent.series.len() as u64 - inserted - updated;
         let change = Change::of(sent, &before, inserted, updated, revision);
         let record = keep_count(&mut tx, before.id, inserted, change).await?;

@@ -150,9 +150,10 @@ async fn write_all(
             let query = sqlx::query(FINISH).bind(records[idx].id).bind(unfinished.seconds()).bind(finished.seconds());
             n_finished = query.execute(&mut *tx).await?.rows_affected();
         }
-        counts[idx].inserted = write(tx, &INSERT, &rows[idx]).await?;
-        if counts[idx].inserted < rows[idx].len() as u64 && on_conflict == OnConflict::Replace {
-            counts[idx].updated = write(tx, &UPDATE, &rows[idx]).await?.max(n_finished);
+        let n_written = write(tx, &INSERT, &rows[idx]).await?;
+        counts[idx] = Count { inserted: n_written - n_finished, updated: n_finished };
+        if n_written < rows[idx].len() as u64 && on_conflict == OnConflict::Replace {
+            counts[idx].updated += write(tx, &UPDATE, &rows[idx]).await?;
         }
     }
     Ok(counts)

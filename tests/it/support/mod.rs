@@ -7,12 +7,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use candlecast::app::App;
-use candlecast::config::{DatabaseSettings, Settings};
+use candlecast::config::{DatabaseSettings, Settings, WorkerSettings};
 use candlecast::domain::bar::RawBar;
 use candlecast::domain::{Bar, BarTime, Calendar, Interval, Series, Ticker};
 use candlecast::evaluate::{HeldBackRecord, synthetic};
 use candlecast::forecast::{ForecastRequest, Forecaster};
-use candlecast::store::{OnConflict, PriceBasis, SentBars, Store};
+use candlecast::store::{JobRecord, OnConflict, PriceBasis, SentBars, Store};
 use candlecast::train::{self, Control, Preset, TrainConfig};
 
 /// Runs a test on a fresh SQLite file, then on a fresh Postgres database.
@@ -33,6 +33,28 @@ pub fn on_both_stores<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
         let test = &test;
         async move { test(Store::connect(&settings).await.expect("the store opens")).await }
     });
+}
+
+/// The same for a test that needs an app, with models in a folder of its own.
+pub fn on_both_apps<F: Future<Output = ()>>(worker: &WorkerSettings, test: impl Fn(Arc<App>) -> F) {
+    on_both_databases(|database| {
+        let test = &test;
+        async move {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let models_dir = folder.path().join("models").display().to_string();
+            let settings = Settings { database, models_dir, worker: worker.clone(), ..Settings::default() };
+            test(Arc::new(App::open(settings).await.expect("the app opens"))).await;
+        }
+    });
+}
+
+/// Settings with which a queue is seen to work within milliseconds.
+pub fn quick() -> WorkerSettings {
+    WorkerSettings { n_jobs: 2, lease_ms: 10_000, heartbeat_ms: 100, poll_ms: 10, ..WorkerSettings::default() }
+}
+
+pub async fn job(app: &App, id: &str) -> JobRecord {
+    app.store.job(id).await.expect("the database answers").expect("the job is kept")
 }
 
 pub fn ticker(text: &str) -> Ticker {
