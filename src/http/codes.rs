@@ -116,7 +116,7 @@ const FILES: &[(&str, &str)] = &[
     ("too_many_columns", "More columns than `max_columns`: leave out those that are no prices."),
     (
         "too_many_json_values",
-        "More JSON values at one time than `max_json_values` (an object counts as about 20): send it in parts, or as a list of \
+        "More JSON values at one time than `max_json_values` (an object counts as at least nine): send it in parts, or as a list of \
          bars.",
     ),
     ("too_many_tickers", "More tickers than `max_tickers`: send it in parts."),

@@ -2,10 +2,9 @@
 //! delimited text with a header, so that one reader reads all.
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::Value;
 
 use super::json_rows::{AsText, Room, Rows};
-use super::json_value::Budget;
+use super::json_value::{Budget, Json};
 use super::{IngestLimits, ReadError, json_shapes};
 
 /// Reads JSON.
@@ -74,7 +73,7 @@ fn lines<'a>(text: &str, room: &'a Room, budget: &Budget) -> Option<Result<Rows<
     let (first, rest) = text.split_once('\n')?;
     let is_object = |line: &str| {
         let mut reader = serde_json::Deserializer::from_str(line);
-        budget.value().deserialize(&mut reader).is_ok_and(|value| value.is_object()) && reader.end().is_ok()
+        budget.value().deserialize(&mut reader).is_ok_and(|value| value.as_object().is_some()) && reader.end().is_ok()
     };
     (rest.trim_start().starts_with('{') && is_object(first)).then(|| {
         let mut rows = Rows::new(room);
@@ -135,7 +134,7 @@ fn no_bars() -> ReadError {
 }
 
 /// The message of an error answer, wherever it lies.
-fn error_message(value: &Value) -> Option<String> {
+fn error_message(value: &Json) -> Option<String> {
     const KEYS: [&str; 10] = [
         "description",
         "message",
@@ -280,6 +279,7 @@ mod tests {
         let side = format!("[{{{prices}{}}}]", more(300, "1"));
         let bars = format!("[{{{prices}}},{{{prices}}}]");
         assert!(csv(&format!(r#"{{"fundamentals":{side},"bars":{bars}}}"#)).starts_with("close,date"));
+        assert!(csv(&format!(r#"{{"a":{side},"bars":[{{{prices}}}]}}"#)).starts_with("close,date"), "of two as long");
     }
 
     #[test]

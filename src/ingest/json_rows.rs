@@ -1,9 +1,10 @@
 //! Records of JSON on their way to delimited text.
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt::Write;
 
-use serde_json::{Map, Value};
-
+use super::json_value::{Fields, Json};
 use super::{IngestLimits, ReadError, columns, records};
 
 /// JSON as delimited text.
@@ -59,6 +60,8 @@ pub(super) struct Rows<'a> {
     pub names: Vec<String>,
     /// One line a row, fields quoted where they must be.
     body: String,
+    /// How many fields a line has at least.
+    narrowest: usize,
     pub n_rows: usize,
     /// Whether another table of the same kind was passed over.
     pub has_rival: bool,
@@ -79,7 +82,7 @@ impl<'a> Rows<'a> {
 
     pub(super) fn named(names: Vec<String>, room: &'a Room) -> Self {
         let is_too_wide = names.len() > room.max_columns;
-        Self { names, body: String::new(), n_rows: 0, has_rival: false, is_too_wide, room }
+        Self { names, body: String::new(), narrowest: usize::MAX, n_rows: 0, has_rival: false, is_too_wide, room }
     }
 
     /// Rows of more columns than are read.
@@ -95,41 +98,50 @@ impl<'a> Rows<'a> {
     }
 
     /// A record: an object by its names, an array by its places, or a line of text that is parted already.
-    pub(super) fn push(&mut self, value: &Value, index: Option<&str>) {
+    pub(super) fn push(&mut self, value: &Json, index: Option<&str>) {
         self.n_rows += 1;
         if self.is_full() {
             return;
         }
-        let mut cells: Vec<String> = vec![String::new(); self.names.len()];
-        let mut put = |rows: &mut Self, name: &str, value: String| {
-            let place = rows.place(name);
-            cells.resize(rows.names.len(), String::new());
+        let index = index.map(|index| Json::Text(Cow::Borrowed(index)));
+        let mut cells: Vec<&Json> = vec![&Json::Null; self.names.len()];
+        let mut next = 0;
+        let mut put = |rows: &mut Self, name, value| {
+            // Records mostly have their fields in one order.
+            let place = if rows.names.get(next).is_some_and(|known| known == name) { next } else { rows.place(name) };
+            cells.resize(rows.names.len(), &Json::Null);
             cells[place] = value;
+            next = place + 1;
         };
-        if let Some(index) = index {
-            put(self, "date", index.to_owned());
+        if let Some(index) = &index {
+            put(self, "date", index);
         }
         match value {
             // One more than the cap is enough to be refused.
-            Value::Object(object) => {
-                flat(object).take(self.room.max_columns + 1).for_each(|(name, value)| put(self, name, cell(value)));
+            Json::Object(object) => {
+                flat(object).take(self.room.max_columns + 1).for_each(|(name, value)| put(self, name, value));
             }
-            Value::Array(array) => cells.extend(array.iter().take(self.room.max_columns + 1).map(cell)),
-            Value::String(line) if self.names.is_empty() => {
-                return self.append(|body| *body += &format!("{}\n", line.trim()));
+            Json::Array(array) => cells.extend(array.iter().take(self.room.max_columns + 1)),
+            Json::Text(line) if self.names.is_empty() => {
+                return self.append(0, |body| {
+                    body.push_str(line.trim());
+                    body.push('\n');
+                });
             }
-            other => cells.push(cell(other)),
+            other => cells.push(other),
         }
-        self.push_line(cells.iter().map(String::as_str));
+        self.push_values(cells.into_iter());
     }
 
-    /// A line of these fields.
-    pub(super) fn push_line<'b>(&mut self, cells: impl Iterator<Item = &'b str>) {
-        self.append(|body| push_line(body, cells));
+    /// A line of these values.
+    pub(super) fn push_values<'b, 'v: 'b>(&mut self, values: impl ExactSizeIterator<Item = &'b Json<'v>>) {
+        self.append(values.len(), |body| push_parted(body, values, push_value));
     }
 
-    fn append(&mut self, write: impl FnOnce(&mut String)) {
+    /// Writes a line of so many fields.
+    fn append(&mut self, n_fields: usize, write: impl FnOnce(&mut String)) {
         if !self.is_full() {
+            self.narrowest = self.narrowest.min(n_fields);
             let before = self.body.len();
             write(&mut self.body);
             self.room.take(self.body.len() - before);
@@ -153,7 +165,7 @@ impl<'a> Rows<'a> {
             let is_in_place = places.iter().zip(1..).all(|(place, wanted)| *place == wanted);
             for line in body.lines() {
                 if is_in_place {
-                    all.append(|text| push_line_of(text, &ticker, line));
+                    all.append(part.narrowest.saturating_add(1), |text| push_line_of(text, &ticker, line));
                     continue;
                 }
                 let mut cells = vec![String::new(); all.names.len()];
@@ -161,7 +173,7 @@ impl<'a> Rows<'a> {
                 for (place, field) in places.iter().zip(records::fields(line, b',')) {
                     cells[*place] = field;
                 }
-                all.push_line(cells.iter().map(String::as_str));
+                all.append(cells.len(), |text| push_line(text, cells.iter().map(String::as_str)));
             }
         }
         all
@@ -198,6 +210,10 @@ impl<'a> Rows<'a> {
         let mut csv = String::with_capacity(self.body.len() + 200);
         push_line(&mut csv, self.names.iter().map(String::as_str));
         let width = self.names.len();
+        if self.narrowest >= width && csv.len() + self.body.len() <= self.room.max_bytes {
+            csv.push_str(&self.body);
+            return Ok(Some(AsText { csv, has_header: true }));
+        }
         for line in self.body.lines() {
             csv.push_str(line);
             let n_fields = match line.contains('"') {
@@ -217,11 +233,15 @@ impl<'a> Rows<'a> {
 
 /// One line of delimited text, fields quoted where they must be.
 pub(super) fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
+    push_parted(out, cells, push_cell);
+}
+
+fn push_parted<T>(out: &mut String, cells: impl Iterator<Item = T>, push: impl Fn(&mut String, T)) {
     for (idx, cell) in cells.enumerate() {
         if idx > 0 {
             out.push(',');
         }
-        push_cell(out, cell);
+        push(out, cell);
     }
     out.push('\n');
 }
@@ -250,25 +270,36 @@ pub(super) fn push_cell(out: &mut String, cell: &str) {
     out.push('"');
 }
 
+impl Json<'_> {
+    /// As a cell.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        push_value(&mut text, self);
+        text
+    }
+}
+
 /// A value as a cell; what has parts of its own is none.
-pub(super) fn cell(value: &Value) -> String {
+fn push_value(out: &mut String, value: &Json) {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Array(_) | Value::Object(_) => String::new(),
-        other => other.to_string(),
+        Json::Null | Json::Array(_) | Json::Object(_) => {}
+        Json::Text(text) => push_cell(out, text.trim()),
+        Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        // Writing to a string cannot fail.
+        Json::Number(number) => _ = write!(out, "{number}"),
     }
 }
 
 /// The fields of a record; those of the only object in it that has prices (`"mid": {"o": …}`) as its own.
-pub(super) fn flat(object: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    let with_prices = |value: &Value| value.as_object().is_some_and(|inner| n_named(inner.keys()) >= 3);
-    let mut priced = object.values().filter(|value| with_prices(value));
-    let inner = priced.next().filter(|_| priced.next().is_none()).and_then(Value::as_object);
-    object.iter().filter(|(_, value)| !value.is_object()).chain(inner.into_iter().flatten())
+pub(super) fn flat<'b, 'a>(object: &'b Fields<'a>) -> impl Iterator<Item = (&'b str, &'b Json<'a>)> {
+    let with_prices = |value: &&Json| value.as_object().is_some_and(|inner| n_named(inner.keys()) >= 3);
+    let mut priced = object.values().filter(with_prices);
+    let inner = priced.next().filter(|_| priced.next().is_none()).and_then(Json::as_object);
+    let own = object.iter().filter(|(_, value)| !matches!(value, Json::Object(_)));
+    own.chain(inner.into_iter().flat_map(Fields::iter))
 }
 
 /// How many of some names are columns'.
-pub(super) fn n_named<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+pub(super) fn n_named<'a>(names: impl Iterator<Item = &'a str>) -> usize {
     names.filter(|name| columns::named(name).is_some()).count()
 }

@@ -27,9 +27,8 @@ pub struct IngestLimits {
     /// other writers.
     pub max_tickers: usize,
     /// Memory of a JSON body at one time, in values of 32 bytes: that of one record of a list, or of all where the body is an
-    /// object. A number, a text (beside its letters) and a list are one each, an object is one, its names are one each, and it
-    /// takes 20 more for its first eleven names and for every five beyond. Too low refuses long histories; too high lets one
-    /// body take the memory.
+    /// object. A number, a text and a list are one each, an object is one, its names are one each, and an object with fields
+    /// takes six more. Too low refuses long histories; too high lets one body take the memory.
     pub max_json_values: usize,
     /// Refused rows told one by one; the others are counted. Too low hides what is wrong; too high makes the
     /// answer as long as the file.

@@ -13,10 +13,10 @@ fn json_values_are_capped_where_they_are_in_memory_at_one_time() {
     let bar = r#"{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1}"#;
     let columns = r#"{"date":["2024-01-02"],"open":[1],"high":[1],"low":[1],"close":[1]}"#;
     for (body, n_values) in [
-        (format!("[{bar}]"), 31),
-        (format!("[{bar},{bar},{bar}]"), 31),
-        (format!("{bar}\n{bar}"), 31),
-        (columns.to_owned(), 36),
+        (format!("[{bar}]"), 17),
+        (format!("[{bar},{bar},{bar}]"), 17),
+        (format!("{bar}\n{bar}"), 17),
+        (columns.to_owned(), 22),
     ] {
         assert_eq!(code(&body, n_values, BodyFormat::Json), "ok", "{body}");
         assert_eq!(code(&body, n_values - 1, BodyFormat::Json), "too_many_json_values", "{body}");

@@ -151,7 +151,7 @@ fn of_bodies() -> Vec<Case> {
         },
         Case {
             limit: "bars.max_json_values",
-            set: |limits| limits.ingest.max_json_values = 32,
+            set: |limits| limits.ingest.max_json_values = 18,
             at: json_bars(r#"{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1}"#),
             above: json_bars(r#"{"date":"2024-01-02","open":1,"high":1,"low":1,"close":1,"volume":1}"#)
                 .refused("too_many_json_values"),
