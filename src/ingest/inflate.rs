@@ -39,16 +39,17 @@ pub(super) fn counted(
     limits: &IngestLimits,
 ) -> Result<Vec<u8>, ReadError> {
     let mut out = Vec::with_capacity(packed_len.saturating_mul(3).min(limits.max_inflated_bytes));
-    copy_counted(packed, packed_len, packing, limits, &mut out)?;
+    copy_counted(packed, packed_len, packing, limits, limits.max_inflated_bytes, &mut out)?;
     Ok(out)
 }
 
-/// Copies a packed stream to its end, within the caps; how many bytes it had.
+/// Copies a packed stream to its end, within the caps and what is `left` of them; how many bytes it had.
 pub(super) fn copy_counted(
     mut packed: impl Read,
     packed_len: usize,
     packing: &str,
     limits: &IngestLimits,
+    left: usize,
     to: &mut impl Write,
 ) -> Result<usize, ReadError> {
     let mut total = 0;
@@ -60,7 +61,7 @@ pub(super) fn copy_counted(
         }
         to.write_all(&chunk[..n_bytes]).map_err(|error| corrupt(packing, &error))?;
         total += n_bytes;
-        if total > limits.max_inflated_bytes {
+        if total > left {
             return Err(too_large(limits));
         }
         if total > RATIO_COUNTS_PAST && total / packed_len.max(1) > limits.max_inflate_ratio {
@@ -73,7 +74,7 @@ pub(super) fn copy_counted(
     }
 }
 
-fn too_large(limits: &IngestLimits) -> ReadError {
+pub(super) fn too_large(limits: &IngestLimits) -> ReadError {
     ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max: limits.max_inflated_bytes }
 }
 

@@ -7,7 +7,7 @@ use quick_xml::events::Event;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::inflate::{copy_counted, counted};
+use super::inflate::{copy_counted, counted, too_large};
 use super::worksheet::{self, MAX_HEAD};
 use super::{IngestLimits, ReadError, header, records};
 
@@ -75,7 +75,9 @@ fn unpacked_parts(
     let failed = |error: zip::result::ZipError| corrupt(&error.to_string());
     let as_it_is = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let max = limits.max_inflated_bytes;
-    let (mut parts, mut total) = (ZipWriter::new(Cursor::new(Vec::new())), 0);
+    // A claim only: room that is not used takes no memory.
+    let claimed = archive.decompressed_size().map_or(0, |size| size.min(max as u128) as usize);
+    let (mut parts, mut total) = (ZipWriter::new(Cursor::new(Vec::with_capacity(claimed))), 0);
     for idx in 0..archive.len() {
         let part = archive.by_index(idx).map_err(failed)?;
         let name = part.name().map_err(failed)?.into_owned();
@@ -85,8 +87,10 @@ fn unpacked_parts(
         }
         parts.start_file(name, as_it_is).map_err(failed)?;
         let (is_shared, is_styles) = (lower.ends_with("sharedstrings.xml"), lower.ends_with("styles.xml"));
+        let left = max - total;
         if is_shared || is_styles {
-            let mut text = counted(part, packed_len, "zip", limits)?;
+            let mut text = Vec::new();
+            copy_counted(part, packed_len, "zip", limits, left, &mut text)?;
             if is_shared {
                 hide_count(&mut text);
             } else {
@@ -95,10 +99,10 @@ fn unpacked_parts(
             total += text.len();
             parts.write_all(&text).map_err(|error| corrupt(&error.to_string()))?;
         } else {
-            total += copy_counted(part, packed_len, "zip", limits, &mut parts)?;
+            total += copy_counted(part, packed_len, "zip", limits, left, &mut parts)?;
         }
         if total > max {
-            return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
+            return Err(too_large(limits));
         }
     }
     Ok(parts.finish().map_err(failed)?.into_inner())

@@ -135,6 +135,8 @@ fn fractions_of_a_point_are_no_thousands() {
     let beside =
         format!("Symbol,Date,Open,High,Low,Close\nES,2024-01-02,4790,4800,4780,4795\nZN,{}\nZN,{}\n", rows[0], rows[1]);
     assert_eq!(labels(&beside), ["ambiguous_number"], "beside another ticker's plain prices");
+    let one_bar = beside.lines().take(3).map(|line| format!("{line}\n")).collect::<String>();
+    assert_eq!(labels(&one_bar), ["ES 2024-01-02", "ZN 2024-01-02"], "one bar of several tickers' may be of thousands");
 }
 
 #[test]

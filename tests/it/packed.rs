@@ -174,6 +174,21 @@ fn a_workbook_takes_no_more_than_its_parts_do() {
 }
 
 #[test]
+fn a_workbook_s_parts_share_one_cap() {
+    let mut parts = parts(&workbook(""));
+    parts.extend(["first", "last"].map(|name| (format!("xl/{name}.xml"), vec![b' '; 700_000])));
+    let mut book = zipped(&parts.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>());
+    // The checksum of the last part in the archive's directory is wrong: who reads it to its end is told so.
+    let last = book.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").expect("an entry");
+    book[last + 16] ^= 1;
+    for (max_inflated_bytes, expected) in [(1_000_000, "inflated_too_large: "), (10_000_000, "corrupt_body: ")] {
+        let limits = IngestLimits { max_inflated_bytes, max_inflate_ratio: 1 << 20, ..IngestLimits::default() };
+        let told = told(&read(&book, BodyFormat::Csv, &ReadOptions::default(), &limits));
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
 fn packed_bodies_are_capped_on_both_sides() {
     let code = |bytes: &[u8], format: BodyFormat, limits: &IngestLimits| {
         read(bytes, format, &ReadOptions::default(), limits).map_or_else(|error| error.code(), |_| "ok")
