@@ -1,9 +1,10 @@
 //! The way back: gradients of sums, step before step, and of the weights every few steps.
 
+use crate::buffer::Buffer;
 use crate::cell::{Carry, Gru, Lstm, Recurrence, Rnn, State};
 use crate::give_way::worked;
 use crate::layer::{Cell, Gradients, Layer, Sequence, Weights};
-use crate::pack::{pack_panels, panels, resize, unpack_gates};
+use crate::pack::{pack_panels, panels, unpack_bias, unpack_gates};
 use crate::simd::{BLOCK, Job, Simd, run};
 use crate::tape::Tape;
 use crate::tile::{Rows, Sums, accumulate, load, multiply, store, tiles, with_height, zeros};
@@ -35,26 +36,27 @@ pub struct StateGradient<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     /// `weight_hh` in panels, rows in the order of slots.
-    recurrent: Vec<f32>,
+    recurrent: Buffer,
     /// `weight_ih`, likewise.
-    input: Vec<f32>,
-    /// Gradients of sums, the newest steps, `[step, batch, block, SLOTS, BLOCK]`.
-    deltas: Vec<f32>,
+    input: Buffer,
+    /// Gradients of sums, the newest steps, `[block, step, batch, SLOTS, BLOCK]`: every product reads a block's rows one
+    /// after the other.
+    deltas: Buffer,
     /// Gradient by the hidden state of the step at hand, `[batch, padded]`.
-    hidden: Vec<f32>,
+    hidden: Buffer,
     /// Gradient by the cell, likewise.
-    cell: Vec<f32>,
+    cell: Buffer,
     /// Gradient by the hidden state that passed no weights, likewise.
-    direct: Vec<f32>,
+    direct: Buffer,
     /// Gradients by weights, packed as [`crate::Packed`].
-    weight_ih: Vec<f32>,
-    weight_hh: Vec<f32>,
-    bias: Vec<f32>,
+    weight_ih: Buffer,
+    weight_hh: Buffer,
+    bias: Buffer,
 }
 
 /// Weight gradients are taken over at least this many rows at a time, so that sums move through registers
 /// rarely, and at most so many that their deltas stay in the second-level cache.
-const ROWS_AT_A_TIME: usize = 192;
+const ROWS_AT_A_TIME: usize = 128;
 
 /// A forward pass: what it ran on and what it left.
 #[derive(Debug, Clone, Copy)]
@@ -122,13 +124,13 @@ impl Layer {
         if asked.input.is_some() {
             pack_panels(weights.weight_ih, self.input, order(C::INPUT_GATES), &mut scratch.input);
         }
-        resize(&mut scratch.deltas, ring * step * C::SLOTS);
-        resize(&mut scratch.hidden, step);
-        resize(&mut scratch.direct, step).fill(0.0);
-        fill(resize(&mut scratch.cell, step), self.padded(), hidden, output.cell);
-        resize(&mut scratch.weight_ih, blocks * self.input * C::GATES * BLOCK).fill(0.0);
-        resize(&mut scratch.weight_hh, blocks * hidden * C::GATES * BLOCK).fill(0.0);
-        resize(&mut scratch.bias, blocks * C::SLOTS * BLOCK).fill(0.0);
+        scratch.deltas.lend(ring * step * C::SLOTS);
+        scratch.hidden.lend(step);
+        scratch.direct.lend(step).fill(0.0);
+        fill(scratch.cell.lend(step), self.padded(), hidden, output.cell);
+        scratch.weight_ih.lend(blocks * self.input * C::GATES * BLOCK).fill(0.0);
+        scratch.weight_hh.lend(blocks * hidden * C::GATES * BLOCK).fill(0.0);
+        scratch.bias.lend(blocks * C::SLOTS * BLOCK).fill(0.0);
 
         let state = asked.hidden.is_some();
         let by_input = asked.input.as_deref_mut();
@@ -153,14 +155,6 @@ fn fill(to: &mut [f32], padded: usize, hidden: usize, from: Option<&[f32]>) {
     to.fill(0.0);
     let rows = from.into_iter().flat_map(|from| from.chunks_exact(hidden));
     to.chunks_exact_mut(padded).zip(rows).for_each(|(to, from)| to[..hidden].copy_from_slice(from));
-}
-
-fn unpack_bias(packed: &[f32], gates: &[usize], (first, slots): (usize, usize), hidden: usize, to: &mut [f32]) {
-    for (slot, gate) in gates.iter().enumerate() {
-        for unit in 0..hidden {
-            to[gate * hidden + unit] = packed[(unit / BLOCK * slots + first + slot) * BLOCK + unit % BLOCK];
-        }
-    }
 }
 
 struct Sweep<'a, C> {
@@ -206,8 +200,9 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
 }
 
 impl<C: Recurrence> Sweep<'_, C> {
-    fn delta_row(&self) -> usize {
-        self.layer.blocks() * C::SLOTS * BLOCK
+    /// Where the deltas of a block of units lie, from the step at `place` on.
+    fn deltas(&self, block: usize, place: usize) -> *const f32 {
+        self.scratch.deltas[(block * self.ring + place) * self.tape.batch * C::SLOTS * BLOCK..].as_ptr()
     }
 
     /// The gradient by the hidden state after step `t`, but for what comes through the weights.
@@ -238,51 +233,51 @@ impl<C: Recurrence> Sweep<'_, C> {
     /// Adds what comes through the recurrent weights from the step at `place`.
     #[inline(always)]
     unsafe fn through_weights<S: Simd>(&mut self, place: usize) {
-        let (batch, padded, row) = (self.tape.batch, self.layer.padded(), self.delta_row());
-        let deltas = self.scratch.deltas[place * batch * row..].as_ptr();
-        let (weights, hidden) = (self.scratch.recurrent.as_ptr(), self.scratch.hidden.as_mut_ptr());
-        for (first, blocks) in panels(self.layer.hidden) {
-            for (start, height) in tiles(batch, S::ROWS) {
-                for lane in (0..BLOCK).step_by(S::LANES) {
-                    // SAFETY: panel, rows and lane are inside the shape.
-                    unsafe {
-                        let from = deltas.add(start * row + C::HIDDEN_FIRST * BLOCK);
-                        let panel = weights.add(first * BLOCK * self.layer.blocks() * C::GATES * BLOCK + lane);
-                        let to = hidden.add(start * padded + first * BLOCK + lane);
-                        with_height!(height, M => {
-                            let mut sums = load::<S, M>(to, padded, blocks);
-                            self.multiply_deltas::<S, M>(&mut sums, blocks, from, panel);
-                            store::<S, M>(&sums, to, padded, blocks);
-                        });
+        let (batch, padded, blocks) = (self.tape.batch, self.layer.padded(), self.layer.blocks());
+        let hidden = self.scratch.hidden.as_mut_ptr();
+        for (first, columns) in panels(self.layer.hidden) {
+            // Block by block, whose piece of the panel fits the first-level cache, and not row by row.
+            for block in 0..blocks {
+                for (start, height) in tiles(batch, S::ROWS) {
+                    for lane in (0..BLOCK).step_by(S::LANES) {
+                        // SAFETY: panel, rows and lane are inside the shape.
+                        unsafe {
+                            let to = hidden.add(start * padded + first * BLOCK + lane);
+                            with_height!(height, M => {
+                                let mut sums = load::<S, M>(to, padded, columns);
+                                let weights = self.scratch.recurrent.as_ptr().add(lane);
+                                let from = self.deltas(block, place).add((start * C::SLOTS + C::HIDDEN_FIRST) * BLOCK);
+                                self.multiply_deltas::<S, M>(&mut sums, (first, columns), block, from, weights);
+                                store::<S, M>(&sums, to, padded, columns);
+                            });
+                        }
                     }
                 }
             }
         }
     }
 
-    /// `sums += deltas · panel`, over every block's `GATES` slots from where `from` points.
+    /// `sums += deltas · weights`, over the `GATES` slots of a block from where `from` points; weights in panels, of which
+    /// the one of `columns` from `first` on is meant.
     #[inline(always)]
     unsafe fn multiply_deltas<S: Simd, const M: usize>(
         &self,
         sums: &mut Sums<S::V, M>,
-        columns: usize,
+        (first, columns): (usize, usize),
+        block: usize,
         from: *const f32,
-        panel: *const f32,
+        weights: *const f32,
     ) {
-        let row = self.delta_row();
-        for block in 0..self.layer.blocks() {
-            // SAFETY: the caller's pointers cover every block. The number of columns is made a constant, as
-            // the inner loop needs it.
-            unsafe {
-                let from = (from.add(block * C::SLOTS * BLOCK), row);
-                let panel = panel.add(block * C::GATES * BLOCK * columns * BLOCK);
-                let k = C::GATES * BLOCK;
-                match columns {
-                    1 => multiply::<S, M>(sums, (0, 1), from, panel, k),
-                    2 => multiply::<S, M>(sums, (0, 2), from, panel, k),
-                    3 => multiply::<S, M>(sums, (0, 3), from, panel, k),
-                    _ => multiply::<S, M>(sums, (0, 4), from, panel, k),
-                }
+        let (from, k) = ((from, C::SLOTS * BLOCK), C::GATES * BLOCK);
+        // SAFETY: the caller's pointers cover every block. The number of columns is made a constant, as the inner loop
+        // needs it.
+        unsafe {
+            let panel = weights.add((first * self.layer.blocks() + block * columns) * BLOCK * k);
+            match columns {
+                1 => multiply::<S, M>(sums, (0, 1), from, panel, k),
+                2 => multiply::<S, M>(sums, (0, 2), from, panel, k),
+                3 => multiply::<S, M>(sums, (0, 3), from, panel, k),
+                _ => multiply::<S, M>(sums, (0, 4), from, panel, k),
             }
         }
     }
@@ -297,7 +292,6 @@ impl<C: Recurrence> Sweep<'_, C> {
             cell: if C::HAS_CELL { self.tape.cell[t * step..].as_ptr() } else { self.tape.cell.as_ptr() }.cast_mut(),
         };
         let saved = self.tape.saved[t * step * C::SAVED..].as_ptr();
-        let deltas = self.scratch.deltas[place * step * C::SLOTS..].as_mut_ptr();
         let (cell, direct) = (self.scratch.cell.as_mut_ptr(), self.scratch.direct.as_mut_ptr());
         let (hidden, bias) = (self.scratch.hidden.as_ptr(), self.scratch.bias.as_mut_ptr());
         for block in 0..blocks {
@@ -306,14 +300,15 @@ impl<C: Recurrence> Sweep<'_, C> {
                 unsafe {
                     let bias = bias.add(block * C::SLOTS * BLOCK + lane);
                     let [mut sums] = load::<S, 1>(bias, 0, C::SLOTS);
+                    let deltas = self.deltas(block, place).cast_mut().add(lane);
+                    let saved = saved.add(block * batch * C::SAVED * BLOCK + lane);
                     for row in 0..batch {
                         let unit = row * padded + block * BLOCK + lane;
                         let carry = Carry { cell: cell.add(unit), direct: direct.add(unit) };
-                        let at = (row * blocks + block) * BLOCK;
                         let gradient = S::load(hidden.add(unit));
-                        let saved = saved.add(at * C::SAVED + lane);
+                        let saved = saved.add(row * C::SAVED * BLOCK);
                         let delta = C::differentiate::<S>(saved, before.at::<C>(unit), gradient, carry);
-                        store::<S, 1>(&[delta], deltas.add(at * C::SLOTS + lane), 0, C::SLOTS);
+                        store::<S, 1>(&[delta], deltas.add(row * C::SLOTS * BLOCK), 0, C::SLOTS);
                         for (sum, delta) in sums.iter_mut().zip(delta) {
                             *sum = S::add(*sum, delta);
                         }
@@ -343,14 +338,14 @@ impl<C: Recurrence> Sweep<'_, C> {
             (from_input, input, 0, self.scratch.weight_ih.as_mut_ptr()),
             (from_hidden, hidden, C::HIDDEN_FIRST, self.scratch.weight_hh.as_mut_ptr()),
         ];
-        let row = self.delta_row();
         for block in 0..self.layer.blocks() {
             for (from, k, first, gradient) in sides {
                 for (start, height) in tiles(k, S::ROWS) {
                     for lane in (0..BLOCK).step_by(S::LANES) {
                         // SAFETY: block, rows and lane are inside every buffer.
                         unsafe {
-                            let delta = self.scratch.deltas.as_ptr().add((block * C::SLOTS + first) * BLOCK + lane);
+                            let delta = self.deltas(block, 0).add(first * BLOCK + lane);
+                            let row = C::SLOTS * BLOCK;
                             let deltas = Rows { start: delta, inner: row, outer: (batch * row) as isize };
                             let from = Rows { start: from.start.add(start), ..from };
                             let panel = gradient.add((block * k + start) * C::GATES * BLOCK + lane);
@@ -372,22 +367,23 @@ impl<C: Recurrence> Sweep<'_, C> {
         let Some(by_input) = self.by_input.as_deref_mut().map(<[f32]>::as_mut_ptr) else {
             return;
         };
-        let (batch, time, input, row) = (self.tape.batch, self.tape.time, self.layer.input, self.delta_row());
-        let weights = self.scratch.input.as_ptr();
+        let (batch, time, input) = (self.tape.batch, self.tape.time, self.layer.input);
         for step in 0..steps {
-            let deltas = self.scratch.deltas[step * batch * row..].as_ptr();
-            for (first, blocks) in panels(input) {
-                let width = (input - first * BLOCK).min(blocks * BLOCK);
+            for (first, columns) in panels(input) {
+                let width = (input - first * BLOCK).min(columns * BLOCK);
                 for (start, height) in tiles(batch, S::ROWS) {
                     let mut rows = [0.0_f32; 6 * 4 * BLOCK];
                     // SAFETY: panel and rows are inside the shape, and `width` numbers are in a row's panel.
                     unsafe {
                         for lane in (0..BLOCK).step_by(S::LANES) {
-                            let panel = weights.add(first * BLOCK * self.layer.blocks() * C::GATES * BLOCK + lane);
                             with_height!(height, M => {
                                 let mut sums = zeros::<S, M>();
-                                self.multiply_deltas::<S, M>(&mut sums, blocks, deltas.add(start * row), panel);
-                                store::<S, M>(&sums, rows.as_mut_ptr().add(lane), 4 * BLOCK, blocks);
+                                let weights = self.scratch.input.as_ptr().add(lane);
+                                for block in 0..self.layer.blocks() {
+                                    let from = self.deltas(block, step).add(start * C::SLOTS * BLOCK);
+                                    self.multiply_deltas::<S, M>(&mut sums, (first, columns), block, from, weights);
+                                }
+                                store::<S, M>(&sums, rows.as_mut_ptr().add(lane), 4 * BLOCK, columns);
                             });
                         }
                         for (m, from) in rows.chunks_exact(4 * BLOCK).take(height).enumerate() {

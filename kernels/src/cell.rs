@@ -5,8 +5,8 @@
 //! the latter: slots `nₓ r z nₕ`, of which the input side fills the first three and the hidden side the
 //! last three.
 
-use crate::activations::{sigmoid, tanh};
-use crate::simd::{BLOCK, Simd};
+use crate::activations::{sigmoid_and_tanh, sigmoids, tanh};
+use crate::simd::Simd;
 use crate::tile::vectors;
 
 /// One recurrence, for one vector of units of one row of the batch.
@@ -21,25 +21,42 @@ pub(crate) trait Recurrence {
     const INPUT_GATES: &'static [usize];
     /// PyTorch's gate of each slot the hidden side fills.
     const HIDDEN_GATES: &'static [usize];
-    /// Values a unit leaves for the backward pass; the sums come in their place first.
+    /// Values a unit leaves for the backward pass.
     const SAVED: usize;
+    /// Which of them the step gives; the others are the gates.
+    const STEPPED: usize;
     /// Whether there is a cell beside the hidden state.
     const HAS_CELL: bool;
     /// Whether the hidden state also reaches the next one without passing the weights.
     const HAS_DIRECT: bool;
 
-    /// Sums to gates, and on to the new state.
+    /// What each slot becomes on its own.
     ///
     /// # Safety
-    /// The processor has the instruction set of `S`; pointers have a vector behind them, `saved` one every
-    /// [`BLOCK`] for each saved value.
-    unsafe fn activate<S: Simd>(saved: *mut f32, before: State, after: State);
+    /// The processor has the instruction set of `S`.
+    unsafe fn gates<S: Simd>(sums: [S::V; 4]) -> [S::V; 4];
+
+    /// From the gates, and the hidden state and cell before, to those after.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `S`.
+    unsafe fn step<S: Simd>(gates: [S::V; 4], before: [S::V; 2]) -> Stepped<S::V>;
 
     /// The gradient of the sums, from the gradient `hidden` of the new hidden state.
     ///
     /// # Safety
-    /// As [`activate`](Self::activate).
+    /// The processor has the instruction set of `S`; pointers have a vector behind them, `saved` one every
+    /// [`BLOCK`](crate::simd::BLOCK) for each saved value.
     unsafe fn differentiate<S: Simd>(saved: *const f32, before: State, hidden: S::V, carry: Carry) -> [S::V; 4];
+}
+
+/// What comes of a unit's gates.
+pub(crate) struct Stepped<V> {
+    /// What the backward pass needs to know beside the gates, in slot `STEPPED`.
+    pub(crate) saved: V,
+    pub(crate) hidden: V,
+    /// Anything where there is none.
+    pub(crate) cell: V,
 }
 
 /// Where a state lies; `cell` only where the recurrence has one.
@@ -67,24 +84,27 @@ impl Recurrence for Lstm {
     const INPUT_GATES: &'static [usize] = &[0, 1, 2, 3];
     const HIDDEN_GATES: &'static [usize] = &[0, 1, 2, 3];
     const SAVED: usize = 5;
+    const STEPPED: usize = 4;
     const HAS_CELL: bool = true;
     const HAS_DIRECT: bool = false;
 
     #[inline(always)]
-    unsafe fn activate<S: Simd>(saved: *mut f32, before: State, after: State) {
+    unsafe fn gates<S: Simd>([i, f, g, o]: [S::V; 4]) -> [S::V; 4] {
         // SAFETY: the caller's promise.
         unsafe {
-            let i = sigmoid::<S>(S::load(saved));
-            let f = sigmoid::<S>(S::load(saved.add(BLOCK)));
-            let g = tanh::<S>(S::load(saved.add(2 * BLOCK)));
-            let o = sigmoid::<S>(S::load(saved.add(3 * BLOCK)));
-            let cell = S::fma(f, S::load(before.cell), S::mul(i, g));
+            let [i, f] = sigmoids::<S>(i, f);
+            let [o, g] = sigmoid_and_tanh::<S>(o, g);
+            [i, f, g, o]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd>([i, f, g, o]: [S::V; 4], [_, cell]: [S::V; 2]) -> Stepped<S::V> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let cell = S::fma(f, cell, S::mul(i, g));
             let squashed = tanh::<S>(cell);
-            S::store(after.cell, cell);
-            S::store(after.hidden, S::mul(o, squashed));
-            for (slot, value) in [i, f, g, o, squashed].into_iter().enumerate() {
-                S::store(saved.add(slot * BLOCK), value);
-            }
+            Stepped { saved: squashed, hidden: S::mul(o, squashed), cell }
         }
     }
 
@@ -115,21 +135,23 @@ impl Recurrence for Gru {
     const INPUT_GATES: &'static [usize] = &[2, 0, 1];
     const HIDDEN_GATES: &'static [usize] = &[0, 1, 2];
     const SAVED: usize = 4;
+    const STEPPED: usize = 0;
     const HAS_CELL: bool = false;
     const HAS_DIRECT: bool = true;
 
     #[inline(always)]
-    unsafe fn activate<S: Simd>(saved: *mut f32, before: State, after: State) {
+    unsafe fn gates<S: Simd>([from_input, r, z, from_hidden]: [S::V; 4]) -> [S::V; 4] {
+        // SAFETY: the caller's promise.
+        let [r, z] = unsafe { sigmoids::<S>(r, z) };
+        [from_input, r, z, from_hidden]
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd>([from_input, r, z, from_hidden]: [S::V; 4], [hidden, _]: [S::V; 2]) -> Stepped<S::V> {
         // SAFETY: the caller's promise.
         unsafe {
-            let r = sigmoid::<S>(S::load(saved.add(BLOCK)));
-            let z = sigmoid::<S>(S::load(saved.add(2 * BLOCK)));
-            let from_hidden = S::load(saved.add(3 * BLOCK));
-            let n = tanh::<S>(S::fma(r, from_hidden, S::load(saved)));
-            S::store(after.hidden, S::fma(z, S::sub(S::load(before.hidden), n), n)); // (1 - z) n + z h
-            for (slot, value) in [n, r, z].into_iter().enumerate() {
-                S::store(saved.add(slot * BLOCK), value);
-            }
+            let n = tanh::<S>(S::fma(r, from_hidden, from_input));
+            Stepped { saved: n, hidden: S::fma(z, S::sub(hidden, n), n), cell: n } // (1 - z) n + z h
         }
     }
 
@@ -157,17 +179,20 @@ impl Recurrence for Rnn {
     const INPUT_GATES: &'static [usize] = &[0];
     const HIDDEN_GATES: &'static [usize] = &[0];
     const SAVED: usize = 1;
+    const STEPPED: usize = 0;
     const HAS_CELL: bool = false;
     const HAS_DIRECT: bool = false;
 
     #[inline(always)]
-    unsafe fn activate<S: Simd>(saved: *mut f32, _before: State, after: State) {
+    unsafe fn gates<S: Simd>(sums: [S::V; 4]) -> [S::V; 4] {
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd>([sum, ..]: [S::V; 4], _before: [S::V; 2]) -> Stepped<S::V> {
         // SAFETY: the caller's promise.
-        unsafe {
-            let hidden = tanh::<S>(S::load(saved));
-            S::store(saved, hidden);
-            S::store(after.hidden, hidden);
-        }
+        let hidden = unsafe { tanh::<S>(sum) };
+        Stepped { saved: hidden, hidden, cell: hidden }
     }
 
     #[inline(always)]

@@ -3,9 +3,9 @@
 use crate::cell::{Gru, Lstm, Recurrence, Rnn, State};
 use crate::give_way::worked;
 use crate::layer::{Cell, Layer, Packed, Sequence};
-use crate::simd::{BLOCK, Job, Simd, run};
+use crate::simd::{BLOCK, Job, Simd, Wide, run};
 use crate::tape::Tape;
-use crate::tile::{load, multiply, store, tiles, with_height};
+use crate::tile::{load, multiply, multiply_row, store, tiles, with_height};
 use std::marker::PhantomData;
 
 /// The state before the first step, each `[batch, hidden]`; zeros where none.
@@ -80,6 +80,7 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
         for t in 0..tape.time {
             let step = Step::<C> {
                 layer,
+                batch: tape.batch,
                 blocks,
                 weights: [packed.input.as_ptr(), packed.hidden.as_ptr()],
                 bias: packed.bias.as_ptr(),
@@ -90,12 +91,22 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
                 after: state(tape.slot(t + 1)),
                 cell: PhantomData,
             };
-            for idx in 0..blocks {
+            // One row has too few sums to keep the processor busy: there, two blocks of units run together, if the
+            // registers hold their sums.
+            let together = if tape.batch == 1 && 8 <= S::SUMS { 2 } else { 1 };
+            let count = blocks.div_ceil(together);
+            for idx in 0..count {
                 // There and back: the block of weights used last is still in the cache.
-                let block = if t % 2 == 0 { idx } else { blocks - 1 - idx };
-                for (row, height) in tiles(tape.batch, S::ROWS) {
-                    // SAFETY: `forward` checked every length; the caller promises the instruction set.
-                    unsafe { with_height!(height, M => step.tile::<S, M>(block, row)) }
+                let block = together * if t % 2 == 0 { idx } else { count - 1 - idx };
+                // SAFETY: `forward` checked every length; the caller promises the instruction set.
+                unsafe {
+                    if block + 2 <= blocks && together == 2 {
+                        step.one_row::<S, 2>(block);
+                        continue;
+                    }
+                    for (row, height) in tiles(tape.batch, S::ROWS) {
+                        with_height!(height, M => step.tile::<S, M>(block, row));
+                    }
                 }
             }
             worked(tape.batch * layer.multiplications());
@@ -106,6 +117,7 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
 /// Where everything of one step lies.
 struct Step<C> {
     layer: Layer,
+    batch: usize,
     blocks: usize,
     weights: [*const f32; 2],
     bias: *const f32,
@@ -138,15 +150,92 @@ impl<C: Recurrence> Step<C> {
                 multiply::<S, M>(&mut sums, (0, C::GATES), from_input, weights, input);
                 let weights = self.weights[1].add(block * hidden * panel + lane);
                 multiply::<S, M>(&mut sums, (C::HIDDEN_FIRST, C::GATES), from_hidden, weights, hidden);
-                let saved = self.saved.add((row * self.blocks + block) * C::SAVED * BLOCK + lane);
-                let stride = self.blocks * C::SAVED * BLOCK;
-                store::<S, M>(&sums, saved, stride, C::SLOTS);
-                for m in 0..M {
-                    let unit = (row + m) * padded + block * BLOCK + lane;
-                    C::activate::<S>(saved.add(m * stride), self.before.at::<C>(unit), self.after.at::<C>(unit));
-                }
+                let saved = self.saved.add((block * self.batch + row) * C::SAVED * BLOCK + lane);
+                store::<S, M>(&sums, saved, C::SAVED * BLOCK, C::SLOTS);
+                self.activate::<S, M>(saved, padded, row * padded + block * BLOCK + lane);
             }
         }
+    }
+
+    /// `N` blocks of units, from `block` on, for the only row there is.
+    ///
+    /// # Safety
+    /// As [`tile`](Self::tile).
+    #[inline(always)]
+    unsafe fn one_row<S: Simd, const N: usize>(&self, block: usize) {
+        let Layer { input, hidden, .. } = self.layer;
+        let panel = C::GATES * BLOCK;
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            // SAFETY: blocks and lane are inside every buffer.
+            unsafe {
+                let bias = self.bias.add(block * C::SLOTS * BLOCK + lane);
+                let mut sums = load::<S, N>(bias, C::SLOTS * BLOCK, C::SLOTS);
+                let weights = (self.weights[0].add(block * input * panel + lane), input * panel);
+                multiply_row::<S, N>(&mut sums, (0, C::GATES), self.input, weights, input);
+                let weights = (self.weights[1].add(block * hidden * panel + lane), hidden * panel);
+                multiply_row::<S, N>(&mut sums, (C::HIDDEN_FIRST, C::GATES), self.before.hidden, weights, hidden);
+                let saved = self.saved.add(block * C::SAVED * BLOCK + lane);
+                store::<S, N>(&sums, saved, C::SAVED * BLOCK, C::SLOTS);
+                self.activate::<S, N>(saved, BLOCK, block * BLOCK + lane);
+            }
+        }
+    }
+
+    /// The `N` sums of slots at `saved` to gates and on to states, which lie `apart`, the first at `unit`.
+    ///
+    /// Each is one long chain of operations: two are worked on in turn, and no step begins before all gates are there.
+    #[inline(always)]
+    unsafe fn activate<S: Simd, const N: usize>(&self, saved: *mut f32, apart: usize, unit: usize) {
+        // SAFETY: the caller's pointers cover all of them.
+        unsafe {
+            for n in (0..N - N % 2).step_by(2) {
+                self.gates::<S, 2>(saved.add(n * C::SAVED * BLOCK));
+            }
+            if N % 2 == 1 {
+                self.gates::<S, 1>(saved.add((N - 1) * C::SAVED * BLOCK));
+            }
+            self.step::<S, N>(saved, apart, unit);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn gates<S: Simd, const N: usize>(&self, saved: *mut f32) {
+        // SAFETY: the caller's pointer covers all of them.
+        unsafe {
+            let gates = C::gates::<Wide<S, N>>(slots::<S, C, N>(saved));
+            for (slot, gate) in gates.iter().enumerate().take(C::SLOTS) {
+                Wide::<S, N>::scatter(saved.add(slot * BLOCK), C::SAVED * BLOCK, gate);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd, const N: usize>(&self, saved: *mut f32, apart: usize, unit: usize) {
+        // SAFETY: the caller's pointers cover all of them.
+        unsafe {
+            let (before, after) = (self.before.at::<C>(unit), self.after.at::<C>(unit));
+            let hidden = Wide::<S, N>::gather(before.hidden, apart);
+            let cell = if C::HAS_CELL { Wide::<S, N>::gather(before.cell, apart) } else { hidden };
+            let stepped = C::step::<Wide<S, N>>(slots::<S, C, N>(saved), [hidden, cell]);
+            Wide::<S, N>::scatter(after.hidden, apart, &stepped.hidden);
+            if C::HAS_CELL {
+                Wide::<S, N>::scatter(after.cell, apart, &stepped.cell);
+            }
+            Wide::<S, N>::scatter(saved.add(C::STEPPED * BLOCK), C::SAVED * BLOCK, &stepped.saved);
+        }
+    }
+}
+
+/// The slots of `N` units, those of one unit after the other's.
+#[inline(always)]
+unsafe fn slots<S: Simd, C: Recurrence, const N: usize>(saved: *const f32) -> [[S::V; N]; 4] {
+    // SAFETY: the caller has them there, and the instruction set of `S`.
+    unsafe {
+        let mut slots = [[S::splat(0.0); N]; 4];
+        for (slot, sums) in slots.iter_mut().enumerate().take(C::SLOTS) {
+            *sums = Wide::<S, N>::gather(saved.add(slot * BLOCK), C::SAVED * BLOCK);
+        }
+        slots
     }
 }
 

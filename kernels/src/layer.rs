@@ -1,7 +1,8 @@
 //! A layer's shape and the slices that go in and out.
 
+use crate::buffer::Buffer;
 use crate::cell::{Gru, Lstm, Recurrence, Rnn};
-use crate::pack::{pack_gates, resize};
+use crate::pack::pack_gates;
 use crate::simd::{BLOCK, Isa};
 
 /// Which recurrence a layer runs.
@@ -97,11 +98,11 @@ impl<'a> Sequence<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Packed {
     /// `[block, input, gates, BLOCK]`
-    pub(crate) input: Vec<f32>,
+    pub(crate) input: Buffer,
     /// `[block, hidden, gates, BLOCK]`
-    pub(crate) hidden: Vec<f32>,
+    pub(crate) hidden: Buffer,
     /// `[block, slots, BLOCK]`
-    pub(crate) bias: Vec<f32>,
+    pub(crate) bias: Buffer,
 }
 
 impl Layer {
@@ -148,7 +149,7 @@ impl Layer {
     fn pack_as<C: Recurrence>(&self, weights: &Weights<'_>, packed: &mut Packed) {
         pack_gates(weights.weight_ih, C::INPUT_GATES, self.hidden, self.input, &mut packed.input);
         pack_gates(weights.weight_hh, C::HIDDEN_GATES, self.hidden, self.hidden, &mut packed.hidden);
-        let bias = resize(&mut packed.bias, self.blocks() * C::SLOTS * BLOCK);
+        let bias = packed.bias.lend(self.blocks() * C::SLOTS * BLOCK);
         bias.fill(0.0);
         let sides = [(weights.bias_ih, C::INPUT_GATES, 0), (weights.bias_hh, C::HIDDEN_GATES, C::HIDDEN_FIRST)];
         for (source, gates, first) in sides {

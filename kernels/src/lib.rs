@@ -17,6 +17,7 @@
 mod activations;
 mod adamw;
 mod backward;
+mod buffer;
 mod cell;
 mod forward;
 mod give_way;

@@ -1,6 +1,7 @@
 //! A head: one affine map over rows, and its gradients.
 
-use crate::pack::{pack_gates, pack_panels, panels, resize};
+use crate::buffer::Buffer;
+use crate::pack::{pack_gates, pack_panels, panels};
 use crate::simd::{BLOCK, Isa, Job, Simd, run};
 use crate::tile::{Rows, accumulate, load, multiply, store, tiles, with_height, zeros};
 
@@ -39,11 +40,11 @@ impl Linear {
     /// When a slice is not as long as the shape says.
     pub fn forward(&self, weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
         let rows = self.check(weight, x, y);
-        let mut packed = Vec::new();
+        let mut packed = Buffer::default();
         pack_gates(weight, &[0], self.outputs, self.inputs, &mut packed); // [block, inputs, BLOCK]
-        let mut padded = bias.to_vec();
-        assert_eq!(bias.len(), self.outputs, "bias");
-        let start = resize(&mut padded, self.outputs.div_ceil(BLOCK) * BLOCK);
+        let mut padded = Buffer::default();
+        let start = padded.lend(self.outputs);
+        start[..self.outputs].copy_from_slice(bias);
         let product = Product { a: x, k: self.inputs, panels: &packed, start, to: y, columns: self.outputs, most: 1 };
         run(self.isa, Rowwise(product, rows));
     }
@@ -59,7 +60,7 @@ impl Linear {
         for row in dy.chunks_exact(self.outputs) {
             gradients.bias.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
         }
-        let mut panels = Vec::new();
+        let mut panels = Buffer::default();
         pack_panels(x, self.inputs, (0..rows).map(Some), &mut panels);
         let outer =
             Outer { dy, outputs: self.outputs, panels: &panels, inputs: self.inputs, rows, to: gradients.weight };

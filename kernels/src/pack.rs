@@ -1,19 +1,12 @@
 //! Weights from PyTorch's layouts into the order the inner loops read, and gradients back.
 
+use crate::buffer::Buffer;
 use crate::simd::BLOCK;
 
-/// A vector of at least `len`, as a slice of `len`: grows once, then only lends.
-pub(crate) fn resize(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
-}
-
 /// `[gates · hidden, k]` to `[block, k, gates, BLOCK]`, gates in the given order, zeros past the last unit.
-pub(crate) fn pack_gates(source: &[f32], gates: &[usize], hidden: usize, k: usize, packed: &mut Vec<f32>) {
+pub(crate) fn pack_gates(source: &[f32], gates: &[usize], hidden: usize, k: usize, packed: &mut Buffer) {
     let width = gates.len() * BLOCK;
-    let packed = resize(packed, hidden.div_ceil(BLOCK) * k * width);
+    let packed = packed.lend(hidden.div_ceil(BLOCK) * k * width);
     for (block, panel) in packed.chunks_exact_mut(k * width).enumerate() {
         for (slot, gate) in gates.iter().enumerate() {
             for lane in 0..BLOCK {
@@ -43,6 +36,21 @@ pub(crate) fn unpack_gates(packed: &[f32], gates: &[usize], hidden: usize, k: us
     }
 }
 
+/// Sums `[block, slots, BLOCK]` to PyTorch's order, from slot `first` on.
+pub(crate) fn unpack_bias(
+    packed: &[f32],
+    gates: &[usize],
+    (first, slots): (usize, usize),
+    hidden: usize,
+    to: &mut [f32],
+) {
+    for (slot, gate) in gates.iter().enumerate() {
+        for unit in 0..hidden {
+            to[gate * hidden + unit] = packed[(unit / BLOCK * slots + first + slot) * BLOCK + unit % BLOCK];
+        }
+    }
+}
+
 /// Columns are taken in panels of up to four blocks: `(first block, blocks)`.
 pub(crate) fn panels(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     let blocks = columns.div_ceil(BLOCK);
@@ -55,10 +63,10 @@ pub(crate) fn pack_panels(
     source: &[f32],
     columns: usize,
     order: impl Iterator<Item = Option<usize>> + Clone,
-    packed: &mut Vec<f32>,
+    packed: &mut Buffer,
 ) {
     let count = order.clone().count();
-    let packed = resize(packed, columns.div_ceil(BLOCK) * BLOCK * count);
+    let packed = packed.lend(columns.div_ceil(BLOCK) * BLOCK * count);
     for (first, blocks) in panels(columns) {
         let (start, width) = (first * BLOCK, blocks * BLOCK);
         let filled = width.min(columns - start);
@@ -83,7 +91,8 @@ mod tests {
     fn packing_there_and_back_changes_nothing() {
         let (hidden, k) = (21, 5);
         let source: Vec<f32> = (0..3 * hidden * k).map(|x| x as f32 + 1.0).collect();
-        let (mut packed, mut back) = (vec![f32::NAN; 2000], vec![0.0; source.len()]);
+        let (mut packed, mut back) = (Buffer::default(), vec![0.0; source.len()]);
+        packed.lend(2000).fill(f32::NAN);
         pack_gates(&source, &[2, 0, 1], hidden, k, &mut packed);
         let used = 2 * k * 3 * BLOCK;
         let sum: f32 = packed[..used].iter().sum();
@@ -96,7 +105,7 @@ mod tests {
     fn panels_keep_rows_whole_and_pad_with_zeros() {
         let columns = 70; // a panel of 64 and one of 16
         let source: Vec<f32> = (0..2 * columns).map(|x| x as f32).collect();
-        let mut packed = Vec::new();
+        let mut packed = Buffer::default();
         pack_panels(&source, columns, [Some(1), None, Some(0)].into_iter(), &mut packed);
         assert_eq!(packed.len(), 80 * 3);
         assert_eq!(packed[..64], source[70..134]);

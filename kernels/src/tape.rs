@@ -1,7 +1,7 @@
 //! What a forward pass leaves behind.
 
+use crate::buffer::Buffer;
 use crate::layer::{Layer, Sequence};
-use crate::pack::resize;
 
 /// States and gates of a forward pass, step after step, in memory that is used again for the next one.
 #[derive(Debug, Clone, Default)]
@@ -11,11 +11,11 @@ pub struct Tape {
     /// Whether every step was kept, as [`Layer::backward`] needs, or only the newest.
     pub(crate) kept: bool,
     /// Hidden states `[time + 1, batch, padded]`, the first before the first step; two of them if not kept.
-    pub(crate) hidden: Vec<f32>,
+    pub(crate) hidden: Buffer,
     /// Cells, likewise.
-    pub(crate) cell: Vec<f32>,
-    /// What each unit saved, `[time, batch, block, SAVED, BLOCK]`; of one step if not kept.
-    pub(crate) saved: Vec<f32>,
+    pub(crate) cell: Buffer,
+    /// What each unit saved, `[time, block, batch, SAVED, BLOCK]`; of one step if not kept.
+    pub(crate) saved: Buffer,
 }
 
 impl Tape {
@@ -57,10 +57,10 @@ impl Tape {
     pub(crate) fn start(&mut self, layer: &Layer, saved: usize, initial: [Option<&[f32]>; 2]) {
         let (steps, states) = if self.kept { (self.time, self.time + 1) } else { (1, 2) };
         let (padded, step) = (layer.padded(), self.batch * layer.padded());
-        resize(&mut self.saved, steps * step * saved);
+        self.saved.lend(steps * step * saved);
         let cells = if layer.cell.has_cell() { states } else { 0 };
         for (buffer, count, initial) in [(&mut self.hidden, states, initial[0]), (&mut self.cell, cells, initial[1])] {
-            let buffer = resize(buffer, count * step);
+            let buffer = buffer.lend(count * step);
             let first = &mut buffer[..step.min(count * step)];
             first.fill(0.0);
             if let Some(initial) = initial {

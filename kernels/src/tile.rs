@@ -54,6 +54,35 @@ pub(crate) unsafe fn multiply<S: Simd, const M: usize>(
     }
 }
 
+/// `sums[n][first + c] += Σₖ a[k] · w[n, k, c]`: [`multiply`] for one row by `N` matrices, whose starts lie `apart`.
+///
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(
+    sums: &mut Sums<S::V, N>,
+    (first, columns): (usize, usize),
+    a: *const f32,
+    (mut w, apart): (*const f32, usize),
+    k: usize,
+) {
+    for k in 0..k {
+        // SAFETY: the caller's promise; w ends at most one row past.
+        unsafe {
+            let x = S::splat(*a.add(k));
+            for (n, sums) in sums.iter_mut().enumerate() {
+                let weights = blocks::<S>(w.wrapping_add(n * apart), columns);
+                for (c, weight) in weights.iter().enumerate() {
+                    if c < columns {
+                        sums[first + c] = S::fma(x, *weight, sums[first + c]);
+                    }
+                }
+            }
+        }
+        w = w.wrapping_add(columns * BLOCK);
+    }
+}
+
 /// The sums of one column.
 ///
 /// # Safety

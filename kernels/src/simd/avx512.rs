@@ -76,9 +76,6 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn power_of_two(n: __m512) -> __m512 {
         // SAFETY: see above.
-        unsafe {
-            let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(n));
-            _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(0x3f80_0000)))
-        }
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(n))) }
     }
 }

@@ -7,6 +7,9 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+mod wide;
+
+pub(crate) use wide::Wide;
 
 /// Units come in blocks of this many, whatever the vector width: packed layouts and the order of sums
 /// are then the same on every machine.
@@ -47,7 +50,7 @@ pub(crate) trait Simd: Copy {
     unsafe fn sqrt(a: Self::V) -> Self::V;
     /// The value nearest `x` in `[-bound, bound]`; a NaN stays one.
     unsafe fn clamp(x: Self::V, bound: f32) -> Self::V;
-    /// `2ⁿ` for a float whose lowest mantissa bits hold the integer `n`, `|n| ≤ 126`.
+    /// `2ⁿ` for a float whose lowest mantissa bits hold `n + 127`, `|n| ≤ 126`.
     unsafe fn power_of_two(n: Self::V) -> Self::V;
 }
 

@@ -76,9 +76,6 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn power_of_two(n: float32x4_t) -> float32x4_t {
         // SAFETY: see above.
-        unsafe {
-            let exponent = vshlq_n_s32::<23>(vreinterpretq_s32_f32(n));
-            vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(0x3f80_0000)))
-        }
+        unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(n))) }
     }
 }

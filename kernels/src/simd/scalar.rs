@@ -55,6 +55,6 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     unsafe fn power_of_two(n: f32) -> f32 {
-        f32::from_bits((n.to_bits() << 23).wrapping_add(0x3f80_0000))
+        f32::from_bits(n.to_bits() << 23)
     }
 }
