@@ -282,11 +282,36 @@ impl Json<'_> {
 /// A value as a cell; what has parts of its own is none.
 fn push_value(out: &mut String, value: &Json) {
     match value {
-        Json::Null | Json::Array(_) | Json::Object(_) => {}
+        Json::Null | Json::Array(_) => {}
+        Json::Object(object) if is_wrapped(object) => push_wrapped(out, object),
+        Json::Object(_) => {}
         Json::Text(text) => push_cell(out, text.trim()),
         Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         // Writing to a string cannot fail.
         Json::Number(number) => _ = write!(out, "{number}"),
+    }
+}
+
+/// A value that is written as an object: `{"$date": …}` of MongoDB, `{"year": 2024, "month": 1, "day": 2}` of charts.
+fn is_wrapped(object: &Fields) -> bool {
+    match object.len() {
+        1 => object.keys().all(|name| name.starts_with('$')),
+        3 => DATE.iter().all(|part| object.get(part).is_some()),
+        _ => false,
+    }
+}
+
+const DATE: [&str; 3] = ["year", "month", "day"];
+
+fn push_wrapped(out: &mut String, object: &Fields) {
+    if object.len() == 1 {
+        return object.values().for_each(|value| push_value(out, value));
+    }
+    for (idx, part) in DATE.iter().filter_map(|part| object.get(part)).enumerate() {
+        if idx > 0 {
+            out.push('-');
+        }
+        push_value(out, part);
     }
 }
 
@@ -295,7 +320,7 @@ pub(super) fn flat<'b, 'a>(object: &'b Fields<'a>) -> impl Iterator<Item = (&'b 
     let with_prices = |value: &&Json| value.as_object().is_some_and(|inner| n_named(inner.keys()) >= 3);
     let mut priced = object.values().filter(with_prices);
     let inner = priced.next().filter(|_| priced.next().is_none()).and_then(Json::as_object);
-    let own = object.iter().filter(|(_, value)| !matches!(value, Json::Object(_)));
+    let own = object.iter().filter(|(_, value)| value.as_object().is_none_or(is_wrapped));
     own.chain(inner.into_iter().flat_map(Fields::iter))
 }
 

@@ -75,7 +75,9 @@ fn of_named_tables<'a>(items: &[Json], depth: usize, room: &'a Room) -> Option<R
 
 fn of_array<'a>(items: &[Json], room: &'a Room) -> Option<Rows<'a>> {
     let is_bar = match items.first()? {
-        Json::Object(object) => n_named(flat(object).map(|(name, _)| name)) >= 3,
+        Json::Object(object) => {
+            n_named(flat(object).filter(|(_, value)| !matches!(value, Json::Array(_))).map(|(name, _)| name)) >= 3
+        }
         Json::Text(line) => line.split(',').count() >= 5,
         Json::Array(array) => array.len() >= 5 && !array.iter().any(Json::is_nested),
         _ => false,
