@@ -20,7 +20,7 @@ pub(super) struct ReadFlags {
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
     /// Which column is which: date,open,high,low,close,volume by position (- skips one), or close:Last by name.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     columns: Option<String>,
     /// Which prices are kept where a file has both: raw or adjusted.
     #[arg(long, value_name = "BASIS", value_parser = price_basis)]

@@ -1,7 +1,8 @@
 //! A file without a header: refused, with a guess at its columns that can be sent back.
 
+use super::dates::{Order, Shape, Stamp};
 use super::header::modal_width;
-use super::numbers::NumberFormat;
+use super::numbers::{self, Evidence, NumberFormat};
 use super::records::{self, Record};
 use super::{ReadError, dates};
 
@@ -42,9 +43,14 @@ pub(super) fn no_header(text: &str, all: &[Record], delimiter: u8) -> ReadError 
 /// Four neighbours of which one is always the highest and one the lowest are the prices.
 fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
     let sample = rows.get(rows.len() / 2)?;
-    let date = (0..width).find(|idx| dates::looks_like_date(&sample[*idx]))?;
+    let date = (0..width)
+        .find(|idx| dates::looks_like_date(&sample[*idx]))
+        .or_else(|| (0..width).find(|idx| holds_short_dates(rows, *idx)))?;
     let time = Some(date + 1).filter(|idx| sample.get(*idx).is_some_and(|cell| cell.contains(':')));
-    let value = |row: &Vec<String>, idx: usize| NumberFormat::DOT.volume(&row[idx]).ok();
+    let mut behind_dates = rows.iter().flat_map(|row| &row[date + 1..]);
+    let has_commas = behind_dates.any(|cell| numbers::evidence(cell) == Evidence::Comma);
+    let numbers = if has_commas { NumberFormat::COMMA } else { NumberFormat::DOT };
+    let value = |row: &Vec<String>, idx: usize| numbers.volume(row.get(idx)?).ok();
     let is_extreme = |from: usize, at: usize, above: bool| {
         let mut n_rows = 0;
         let holds = rows.iter().all(|row| {
@@ -73,17 +79,83 @@ fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
         }
         names[from + high] = "high";
         names[from + low] = "low";
-        let mut rest = (0..4).filter(|at| *at != high && *at != low);
-        names[from + rest.next()?] = "open";
-        names[from + rest.next()?] = "close";
+        let mut rest = (from..from + 4).filter(|at| *at != from + high && *at != from + low);
+        let (one, other) = (rest.next()?, rest.next()?);
+        let is_swapped = closes_before_it_opens(rows, date, one, other, value);
+        let (open, close) = if is_swapped { (other, one) } else { (one, other) };
+        (names[open], names[close]) = ("open", "close");
         let largest =
             |idx: usize| value(sample, idx).is_some_and(|v| value(sample, from).is_some_and(|p| v > p || v == 0.0));
         let before = (date + 1..from).find(|idx| names[*idx] == "-" && largest(*idx));
-        let behind = Some(from + 4).filter(|idx| *idx < width && value(sample, *idx).is_some());
+        // An average price lies within all bars.
+        let is_price = |idx: usize| {
+            let is_within = |row: &Vec<String>| {
+                let (at, least, most) = (value(row, idx)?, value(row, from + low)?, value(row, from + high)?);
+                Some((least..=most).contains(&at))
+            };
+            rows.len() > 2 && rows.iter().all(|row| is_within(row) == Some(true))
+        };
+        let behind = (from + 4..width).find(|idx| value(sample, *idx).is_some() && !is_price(*idx));
         if let Some(volume) = before.or(behind) {
             names[volume] = "volume";
         }
         return Some(names.join(","));
     }
     None
+}
+
+/// Dates such as `240102`, which alone could be any number: all can be days, and they differ.
+fn holds_short_dates(rows: &[Vec<String>], column: usize) -> bool {
+    let is_day = |cell: &String| {
+        [Order::Ymd, Order::Dmy, Order::Mdy]
+            .iter()
+            .any(|order| matches!(dates::shape(cell), Some(Shape::Triple(triple, _)) if triple.day(*order).is_some()))
+    };
+    rows.len() > 1 && rows.iter().all(|row| is_day(&row[column])) && rows[0][column] != rows[rows.len() - 1][column]
+}
+
+/// Whether of two columns the second is the open: bars begin where those before ended.
+fn closes_before_it_opens(
+    rows: &[Vec<String>],
+    date: usize,
+    first: usize,
+    second: usize,
+    value: impl Fn(&Vec<String>, usize) -> Option<f64>,
+) -> bool {
+    let day = |row: &Vec<String>| Stamp::of(&row[date], Order::Ymd);
+    let ends = rows.first().and_then(day).zip(rows.last().and_then(day));
+    let is_descending = ends.is_some_and(|(a, b)| (a.day, a.second) > (b.day, b.second));
+    let distance = |open: usize, close: usize| -> f64 {
+        let pairs = rows.windows(2).map(|pair| if is_descending { (&pair[1], &pair[0]) } else { (&pair[0], &pair[1]) });
+        pairs.filter_map(|(before, bar)| Some((value(before, close)? - value(bar, open)?).abs())).sum()
+    };
+    distance(second, first) * 2.0 < distance(first, second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guessed(rows: &[&str]) -> Option<String> {
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.split(';').map(str::to_owned).collect::<Vec<String>>()).collect();
+        columns(&rows, rows[0].len())
+    }
+
+    #[test]
+    fn columns_are_guessed_by_their_values() {
+        let usual =
+            ["BHP;240102;10,5;11,5;10;11;500", "BHP;240103;11;12;10,5;11,5;600", "BHP;240104;11,5;12;11;11;700"];
+        assert_eq!(guessed(&usual).as_deref(), Some("-,date,open,high,low,close,volume"));
+        // Each bar begins where the one before ended.
+        let backwards =
+            ["1704153600;900;11;11.5;10;10.5", "1704240000;900;11.5;12;10.5;11", "1704326400;900;11;12;11;11.5"];
+        assert_eq!(guessed(&backwards).as_deref(), Some("date,volume,close,high,low,open"));
+        let average = [
+            "1704153600;10.5;11.5;10;11;10.7;500",
+            "1704240000;11;12;10.5;11.5;11.1;600",
+            "1704326400;11.5;12;11;11;11.4;700",
+        ];
+        assert_eq!(guessed(&average).as_deref(), Some("date,open,high,low,close,-,volume"));
+    }
 }
