@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use encoding_rs::{
-    BIG5, EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1250, WINDOWS_1251,
-    WINDOWS_1252, WINDOWS_1253, WINDOWS_1254,
+    BIG5, EUC_JP, EUC_KR, Encoding, GBK, ISO_8859_7, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1250,
+    WINDOWS_1251, WINDOWS_1252, WINDOWS_1253, WINDOWS_1254,
 };
 
 use super::{ReadError, columns};
@@ -19,7 +19,7 @@ pub(super) struct Decoded<'a> {
 /// How many bytes of a file are looked at for a header.
 const HEAD: usize = 16 << 10;
 /// Legacy encodings in the order in which they are tried; the header decides between them.
-const LEGACY: [(&Encoding, &str); 11] = [
+const LEGACY: [(&Encoding, &str); 12] = [
     (EUC_KR, "cp949"),
     (SHIFT_JIS, "shift_jis"),
     (GBK, "gbk"),
@@ -30,6 +30,7 @@ const LEGACY: [(&Encoding, &str); 11] = [
     (WINDOWS_1251, "windows-1251"),
     (WINDOWS_1254, "windows-1254"),
     (WINDOWS_1253, "windows-1253"),
+    (ISO_8859_7, "iso-8859-7"),
     (WINDOWS_874, "windows-874"),
 ];
 
@@ -56,7 +57,22 @@ pub(super) fn decode<'a>(bytes: &'a [u8], wanted: Option<&str>) -> Result<Decode
         return Err(ReadError::unusable("empty_body", "the body is empty: send a header line and one line a bar"));
     }
     refuse_by_first_words(&decoded.text)?;
-    Ok(decoded)
+    Ok(Decoded { text: with_latin_digits(decoded.text), ..decoded })
+}
+
+/// Digits of Arabic and Persian and their signs between them as the Latin ones.
+fn with_latin_digits(text: Cow<'_, str>) -> Cow<'_, str> {
+    let latin = |c: char| match c {
+        '٠'..='٩' => char::from_digit(c as u32 - '٠' as u32, 10),
+        '۰'..='۹' => char::from_digit(c as u32 - '۰' as u32, 10),
+        '٫' => Some('.'),
+        '٬' => Some('\''),
+        _ => None,
+    };
+    if text.is_ascii() || !text.contains(|c| latin(c).is_some()) {
+        return text;
+    }
+    Cow::Owned(text.chars().map(|c| latin(c).unwrap_or(c)).collect())
 }
 
 /// The text of JSON, which is UTF-8; tools that write UTF-16 mark it.

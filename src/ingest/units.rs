@@ -2,9 +2,28 @@
 
 /// How many units one of a column's numbers is. Lots stay lots: how many shares one is differs by market.
 pub(super) fn scale(header: &str) -> f64 {
-    const SCALES: [(f64, &[&str]); 5] = [
-        (1e3, &["千", "仟", "천주", "thousand", "thousands", "000s", "000's", "'000", "000", "x1000", "k", "tsd"]),
-        (1e6, &["百万", "百萬", "백만", "million", "millions", "mn", "mm", "mio", "mln", "m"]),
+    const SCALES: [(f64, &[&str]); 6] = [
+        (1e2, &["'00", "00", "hundreds"]),
+        (
+            1e3,
+            &[
+                "千",
+                "仟",
+                "천주",
+                "พัน",
+                "тыс",
+                "thousand",
+                "thousands",
+                "000s",
+                "000's",
+                "'000",
+                "000",
+                "x1000",
+                "k",
+                "tsd",
+            ],
+        ),
+        (1e6, &["百万", "百萬", "백만", "ล้าน", "млн", "million", "millions", "mn", "mm", "mio", "mln", "m"]),
         (1e4, &["万股", "萬股", "万", "萬", "만주"]),
         (1e8, &["亿", "億", "억"]),
         (1e5, &["lakh", "lakhs", "lacs"]),
@@ -24,7 +43,7 @@ pub(super) fn scale(header: &str) -> f64 {
 
 /// A number without the unit behind it, and how many that is.
 pub(super) fn of_number(text: &str) -> (&str, f64) {
-    const SCALES: [(&str, f64); 31] = [
+    const SCALES: [(&str, f64); 33] = [
         ("mil", 1e3),
         ("mio", 1e6),
         ("mrd", 1e9),
@@ -44,6 +63,8 @@ pub(super) fn of_number(text: &str) -> (&str, f64) {
         ("亿", 1e8),
         ("億", 1e8),
         ("주", 1.0),
+        ("株", 1.0),
+        ("股", 1.0),
         ("l", 1e5),
         ("lac", 1e5),
         ("lakh", 1e5),
@@ -88,6 +109,8 @@ mod tests {
             ("Vol. [M]", 1e6),
             ("거래량(천주)", 1e3),
             ("Umsatz (Stück)", 1.0),
+            ("ปริมาณ (พันหุ้น)", 1e3),
+            ("Vol ('00)", 1e2),
             ("Volume (BTC)", 1.0),
         ] {
             assert_eq!(scale(header).to_bits(), f64::to_bits(expected), "{header}");
