@@ -8,7 +8,8 @@ use super::layout::Group;
 use super::numbers::{NumberFormat, NumberIssue};
 use super::refusals::{Refusals, Skipped};
 use super::sheet::Source;
-use super::timing::{self, Timing};
+use super::stamps::Clocks;
+use super::timing::Timing;
 use super::{IngestLimits, PriceBasis, ReadError, Refusal};
 use crate::domain::bar::RawBar;
 use crate::domain::{Bar, BarTime, Ticker};
@@ -16,7 +17,7 @@ use crate::domain::{Bar, BarTime, Ticker};
 /// How the cells of a table are read.
 #[derive(Debug)]
 pub(super) struct Rules {
-    pub order: Order,
+    pub clocks: Clocks,
     pub numbers: NumberFormat,
     pub timing: Timing,
     pub price_basis: PriceBasis,
@@ -26,8 +27,6 @@ pub(super) struct Rules {
     pub reads_tickers: bool,
     /// Whether + and - before a price tell the direction of the day.
     pub signs_are_directions: bool,
-    /// Whether times without signs count seconds.
-    pub has_seconds: bool,
 }
 
 /// A bar and where it stood.
@@ -94,7 +93,7 @@ pub(super) fn read(
         let line = sheet.line(row);
         let date = sheet.cell(layout.date, row);
         let time = layout.time.map(|column| sheet.cell(column, row));
-        let stamp = timing::stamp(date, time, rules.order, rules.has_seconds);
+        let stamp = rules.clocks.stamp(date, time);
         for group in &layout.groups {
             let name = match (&group.ticker, layout.ticker) {
                 (Some(name), _) => name.as_str(),
@@ -333,13 +332,14 @@ fn bad_number(column: &'static str, text: &str, issue: NumberIssue) -> Fault {
 fn bad_date(source: &Source, rules: &Rules, row: usize) -> Fault {
     let text = source.sheet.cell(source.layout.date, row).trim().to_owned();
     let shown: String = text.chars().take(60).collect();
-    let how = match rules.order {
+    let how = match rules.clocks.order {
         Order::Ymd => "",
         Order::Dmy => " with the day first, as the other rows have it",
         Order::Mdy => " with the month first, as the other rows have it",
         Order::Roc => " of the Republic of China, as the other rows have it",
         Order::Buddhist => " of the Buddhist era, as the other rows have it",
         Order::Excel => " counted in days, as the other rows have it",
+        Order::Month => " of a year and a month, as the other rows have it",
     };
     Fault { column: "date", text, code: "not_a_timestamp", message: format!("{shown:?} is not a date{how}") }
 }

@@ -138,9 +138,26 @@ pub(super) fn named(header: &str) -> Option<Named> {
     }
     let whole = key(header);
     match KNOWN.get(&whole) {
-        Some(known) => known.map(|(role, tier)| Named { role, tier, ticker: None }),
-        None => qualified(header).or_else(|| of_ticker(header)),
+        Some(known) => known
+            .filter(|(role, _)| !matches!(role, Role::Volume | Role::AdjVolume) || !is_in_money(header))
+            .map(|(role, tier)| Named { role, tier, ticker: None }),
+        None => qualified(header).or_else(|| in_two_scripts(header)).or_else(|| of_ticker(header)),
     }
+}
+
+/// What the headers of a table name. Where all begin alike (`prices.open` of a query, `ohlc_close`), that says nothing.
+pub(super) fn all_named(headers: &[String]) -> Vec<(usize, Named)> {
+    let n_common = common_prefix(headers);
+    let named = |header: &String| self::named(header.get(n_common..).unwrap_or_default());
+    headers.iter().enumerate().filter_map(|(at, header)| Some((at, named(header)?))).collect()
+}
+
+/// How many bytes all headers have in common, to a sign; none where that is a ticker, which vendors write in capitals.
+fn common_prefix(headers: &[String]) -> usize {
+    let prefix_of = |header: &String| header.rfind(['.', '_']).map(|at| header[..=at].to_owned());
+    let Some(shortest) = headers.iter().filter_map(prefix_of).min_by_key(String::len) else { return 0 };
+    let is_common = headers.len() >= 4 && headers.iter().all(|header| header.starts_with(&shortest));
+    if is_common && shortest.chars().any(char::is_lowercase) { shortest.len() } else { 0 }
 }
 
 /// Every known name; `None` for those that are no role's.
@@ -150,22 +167,44 @@ static KNOWN: LazyLock<HashMap<String, Option<(Role, u8)>>> = LazyLock::new(|| {
     OTHERS.split_whitespace().map(|name| (name, None)).chain(roles).map(|(name, known)| (key(name), known)).collect()
 });
 
+/// Whether a header is known to name nothing that is read.
+pub(super) fn is_of_no_role(header: &str) -> bool {
+    KNOWN.get(&key(header)) == Some(&None)
+}
+
 fn by_key(key: &str) -> Option<(Role, u8)> {
     KNOWN.get(key).copied().flatten()
+}
+
+static MONEY: LazyLock<HashSet<&str>> = LazyLock::new(|| CURRENCIES.split_whitespace().collect());
+
+/// `Hacim (TL)`, `Volume_(Currency)`: what was traded as money.
+fn is_in_money(header: &str) -> bool {
+    let within = header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(within, _)| within);
+    words(within).iter().any(|word| MONEY.contains(word.as_str()))
+        || within.contains(['$', '€', '£', '¥', '₩', '₹', '원', '円', '元'])
 }
 
 /// `Trade Open`, `PX_LAST`, `close_usd`: a known name among words that say nothing of it. Volumes in a currency are
 /// no such: their worth is another number.
 fn qualified(header: &str) -> Option<Named> {
     static SAY_NOTHING: LazyLock<HashSet<&str>> = LazyLock::new(|| QUALIFIERS.split_whitespace().collect());
-    static MONEY: LazyLock<HashSet<&str>> = LazyLock::new(|| CURRENCIES.split_whitespace().collect());
     let words: Vec<String> = words(header);
     let says_nothing = |word: &str| SAY_NOTHING.contains(word) || MONEY.contains(word);
     let rest: String = words.iter().map(String::as_str).filter(|word| !says_nothing(word)).collect();
-    let (role, tier) = by_key(&rest).filter(|_| rest.len() > 1 && rest.len() < words.concat().len())?;
+    // `mid.o` beside `bid.o` and `ask.o`; one letter tells nothing beside other words.
+    let is_told = rest.len() > 1 || words.iter().any(|word| word == "mid");
+    let (role, tier) = by_key(&rest).filter(|_| is_told && rest.len() < words.concat().len())?;
     let is_volume = matches!(role, Role::Volume | Role::AdjVolume);
     let is_worth = is_volume && words.iter().any(|word| word == "price" || MONEY.contains(word.as_str()));
     (role.is_per_ticker() && !is_worth).then_some(Named { role, tier: tier + 2, ticker: None })
+}
+
+/// `开盘价 Open`, `التاريخ Date`: a name in two scripts, where both mean the same.
+fn in_two_scripts(header: &str) -> Option<Named> {
+    let part = |is_ascii: bool| key(&header.chars().filter(|c| c.is_ascii() == is_ascii).collect::<String>());
+    let (one, other) = (by_key(&part(false))?, by_key(&part(true))?);
+    (one.0 == other.0).then_some(Named { role: one.0, tier: one.1.max(other.1), ticker: None })
 }
 
 /// A word in lower case without accents.
@@ -246,11 +285,30 @@ mod tests {
             ("Ｄａｔｅ", "date"),
             ("종목코드", "ticker"),
             ("Hight", "high"),
+            ("Prezzo Apertura", "open"),
+            ("Kurs maksymalny", "high"),
+            ("Preț inchidere", "close"),
+            ("اولین قیمت", "open"),
+            ("开盘价 Open", "open"),
+            ("mid.o", "open"),
         ] {
             assert_eq!(role(header), Some(expected), "{header}");
         }
-        for header in ["prev_close", "Open Interest", "OPEN_INT", "52wh", "거래대금", "Change %", "", "Plot", "open 5"]
-        {
+        for header in [
+            "昨收 Close",
+            "收盘价 Prev Close",
+            "ask.o",
+            "Hacim (TL)",
+            "prev_close",
+            "Open Interest",
+            "OPEN_INT",
+            "52wh",
+            "거래대금",
+            "Change %",
+            "",
+            "Plot",
+            "open 5",
+        ] {
             assert_eq!(role(header), None, "{header}");
         }
     }

@@ -8,6 +8,7 @@ use super::dates::{self, Order, Stamp};
 /// Leaves one column for the date among those found by name, or finds one by its values; two that are as sure and
 /// hold different days stay, for the caller to choose.
 pub(super) fn decide(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    times_that_are_dates(sample, found);
     let mut candidates: Vec<(u8, usize)> =
         found.iter().filter(|(_, named)| named.role == Role::Date).map(|(idx, named)| (named.tier, *idx)).collect();
     if candidates.is_empty() {
@@ -20,6 +21,25 @@ pub(super) fn decide(names: &[String], sample: &[Vec<String>], found: &mut Vec<(
     let has_time = found.iter().any(|(_, named)| named.role == Role::Time);
     let kept = surest(&candidates, sample, has_time);
     found.retain(|(idx, named)| named.role != Role::Date || kept.contains(idx));
+}
+
+/// A column called time that holds whole time stamps is no time of day: it is the date, where no other column holds
+/// dates with times.
+fn times_that_are_dates(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    let most = |at: usize, holds: fn(&str) -> bool| {
+        let n_rows = sample.iter().filter(|row| row.get(at).is_some_and(|cell| holds(cell))).count();
+        n_rows > 0 && n_rows * 10 >= sample.len() * 9
+    };
+    let of = |role: Role| found.iter().filter(move |(_, named)| named.role == role).map(|(at, _)| *at);
+    let Some(time) = of(Role::Time).find(|at| most(*at, dates::looks_like_date)) else { return };
+    if of(Role::Date).next().is_none() {
+        return;
+    }
+    let is_date = most(time, dates::has_clock) && !of(Role::Date).any(|at| most(at, dates::has_clock));
+    found.retain(|(at, named)| *at != time && (named.role != Role::Date || !is_date));
+    if is_date {
+        found.push((time, Named { role: Role::Date, tier: 0, ticker: None }));
+    }
 }
 
 /// Of several candidates: those that hold dates in most rows, and tell rows apart as well as the best does (a date
@@ -43,7 +63,20 @@ fn surest(candidates: &[(u8, usize)], sample: &[Vec<String>], has_time: bool) ->
             cell(row, idx) == cell(row, first) || (day(row, idx).is_some() && day(row, idx) == day(row, first))
         })
     };
-    if left.iter().all(|(_, idx)| is_same(*idx)) { vec![first] } else { left.iter().map(|(_, idx)| *idx).collect() }
+    if !left.iter().all(|(_, idx)| is_same(*idx)) {
+        return left.iter().map(|(_, idx)| *idx).collect();
+    }
+    // Of begin and end the begin.
+    let instant = |row: &Vec<String>, idx: usize| {
+        let stamp = Stamp::of(&cell(row, idx), Order::Ymd)?;
+        Some((stamp.offset?, stamp.day, stamp.second?))
+    };
+    let is_before = |idx: usize, other: usize| {
+        sample
+            .iter()
+            .all(|row| matches!((instant(row, idx), instant(row, other)), (Some(a), Some(b)) if a.0 == b.0 && a < b))
+    };
+    vec![left.iter().map(|(_, idx)| *idx).find(|idx| is_before(*idx, first)).unwrap_or(first)]
 }
 
 fn is_date(cell: Option<&String>) -> bool {
@@ -62,7 +95,8 @@ fn find(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)
         matches!(columns::key(name).as_str(), "" | "index" | "unnamed0" | "idx" | "symbolname" | "key" | "indexlevel0")
     };
     let holds_dates = |idx: usize| {
-        let n_dates = sample.iter().filter(|row| is_date(row.get(idx))).count();
+        let is_day_or_month = |cell: &String| dates::looks_like_date(cell) || dates::month_alone(cell).is_some();
+        let n_dates = sample.iter().filter(|row| row.get(idx).is_some_and(is_day_or_month)).count();
         n_dates > 0 && n_dates * 10 >= sample.len() * 8
     };
     let free: Vec<usize> = (0..names.len()).filter(|idx| is_free(*idx) && holds_dates(*idx)).collect();

@@ -81,5 +81,6 @@ pub(super) fn name(order: Order) -> &'static str {
         Order::Roc => "a year of the Republic of China",
         Order::Buddhist => "a year of the Buddhist era",
         Order::Excel => "a spreadsheet's day number",
+        Order::Month => "a year and a month",
     }
 }

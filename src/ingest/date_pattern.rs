@@ -35,10 +35,11 @@ pub(super) fn order_of(format: &str) -> Result<Order, ReadError> {
         (Some(y), Some(m), Some(d)) if y < m && m < d => Ok(Order::Ymd),
         (Some(y), Some(m), Some(d)) if d < m && m < y => Ok(Order::Dmy),
         (Some(y), Some(m), Some(d)) if m < d && d < y => Ok(Order::Mdy),
+        (Some(_), Some(_), None) => Ok(Order::Month),
         _ => Err(ReadError::BadOption {
             option: "date_format",
             message: format!(
-                "{format:?} is no order of %Y, %m and %d; use %Y-%m-%d, %d/%m/%Y, %m/%d/%Y, roc, buddhist, excel or epoch"
+                "{format:?} is no order of %Y, %m and %d; use %Y-%m-%d, %d/%m/%Y, %m/%d/%Y, %Y-%m, roc, buddhist, excel or epoch"
             ),
         }),
     }
@@ -51,6 +52,7 @@ pub(super) fn pattern(text: &str, order: Order) -> String {
         Some(Shape::Epoch(_)) => "epoch".to_owned(),
         Some(Shape::Serial(_)) => "excel".to_owned(),
         Some(Shape::Compact(stamp)) => if stamp.second.is_some() { "%Y%m%d%H%M%S" } else { "%Y%m%d" }.to_owned(),
+        _ if order == Order::Month => "%Y-%m".to_owned(),
         _ if order == Order::Roc => "roc".to_owned(),
         _ if order == Order::Buddhist => "buddhist".to_owned(),
         Some(Shape::Triple(triple, _)) => {

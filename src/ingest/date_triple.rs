@@ -75,7 +75,7 @@ impl Triple {
                 Order::Ymd | Order::Roc => (0, 1, 2),
                 Order::Dmy | Order::Buddhist => (2, 1, 0),
                 Order::Mdy => (2, 0, 1),
-                Order::Excel => return None,
+                Order::Excel | Order::Month => return None,
             },
         })
     }

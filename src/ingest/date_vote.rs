@@ -2,6 +2,7 @@
 
 use super::date_doubt::name;
 use super::date_pattern::{order_of, pattern};
+use super::date_tally::Tally;
 use super::date_triple::Triple;
 use super::dates::{self, Order, Shape};
 use super::{ReadError, ReadOptions};
@@ -34,6 +35,8 @@ pub(super) struct Votes {
     n_naive: usize,
     /// Cells with a year that only the Buddhist era has.
     n_buddhist: usize,
+    /// Cells of a year and a month that is not the month of the cell before.
+    n_months: usize,
     /// Cells with the year first whose day could be a month.
     pub(super) n_swappable: usize,
     /// Cells with the year first that are dates only with the day before the month.
@@ -43,39 +46,6 @@ pub(super) struct Votes {
     pub(super) sample: Option<(String, u64)>,
     has_three_digit_year: bool,
     pub(super) tallies: [Tally; 3],
-}
-
-/// How a reading of the open dates fares.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Tally {
-    n_valid: usize,
-    /// Rows valid in this reading and in no other, and the first of them.
-    pub(super) n_exclusive: usize,
-    exclusive_line: u64,
-    last_day: Option<i32>,
-    n_up: usize,
-    n_down: usize,
-    /// Sum of the steps between neighbours, in days.
-    steps: u64,
-    /// Saturdays and Sundays.
-    n_weekend: usize,
-}
-
-impl Tally {
-    fn step(&mut self, day: Option<i32>) {
-        let Some(day) = day else { return };
-        if let Some(last) = self.last_day {
-            self.n_up += usize::from(day > last);
-            self.n_down += usize::from(day < last);
-            self.steps += u64::from(day.abs_diff(last));
-        }
-        self.last_day = Some(day);
-    }
-
-    /// How often the rows turn back; 0 where they all go one way.
-    pub(super) fn turns(&self) -> usize {
-        self.n_up.min(self.n_down)
-    }
 }
 
 /// 1962, when Taiwan's exchange opened, in years of the Republic of China.
@@ -94,6 +64,7 @@ pub(super) fn decide<'a>(
 ) -> Result<DateReading, ReadError> {
     let mut votes = Votes::default();
     let mut first = None;
+    let mut month = None;
     for (line, text) in cells {
         votes.n_cells += 1;
         if let Some(day) = dates::iso_day(text) {
@@ -106,6 +77,9 @@ pub(super) fn decide<'a>(
         if let Some(shape) = dates::shape(text) {
             first.get_or_insert(text);
             votes.count(line, text, shape);
+        } else if let Some(day) = dates::month_alone(text) {
+            first.get_or_insert(text);
+            votes.n_months += usize::from(month.replace(day) != Some(day));
         }
     }
     let (order, why) = match &options.date_format {
@@ -192,6 +166,10 @@ impl Votes {
     fn order(&self, is_taiwanese: bool) -> Result<(Order, &'static str), ReadError> {
         if self.n_serial > self.n_shown + self.n_open {
             return Ok((Order::Excel, "most cells are day numbers of a spreadsheet"));
+        }
+        // Days of which only the month is told would follow each other within it.
+        if self.n_months * 10 >= self.n_cells * 9 && self.n_months > 0 {
+            return Ok((Order::Month, "years and months without days"));
         }
         // One in a hundred and fewer are typing errors, refused by their rows.
         if self.n_day_second > 1 && self.n_day_second * 100 > self.n_cells {

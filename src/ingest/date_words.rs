@@ -11,7 +11,7 @@ pub(super) fn is_filler(word: &str) -> bool {
         mon tue wed thu fri sat sun tues thur thurs monday tuesday wednesday thursday friday saturday sunday \
         mo di mi do fr sa so montag dienstag mittwoch donnerstag freitag samstag sonntag \
         lun mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche \
-        mie jue vie sab dom lunes martes miércoles jueves viernes sábado domingo \
+        mie mié jue vie sab sáb dom lunes martes miércoles jueves viernes sábado domingo \
         gio lunedì martedì mercoledì giovedì venerdì sabato domenica";
     static FILLERS: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split(' ').collect());
     FILLERS.contains(word)

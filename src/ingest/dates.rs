@@ -2,7 +2,8 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::clock::{Clock, clock, compact_time};
+use super::clock::{Clock, clock};
+use super::date_digits::{compact_with_time, number};
 use super::date_triple::Triple;
 use super::date_words::{era, is_filler, month};
 
@@ -29,6 +30,8 @@ pub(super) enum Order {
     Buddhist,
     /// Days since 1899-12-30, as spreadsheets count.
     Excel,
+    /// Years and months without days.
+    Month,
 }
 
 /// A cell taken apart.
@@ -55,6 +58,9 @@ impl Stamp {
         if let Some(day) = iso_day(text).filter(|_| order != Order::Buddhist) {
             return Some(Self { day, second: None, offset: None });
         }
+        if order == Order::Month {
+            return month_alone(text).map(|day| Self { day, second: None, offset: None });
+        }
         match shape(text)? {
             Shape::Compact(stamp) => Some(stamp),
             Shape::Epoch(seconds) => Some(Self::of_epoch(seconds)),
@@ -64,7 +70,7 @@ impl Stamp {
         }
     }
 
-    fn at(day: i32, clock: Clock) -> Self {
+    pub(super) fn at(day: i32, clock: Clock) -> Self {
         let second = clock.second;
         Self { day, second, offset: clock.zone.map(|zone| zone.offset_at(day, second.unwrap_or(0))) }
     }
@@ -139,6 +145,16 @@ pub(super) fn looks_like_date(text: &str) -> bool {
     }
 }
 
+/// Whether a date has a time of day.
+pub(super) fn has_clock(text: &str) -> bool {
+    match shape(text) {
+        Some(Shape::Triple(_, clock)) => clock.second.is_some(),
+        Some(Shape::Compact(stamp)) => stamp.second.is_some(),
+        Some(Shape::Epoch(_)) => true,
+        Some(Shape::Serial(_)) | None => false,
+    }
+}
+
 /// Takes a cell apart; `None` where it is neither three numbers nor one that can be a date.
 pub(super) fn shape(text: &str) -> Option<Shape> {
     let text = text.trim().trim_matches(['\'', '"', '\u{200e}']).trim();
@@ -160,54 +176,25 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
     clock(rest).map(|clock| Shape::Triple(triple, clock))
 }
 
-/// `20240102 093000`, `20240102  09:30:00 US/Eastern`, `20240102T0930`.
-fn compact_with_time(text: &str) -> Option<Shape> {
-    let (date, time) = text.split_at_checked(8)?;
-    let day = compact_day(date)?;
-    let is_apart = time.starts_with([' ', 'T', 't', '-', '_', ';', ',']) && time.len() > 1;
-    is_apart.then(|| Some(Shape::Compact(Stamp::at(day, clock(time.trim_start_matches(['-', ';']))?))))?
-}
-
-/// `20240102`.
-fn compact_day(digits: &str) -> Option<i32> {
-    let number = |range: std::ops::Range<usize>| digits.get(range).and_then(|digits| digits.parse::<u32>().ok());
-    let year = number(0..4)? as i32;
-    (1800..=2200).contains(&year).then_some(())?;
-    day_of(year, number(4..6)?, number(6..8)?)
-}
-
-fn number(text: &str) -> Option<Shape> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let value: i64 = whole.parse().ok()?;
-    let compact =
-        |day: Option<i32>, second: Option<u32>| Some(Shape::Compact(Stamp { day: day?, second, offset: None }));
-    let date = || compact_day(whole);
-    // Two digits a part, the last with two or four: the rows decide which is which.
-    let parted = || {
-        let part = |range: std::ops::Range<usize>| whole.get(range).and_then(|digits| digits.parse::<u32>().ok());
-        let parts = [part(0..2)?, part(2..4)?, part(4..whole.len())?];
-        Some(Shape::Triple(Triple { parts, digits: [2, 2, whole.len() as u8 - 4], era: 0 }, Clock::default()))
-    };
-    match whole.len() {
-        6 if fraction.bytes().all(|byte| byte == b'0') => parted(),
-        8 if fraction.bytes().all(|byte| byte == b'0') => compact(date(), None).or_else(parted),
-        12 if date().is_some() => compact(date(), compact_time(&whole[8..])),
-        14 if date().is_some() => compact(date(), compact_time(&whole[8..])),
-        9..=11 => Some(Shape::Epoch(value)),
-        12..=14 => Some(Shape::Epoch(value.div_euclid(1_000))),
-        15..=17 => Some(Shape::Epoch(value.div_euclid(1_000_000))),
-        18..=19 => Some(Shape::Epoch(value.div_euclid(1_000_000_000))),
-        4..=5 => text.parse().ok().filter(|days| (1_000.0..80_000.0).contains(days)).map(Shape::Serial),
-        _ => None,
-    }
+/// The first day of a month that stands for it: `2024-01`, `Jan 2024`, `2024年1月`; not `Jan-24`, which can be a day.
+pub(super) fn month_alone(text: &str) -> Option<i32> {
+    let text = text.trim().trim_end_matches(['月', '월']);
+    let (one, other) = text.split_once([' ', '-', '/', '年', '년'])?;
+    let year = |part: &str| part.parse().ok().filter(|year| part.len() == 4 && (1800..=2100).contains(year));
+    let (year, rest) = year(one).map(|year| (year, other)).or_else(|| Some((year(other)?, one)))?;
+    let rest = rest.trim();
+    day_of(year, month(rest).or_else(|| rest.parse().ok().filter(|_| rest.len() <= 2))?, 1)
 }
 
 /// `mar. 02/01/2024`: March in English, and in French, Spanish and Italian Tuesday where a whole date follows.
 fn after_tuesday(text: &str) -> Option<(Triple, &str)> {
     let rest = text.strip_prefix("mar").or_else(|| text.strip_prefix("Mar"))?.trim_start_matches(['.', ',']);
     let date = rest.strip_prefix(' ')?;
-    // In one word: `Mar 02 2024 0930` is none.
-    triple(date.split(' ').next()?).filter(|(found, _)| found.named_month().is_none()).and_then(|_| triple(date))
+    let has_month = |found: &(Triple, &str)| found.0.named_month().is_some();
+    // `mar 2 ene 2024` has its month; else in one word: `Mar 02 2024 0930` is none.
+    triple(date)
+        .filter(has_month)
+        .or_else(|| triple(date.split(' ').next()?).filter(|found| !has_month(found)).and_then(|_| triple(date)))
 }
 
 /// Reads three parts and gives what follows them.
@@ -294,7 +281,14 @@ mod tests {
             ("Oct-17-19", Order::Dmy, "2019-10-17"),
             ("Di, 02.01.2024", Order::Dmy, "2024-01-02"),
             ("mar. 02/01/2024", Order::Dmy, "2024-01-02"),
-            ("mar. 2 janv. 2024", Order::Dmy, "none"),
+            ("mar. 2 janv. 2024", Order::Dmy, "2024-01-02"),
+            ("mar 02 Ene '24", Order::Dmy, "2024-01-02"),
+            ("1130102", Order::Roc, "2024-01-02"),
+            ("20240102093500000", Order::Ymd, "2024-01-02 09:35:00"),
+            ("2024-01", Order::Month, "2024-01-01"),
+            ("January 2024", Order::Month, "2024-01-01"),
+            ("2024년 1월", Order::Month, "2024-01-01"),
+            ("2024-13", Order::Month, "none"),
             ("Mar 2 2024", Order::Dmy, "2024-03-02"),
             ("Mar 02 2024 0930", Order::Dmy, "2024-03-02 09:30:00"),
             ("2. marraskuuta 2024", Order::Dmy, "2024-11-02"),
@@ -362,7 +356,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,30}") {
-            for order in [Order::Ymd, Order::Dmy, Order::Mdy, Order::Roc, Order::Excel] {
+            for order in [Order::Ymd, Order::Dmy, Order::Mdy, Order::Roc, Order::Excel, Order::Month] {
                 let _ = Stamp::of(&text, order);
             }
             let _ = super::super::clock::Zone::of_name(&text);

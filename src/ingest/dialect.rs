@@ -70,7 +70,7 @@ fn pinned(
     let has_both = source.layout.groups.iter().all(|group| group.adj_close.is_some_and(|column| column != group.close));
     ReadOptions {
         date_format: options.date_format.clone().or_else(|| {
-            let is_read = date_pattern::order_of(&dates.pattern) == Ok(rules.order);
+            let is_read = date_pattern::order_of(&dates.pattern) == Ok(rules.clocks.order);
             is_read.then(|| dates.pattern.clone())
         }),
         delimiter: source.delimiter.clone(),

@@ -26,7 +26,7 @@ pub(super) fn best_line(text: &str, records: &[Record], delimiter: u8) -> Option
     let score = |record: &Record| {
         let cells = records::fields(record.text(text), delimiter);
         let mut roles: Vec<(Role, Option<String>)> =
-            cells.iter().filter_map(|cell| columns::named(cell)).map(|named| (named.role, named.ticker)).collect();
+            columns::all_named(&cells).into_iter().map(|(_, named)| (named.role, named.ticker)).collect();
         roles.sort();
         roles.dedup();
         let is_value = |cell: &String| cell.parse::<f64>().is_ok() || dates::looks_like_date(cell);

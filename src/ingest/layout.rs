@@ -1,8 +1,7 @@
 //! Which column is which: by header names, or by what the caller says.
 
 use super::columns::{self, Named, Role};
-use super::numbers::NumberFormat;
-use super::{ReadError, ReadOptions, date_column, date_parts};
+use super::{ReadError, ReadOptions, date_column, date_parts, rivals};
 
 /// The columns of a table by their meaning; positions count from 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,8 +98,8 @@ pub(super) fn resolve(
     sample: &[Vec<String>],
     options: &ReadOptions,
 ) -> Result<Layout, ReadError> {
-    let mut found: Vec<(usize, Named)> =
-        names.iter().enumerate().filter_map(|(idx, name)| columns::named(name).map(|named| (idx, named))).collect();
+    let mut found = columns::all_named(&names);
+    rivals::small_letters_first(&names, &mut found);
     if let Some(chosen) = &options.columns {
         for choice in chosen.split(',').filter(|choice| !choice.trim().is_empty()) {
             choose(choice, &names, &mut found)?;
@@ -117,30 +116,11 @@ pub(super) fn resolve(
     let incomplete = only_whole_groups_have_tickers(&mut found);
     let joined = date_parts::find(&names, sample, &mut found);
     date_column::decide(&names, sample, &mut found);
-    drop_opens_outside(sample, &mut found);
-    Ok(Layout { joined, incomplete, ..assemble(names, found, tickers)? })
-}
-
-/// Of two columns called open one may be the close before (Tehran's `<OPEN>` beside `<FIRST>`): it lies outside of its bar on
-/// many days, and the other on none.
-fn drop_opens_outside(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
-    let of = |role: Role| {
-        found.iter().filter(move |(_, named)| named.role == role && named.ticker.is_none()).map(|(at, _)| *at)
-    };
-    let (opens, (Some(high), Some(low))) =
-        (of(Role::Open).collect::<Vec<_>>(), (of(Role::High).next(), of(Role::Low).next()))
-    else {
-        return;
-    };
-    let value = |row: &[String], at: usize| NumberFormat::DOT.price(row.get(at)?).ok();
-    let is_outside =
-        |row: &Vec<String>, at: usize| Some(!(value(row, low)?..=value(row, high)?).contains(&value(row, at)?));
-    let n_outside = |at: usize| sample.iter().filter(|row| is_outside(row, at) == Some(true)).count();
-    if opens.len() < 2 || !opens.iter().any(|at| n_outside(*at) == 0) {
-        return;
+    rivals::drop_opens_outside(sample, &mut found);
+    if options.columns.is_none() {
+        rivals::find_units_of_money(&names, sample, &mut found);
     }
-    let wrong: Vec<usize> = opens.into_iter().filter(|at| n_outside(*at) * 20 > sample.len()).collect();
-    found.retain(|(at, named)| named.role != Role::Open || !wrong.contains(at));
+    Ok(Layout { joined, incomplete, ..assemble(names, found, tickers)? })
 }
 
 /// `close:Last` takes the column named `Last` for the close.
@@ -310,6 +290,18 @@ fn missing(names: &[String], prices: [Option<usize>; 4], date: Option<usize>, ti
             format!("the file has quotes or ticks, not bars: it has {has}; send bars with open, high, low, close");
         return ReadError::unusable("tick_data", message);
     }
+    let is_side = |name: &String| {
+        let key = columns::key(name);
+        ["bid", "ask"].iter().any(|side| key.starts_with(side) || key.ends_with(side)) && key.len() > 3
+    };
+    let sides: Vec<String> = names.iter().filter(|name| is_side(name)).cloned().collect();
+    if date.is_some() && absent.len() == 4 && sides.len() >= 4 {
+        let message = format!(
+            "the file has bars of bids and asks ({}): choose one side, as in columns=open:BidOpen,high:BidHigh,low:BidLow,close:BidClose",
+            list(&sides)
+        );
+        return ReadError::missing("open", message);
+    }
     match (date, absent.as_slice()) {
         (None, _) => ReadError::missing(
             "date",
@@ -325,8 +317,8 @@ fn missing(names: &[String], prices: [Option<usize>; 4], date: Option<usize>, ti
         _ if tickers.is_none() && absent.len() == 4 => ReadError::missing(
             "open",
             format!(
-                "no column is a price: the file has {has}; a column a ticker holds closes only, and a bar needs \
-                 open, high, low and close"
+                "no column is a price: the file has {has}; a bar needs open, high, low and close: rename them, or pass \
+                 columns=open:NAME,high:NAME,low:NAME,close:NAME (a column a ticker holds closes only)"
             ),
         ),
         (_, absent) => ReadError::missing(

@@ -3,7 +3,7 @@
 //!
 //! A body travels down these files: [`inflate`] unpacks it under caps, `decode` says what it is and finds its
 //! encoding, `records` and `csv` (or `json`, `parquet`, `workbook` and `worksheet`) make a table of text of it, `header`, `layout` and
-//! `columns` (by the `names` that vendors use) tell which column is which, `rules` decides by all rows how dates and
+//! `columns` (by the `names` that vendors use, `rivals` where two could be meant) tell which column is which, `rules` decides by all rows how dates and
 //! numbers are written, `bars` reads each row, `series` puts a ticker's bars in order, `repeats`, `meaning` and
 //! `volume_basis` tell what looks wrong in them, and `dialect` tells how all this was understood.
 //!
@@ -22,6 +22,7 @@ mod columns;
 mod names;
 mod date_column;
 mod date_parts;
+mod rivals;
 mod layout;
 mod header;
 mod guess;
@@ -37,13 +38,16 @@ mod workbook;
 mod date_words;
 mod clock;
 mod date_triple;
+mod date_digits;
 mod dates;
 mod date_pattern;
 mod date_doubt;
+mod date_tally;
 mod date_vote;
 mod numbers;
 mod fractions;
 mod units;
+mod stamps;
 mod timing;
 mod rules;
 mod refusals;

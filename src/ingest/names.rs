@@ -13,18 +13,18 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         Role::Date,
         1,
         "date tradedate tradingdate tradingday pricedate asofdate asof sessiondate session businessdate \
-         quotedate dates day datadate caldt begin dateutc localdate marketdate 날짜 일자 거래일 거래일자 기준일 기준일자 영업일 \
+         quotedate dates day datadate caldt begin localdate marketdate 날짜 일자 거래일 거래일자 기준일 기준일자 영업일 \
          영업일자 일 stckbsopdate basdd trddd 日付 日付け データ日付 年月日 日 取引日 交易日期 日期 交易日 交易时间 日期时间 data datum fecha dia \
          dato datapregao datapreg datadopregao fechahora dataora tarih дата tanggal ngay วันที่ dtyyyymmdd \
          paivamaara pvm seance jour handelstag sesion datanotowania snappedat tradedatekst timeperiodstart \
          periodstart bizdt traddt trddt basdt exchangedate date1 tarikh ημερομηνία दिनांक תאריך التاريخ \
-         datumobchodu kuupäev dagsetning วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir",
+         datumobchodu kuupäev dagsetning تاریخ تاریخمیلادی วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir",
     ),
     (
         Role::Date,
         2,
         "start beginsat timekey dt timestamp gmttime localtime timestampms timestamputc barstarttime starttime timestart startdate t \
-         timeopen",
+         timeopen dateutc startat startedat",
     ),
     (Role::Date, 3, "unix unixtime unixtimestamp epoch epochtime unixtimestampms"),
     (
@@ -42,7 +42,8 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          precioapertura precodeabertura openpric opnprc opnpric openprc prcod mkp eröffn oppen buka откр \
          відкриття mở άνοιγμα खुला פתיחה الافتتاح kursotwarcia nyitó otevírací otevření åbning åben \
          öppningspris deschidere kezdő firsttradeprice öffnung öppenkurs startpreis lastopen openp otvoritvenacena otvoritvena avamine opnun ценаоткрытия otvaracikurz שערפתיחה سعرالافتتاح \
-         öffnen abrir aperto ouvrir prva отваряне 开盘点位 열기",
+         öffnen abrir aperto ouvrir prva отваряне 开盘点位 열기 \
+         öppet apert otvaranja باز اولین",
     ),
     (Role::Open, 1, "o first firstprice"),
     (
@@ -52,7 +53,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          stckhgpr tddhgprc 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
          hochstkurs plushaut haut najwyzszy yuksek najwyzsza максимум макс maxprice premax precomaximo hog \
          hogst hoy hogsta maks maksimum hoogste hoog alto caonhat giacaonhat tertinggi สูงสุด ราคาสูงสุด ylin \
-         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 \
+         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 maksymalny بیشترین \
          สูง υψηλό उच्च גבוה الأعلى kursmax nejvyšší høj høyest maxim höchster hochpreis",
     ),
     (Role::High, 1, "h"),
@@ -65,7 +66,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusuk mindia lowpric lwpric \
          loprc lopr prcld bidlo 低 matalin rendah мінімум thấp ต่ำ χαμηλό निम्न נמוך الأدنى kursmin nejnižší \
          minim tiefpreis lastmin najnižjacena madalaim lægst минцена basdujour שערנמוך أدنىسعر niedrig faible \
-         basso baixo najniža найниска 最低点位 낮음",
+         basso baixo najniža найниска 最低点位 낮음 minimalny کمترین",
     ),
     (Role::Low, 1, "l"),
     (
@@ -79,7 +80,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          precofechamento preciocierre precodefechamento endkurs clspric clsprc clpr prccd kurszamknięcia záró \
          závěr zavírací luk lukning slutt закриття legalclose închidere harga \
          closeclosepriceadjustedforsplits שערנעילה الإغلاق الاغلاق سعرالإغلاق schließen cerrar chiudi \
-         fermer затваряне 收盘点位 닫기",
+         fermer затваряне 收盘点位 닫기 stängning بسته बंद",
     ),
     (
         Role::Close,
@@ -87,7 +88,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         "lastclose price last lastprice lasttradedprice ltp tradeprice 현재가 체결가 가격 지수 現在値 最新价 最新 成交价 ultimo ultima \
          letzter zuletzt kurs dernier cours prix ostatni simdi цена preco precio prezzo senaste sista siste c \
          koers lancuoi terakhir ล่าสุด valor cotacao kapanisfiyati curprc latest latestprice lastpric prc \
-         laatste ostatnio seneste viimeisin ราคา ราคาล่าสุด τιμή मूल्य שער السعر آخر ultimul zadnja",
+         laatste ostatnio seneste viimeisin ราคา ราคาล่าสุด τιμή मूल्य שער السعر آخر ultimul zadnja senast آخرین",
     ),
     (
         Role::Volume,
@@ -100,13 +101,14 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          quantidadenegociada titres aantal khoiluong klgd giaodichkhoplenh volumeaandelen ปริมาณ titoli \
          vaihto volumn volumeunits trdeqty acctradevolume trqu cshtrd dnshrtrd 交易量 成交仟股 成交千股 \
          成交張數 成交张数 成交手數 hac wol määrä kl klượng ปริมาณการซื้อขาย όγκος वॉल्यूम נפח حجم الحجم forgalom objem \
-         обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем cantidad cantidadnegociada unidades nombredetitreséchangés quantiténégociée количество \
+         обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем cantidad cantidadnegociada unidades nombredetitreséchangés quantiténégociée количество volumi volumetotale wolumenobrotu obim umsatzstück tradedshares \
+         tradedcontracts jdiffvol khốilượngkhớplệnh khớplệnhkl volumennominal cantnominal حجممعاملات الكمية \
          gesamtvolumen kogus magn",
     ),
     (
         Role::Volume,
         1,
-        "v tickvolume tickvol volumefrom basevolume volumebase realvolume volumebtc candleacctradevolume vo umsatz \
+        "v tickvolume tickvol tickqty volumefrom basevolume volumebase basetokenvolume realvolume volumebtc candleacctradevolume vo umsatz \
          volumen handelsvolumen מחזור",
     ),
     // Traded ones, unless a volume stands beside: then those that there are.
@@ -116,7 +118,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Ticker,
         0,
-        "ticker symbol tickersymbol stocksymbol stock tic code stockcode instrument ric tsymbol actsymbol \
+        "合约 合约代码 ticker symbol tickersymbol stocksymbol stock tic code stockcode instrument ric tsymbol actsymbol \
          secid tradingsymbol scrip localcode codneg pair 종목코드 단축코드 종목 코드 티커 證券代號 股票代號 股票代码 证券代码 代码 tscode \
          銘柄コード コード 証券コード symbole simbolo codigo tckr tckrsymb isusrtcd srtncd isucd stkcd stkcode fininstrmnm \
          permno",
@@ -155,8 +157,9 @@ pub(super) const OTHERS: &str = "prevclose previousclose prevcloseprice prevclsp
 pub(super) const OTHER_SPANS: &str = "52 52w 52wk 52week week year month prev previous prior";
 
 /// Words that say nothing of a column's role beside a name that does: `Trade Open`, `PX_LAST`.
-pub(super) const QUALIFIERS: &str = "trade px day daily price stock share market session official regular";
+pub(super) const QUALIFIERS: &str = "trade px day daily price stock share market session official regular \
+    mid preis prezzo precio preco prix pret cena kurs ar koers cours gia ราคา τιμη قیمت";
 
 /// Currencies say nothing of a price (`close_usd`), but make a volume an amount of money.
-pub(super) const CURRENCIES: &str =
-    "usd eur krw jpy gbp gbx cny inr brl hkd twd aud cad chf sek nok dkk pln rub zar mxn idr thb vnd usdt usdc";
+pub(super) const CURRENCIES: &str = "usd eur krw jpy gbp gbx cny inr brl hkd twd aud cad chf sek nok dkk pln rub zar mxn idr thb vnd usdt usdc try tl \
+    huf czk ils sar aed egp php myr sgd nzd pkr currency";

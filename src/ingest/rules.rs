@@ -6,7 +6,8 @@ use super::layout::Group;
 use super::names::ONLY_BESIDE_WORTH;
 use super::numbers::{self, Evidence, NumberFormat};
 use super::sheet::{Note, Sheet, Source};
-use super::timing::{self, SAMPLE, Timing};
+use super::stamps::{self, Clocks};
+use super::timing::{SAMPLE, Timing};
 use super::{PriceBasis, ReadError, ReadOptions, clock, columns, fractions, units};
 
 /// Decides dates, numbers, times and tickers.
@@ -44,8 +45,9 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         source.notes.push(Note { code: "no_volume", message: message.to_owned() });
     }
     let reads_tickers = names_tickers(source);
-    let has_seconds = has_seconds(source);
-    let timing = Timing::of(stamps(source, &dates, reads_tickers, has_seconds), options)?;
+    let zone = if options.timezone.is_none() { stamps::zone_of_header(&source.layout) } else { None };
+    let clocks = Clocks { order: dates.order, has_seconds: has_seconds(source), zone };
+    let timing = Timing::of(stamps(source, clocks, reads_tickers), options)?;
     let zoned_is_right = (dates.n_zoned > 0 && dates.n_naive > 0).then_some(dates.n_zoned > dates.n_naive);
     let only_adjusted =
         source.layout.groups.iter().all(|group| group.adj_close == Some(group.close) || group.adj_close.is_none())
@@ -67,9 +69,7 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         let message = "most prices have a sign, some + and some -: it tells the direction of the day, not of the price";
         source.notes.push(Note { code: "signed_prices", message: message.to_owned() });
     }
-    let order = dates.order;
-    let rules =
-        Rules { order, numbers, timing, price_basis, zoned_is_right, reads_tickers, signs_are_directions, has_seconds };
+    let rules = Rules { clocks, numbers, timing, price_basis, zoned_is_right, reads_tickers, signs_are_directions };
     Ok((rules, dates))
 }
 
@@ -136,7 +136,7 @@ fn refuse_mixed_basis(source: &Source, numbers: NumberFormat) -> Result<(), Read
 }
 
 /// Stamps of the first ticker, as many as show how far apart bars stand.
-fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool, has_seconds: bool) -> Vec<super::dates::Stamp> {
+fn stamps(source: &Source, clocks: Clocks, reads_tickers: bool) -> Vec<super::dates::Stamp> {
     let (sheet, layout) = (&source.sheet, &source.layout);
     let ticker = layout.ticker.filter(|_| reads_tickers);
     let name = |row: usize| ticker.map_or("", |column| sheet.cell(column, row));
@@ -145,7 +145,7 @@ fn stamps(source: &Source, dates: &DateReading, reads_tickers: bool, has_seconds
         .filter(|row| name(*row) == name(0))
         .filter_map(|row| {
             let time = layout.time.map(|column| sheet.cell(column, row));
-            timing::stamp(sheet.cell(layout.date, row), time, dates.order, has_seconds)
+            clocks.stamp(sheet.cell(layout.date, row), time)
         })
         .collect()
 }
@@ -299,10 +299,8 @@ fn volumes(
     }
     let is_zero =
         |column: usize| sheet.cells(column).all(|(_, text)| numbers.volume(text).is_ok_and(|value| value == 0.0));
-    if candidates.len() > 1
-        && let Some(counts) = candidates.iter().position(|(_, column)| !is_zero(*column))
-    {
-        candidates.drain(..counts);
+    if candidates.len() > 1 && candidates.iter().any(|(_, column)| !is_zero(*column)) {
+        candidates.retain(|(_, column)| !is_zero(*column));
     }
     let (Some((tier, first)), Some((next_tier, second))) = (candidates.first().copied(), candidates.get(1).copied())
     else {

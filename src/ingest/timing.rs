@@ -2,8 +2,8 @@
 
 use chrono::Datelike;
 
-use super::clock::{self, Zone};
-use super::dates::{self, Order, Stamp};
+use super::clock::Zone;
+use super::dates::{self, Stamp};
 use super::{ReadError, ReadOptions};
 use crate::domain::{BarTime, Interval};
 
@@ -256,22 +256,9 @@ fn sessions(gaps: &[i64]) -> Interval {
     }
 }
 
-/// A row's stamp from its date and, where it has a column of its own, its time.
-pub(super) fn stamp(date: &str, time: Option<&str>, order: Order, has_seconds: bool) -> Option<Stamp> {
-    let stamp = Stamp::of(date, order)?;
-    let time = time.map(str::trim).filter(|time| !time.is_empty());
-    let Some(time) = time.filter(|_| stamp.second.is_none_or(|second| second == 0)) else { return Some(stamp) };
-    let compact = if has_seconds { clock::compact_time_with_seconds(time) } else { clock::compact_time(time) };
-    if let Some(second) = compact {
-        return Some(Stamp { second: Some(second), ..stamp });
-    }
-    let clock = clock::clock(time)?;
-    let offset = clock.zone.map(|zone| zone.offset_at(stamp.day, clock.second.unwrap_or(0)));
-    Some(Stamp { second: clock.second, offset: offset.or(stamp.offset), ..stamp })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::dates::Order;
     use super::*;
 
     fn stamps(texts: &[&str]) -> Vec<Stamp> {

@@ -1,0 +1,65 @@
+//! Which of several columns is meant, by what stands in them.
+
+use super::columns::{self, Named, Role};
+use super::numbers::{self, Evidence, NumberFormat};
+
+/// Feeds write a bar's begin and volume as `t` and `v`, its end and what buyers took of it as `T` and `V`.
+pub(super) fn small_letters_first(names: &[String], found: &mut Vec<(usize, Named)>) {
+    let has_small = |name: &str| names.iter().any(|other| other != name && *other == name.to_ascii_lowercase());
+    found.retain(|(at, _)| names[*at].len() > 1 || !has_small(&names[*at]));
+}
+
+/// Of two columns called open one may be the close before (Tehran's `<OPEN>` beside `<FIRST>`): it lies outside of its bar on
+/// many days, and the other on none.
+pub(super) fn drop_opens_outside(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    let of = |role: Role| {
+        found.iter().filter(move |(_, named)| named.role == role && named.ticker.is_none()).map(|(at, _)| *at)
+    };
+    let (opens, (Some(high), Some(low))) =
+        (of(Role::Open).collect::<Vec<_>>(), (of(Role::High).next(), of(Role::Low).next()))
+    else {
+        return;
+    };
+    let value = |row: &[String], at: usize| NumberFormat::DOT.price(row.get(at)?).ok();
+    let is_outside =
+        |row: &Vec<String>, at: usize| Some(!(value(row, low)?..=value(row, high)?).contains(&value(row, at)?));
+    let n_outside = |at: usize| sample.iter().filter(|row| is_outside(row, at) == Some(true)).count();
+    if opens.len() < 2 || !opens.iter().any(|at| n_outside(*at) == 0) {
+        return;
+    }
+    let wrong: Vec<usize> = opens.into_iter().filter(|at| n_outside(*at) * 20 > sample.len()).collect();
+    found.retain(|(at, named)| named.role != Role::Open || !wrong.contains(at));
+}
+
+/// A column called volume may be money (`Hacim` beside `Adet`): then the units, whatever they are called, are what it is
+/// to be divided by for prices of the bar.
+pub(super) fn find_units_of_money(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    const FEW: usize = 5;
+    let only = |role: Role| {
+        let mut of = found.iter().filter(|(_, named)| named.role == role);
+        of.next().filter(|_| of.next().is_none())
+    };
+    let (Some((volume, named)), Some((high, _)), Some((low, _))) =
+        (only(Role::Volume), only(Role::High), only(Role::Low))
+    else {
+        return;
+    };
+    let has_commas = |row: &Vec<String>| row.get(*high).is_some_and(|cell| numbers::evidence(cell) == Evidence::Comma);
+    let numbers = if sample.iter().any(has_commas) { NumberFormat::COMMA } else { NumberFormat::DOT };
+    let value = |row: &[String], at: usize| numbers.volume(row.get(at)?).ok().filter(|value| *value > 0.0);
+    let is_free = |at: &usize| !found.iter().any(|(taken, _)| taken == at) && !columns::is_of_no_role(&names[*at]);
+    let are_units = |at: &usize| {
+        let within = |row: &Vec<String>| {
+            let (low, high) = (value(row, *low)?, value(row, *high)?);
+            let price = value(row, *volume)? / value(row, *at)?;
+            // At prices about 1 money and units are alike.
+            Some(((low > 1.1 || high < 0.9) && (low * 0.98..=high * 1.02).contains(&price), price))
+        };
+        let rows: Vec<(bool, f64)> = sample.iter().filter_map(within).collect();
+        let moves = rows.iter().any(|(_, price)| (price / rows[0].1 - 1.0).abs() > 1e-3);
+        rows.len() >= FEW && moves && rows.iter().filter(|(is_within, _)| *is_within).count() * 10 >= rows.len() * 9
+    };
+    if let Some(at) = (0..names.len()).filter(is_free).find(are_units) {
+        found.push((at, Named { ticker: None, ..named.clone() }));
+    }
+}
