@@ -4,6 +4,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 # Dependencies first: they change seldom, and Polars takes minutes.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY kernels kernels
 # Stand-ins for what the manifest names and an image does not need.
 RUN mkdir -p src benches && echo 'fn main() {}' | tee src/main.rs > benches/engine.rs && touch src/lib.rs \
