@@ -116,7 +116,7 @@ mod tests {
                 // SAFETY: the lengths are multiples of every vector's.
                 unsafe {
                     let x = S::load(self.0.as_ptr().add(idx));
-                    S::store(a.add(idx), sigmoids::<S>(x, x)[0]);
+                    S::store(a.add(idx), sigmoids::<S>(x, S::sub(S::splat(0.0), x))[0]);
                     let [sigmoid, beside] = sigmoid_and_tanh::<S>(x, x);
                     S::store(b.add(idx), sigmoid);
                     S::store(c.add(idx), beside);

@@ -200,9 +200,13 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
 }
 
 impl<C: Recurrence> Sweep<'_, C> {
-    /// Where the deltas of a block of units lie, from the step at `place` on.
+    /// At which number the deltas of a block of units begin, from the step at `place` on.
+    fn delta_at(&self, block: usize, place: usize) -> usize {
+        (block * self.ring + place) * self.tape.batch * C::SLOTS * BLOCK
+    }
+
     fn deltas(&self, block: usize, place: usize) -> *const f32 {
-        self.scratch.deltas[(block * self.ring + place) * self.tape.batch * C::SLOTS * BLOCK..].as_ptr()
+        self.scratch.deltas[self.delta_at(block, place)..].as_ptr()
     }
 
     /// The gradient by the hidden state after step `t`, but for what comes through the weights.
@@ -300,7 +304,8 @@ impl<C: Recurrence> Sweep<'_, C> {
                 unsafe {
                     let bias = bias.add(block * C::SLOTS * BLOCK + lane);
                     let [mut sums] = load::<S, 1>(bias, 0, C::SLOTS);
-                    let deltas = self.deltas(block, place).cast_mut().add(lane);
+                    let at = self.delta_at(block, place) + lane;
+                    let deltas = self.scratch.deltas[at..].as_mut_ptr();
                     let saved = saved.add(block * batch * C::SAVED * BLOCK + lane);
                     for row in 0..batch {
                         let unit = row * padded + block * BLOCK + lane;

@@ -120,6 +120,10 @@ impl Case {
 
     /// Gradients by the seven kinds of numbers.
     fn backward(&self) -> [Vec<f32>; 7] {
+        self.backward_in(&mut Scratch::default())
+    }
+
+    fn backward_in(&self, scratch: &mut Scratch) -> [Vec<f32>; 7] {
         let tape = self.forward();
         let mut gradients = self.numbers.clone().map(|numbers| vec![f32::NAN; numbers.len()]);
         let [weight_ih, weight_hh, bias_ih, bias_hh, input, hidden, cell] = &mut gradients;
@@ -136,7 +140,7 @@ impl Case {
             },
             &mut Gradients { weight_ih, weight_hh, bias_ih, bias_hh },
             StateGradient { input: Some(input), hidden: Some(hidden), cell: has_cell.then_some(cell) },
-            &mut Scratch::default(),
+            scratch,
         );
         gradients
     }
@@ -247,4 +251,8 @@ fn memory_lent_again_leaves_no_trace() {
         case.layer.forward(&packed, case.input(), (case.batch, case.time), case.initial(), &mut tape, true);
     }
     assert!(tape.last_hidden(&small.layer).eq(small.forward().last_hidden(&small.layer)));
+    let mut scratch = Scratch::default();
+    for case in [&big, &small, &big] {
+        assert_eq!(case.backward_in(&mut scratch), case.backward());
+    }
 }

@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::domain::{Calendar, Ticker};
 use crate::evaluate::synthetic;
 use crate::forecast::{ForecastRequest, Forecaster};
+use crate::http::another;
 use crate::ingest::BodyFormat;
 use crate::jobs::ingest::{IngestRequest, TrainChoice};
 use crate::store::JobState;
@@ -90,11 +91,7 @@ pub(super) async fn run(settings: Settings, arguments: &Arguments, out: &mut Out
 fn require_free(address: SocketAddr) -> anyhow::Result<()> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            bail!(
-                "cannot listen on {address}: {error}; name another with --listen 127.0.0.1:8081, or any free one with --listen 127.0.0.1:0"
-            )
-        }
+        Err(error) => bail!("cannot listen on {address}: {error}; {}", another(&address)),
     }
 }
 

@@ -49,22 +49,22 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
     let mut forecasts = Vec::new();
     for ticker in &arguments.tickers {
         let answer = forecaster.forecast(ticker, &request).await;
-        forecasts.push(answer.map_err(|error| advised(ticker, error))?);
+        forecasts.push(answer.map_err(|error| advised(ticker, request.model, error))?);
     }
     print(&forecasts, out)
 }
 
 /// What went wrong, with the command that helps: the service's own words name what a request would pass.
-fn advised(ticker: &Ticker, error: ForecastError) -> anyhow::Error {
+fn advised(ticker: &Ticker, asked_of: ModelChoice, error: ForecastError) -> anyhow::Error {
     match error {
         ForecastError::UnknownTicker { .. } => {
             anyhow!("no bars of {ticker} were ever sent; `candlecast tickers` lists what is stored")
         }
         ForecastError::NoModelYet { .. } => anyhow!(
-            "{ticker} has no model yet: `candlecast train {ticker}` trains one now, as a running server does by itself; \
+            "{ticker} has no model yet: `candlecast train {ticker}` trains one now; \
              --model har asks a classical one"
         ),
-        ForecastError::HorizonBeyondModel { asked, trained } => anyhow!(
+        ForecastError::HorizonBeyondModel { asked, trained } if asked_of == ModelChoice::Champion => anyhow!(
             "asked for {}, the model of {ticker} forecasts {trained}: `candlecast train {ticker} --horizon {asked}` \
              trains one that does; --model har forecasts as far at once",
             counted(asked as u64, "step")

@@ -66,14 +66,17 @@ impl Forecaster {
         ticker: &Ticker,
         request: &ForecastRequest,
     ) -> Result<Forecast, ForecastError> {
+        // Who asks for anything but the champion's newest computes: refused before a model is loaded or a bar is read.
+        if request.model != ModelChoice::Champion {
+            turn.take().await?;
+        }
         let snapshot = self.snapshots.get(&self.app, ticker, request.model).await?;
         let record = &snapshot.record;
         let is_of_now = request.as_of.is_none();
         // The newest bar by its date is the newest bar: the forecast is a live one.
         let as_of = request.as_of.filter(|at| record.last.is_none_or(|last| *at < last));
         let request = &ForecastRequest { as_of, ..request.clone() };
-        // Who asks for anything but the champion's newest computes: refused before a model is loaded or a bar is read.
-        if request.model != ModelChoice::Champion || request.as_of.is_some() {
+        if request.as_of.is_some() {
             turn.take().await?;
         }
         let chosen = Chosen::find(&self.app, &snapshot, request, None).await?;

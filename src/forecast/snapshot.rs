@@ -80,7 +80,9 @@ impl Snapshots {
                 if asked != ModelChoice::Champion =>
             {
                 let revision = app.revision(ticker).unwrap_or_default();
-                Ok(Arc::new(Snapshot::without_champion(app, record(app, ticker).await?, revision).await?))
+                let record = record(app, ticker).await?;
+                let live = live_forecasts(&app.store, &record).await?;
+                Ok(Arc::new(Snapshot { live, ..Snapshot::without_champion(app, record, revision).await? }))
             }
             current => current,
         }
@@ -120,8 +122,7 @@ async fn refresh(
     };
     let age_bars = app.store.count_bars_after(record.id, loaded.manifest.last).await?;
     let newest = newest_bars(&app.store, &record, None, loaded.model.memory() as u64 + age_bars).await?;
-    let live = ledger::live_forecasts(&app.store, &record).await?;
-    let mut live: Vec<ScoredForecast> = live.into_iter().map(|(_, scored)| scored).collect();
+    let mut live = live_forecasts(&app.store, &record).await?;
     let newest = Arc::new(newest);
     let seen = Arc::clone(&newest);
     // Forward passes are work for a processor, not for a thread that answers requests.
@@ -138,6 +139,10 @@ async fn refresh(
 async fn record(app: &App, ticker: &Ticker) -> Result<TickerRecord, ForecastError> {
     let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
     app.store.ticker(ticker).await?.ok_or_else(unknown)
+}
+
+async fn live_forecasts(store: &Store, record: &TickerRecord) -> Result<Vec<ScoredForecast>, StoreError> {
+    Ok(ledger::live_forecasts(store, record).await?.into_iter().map(|(_, scored)| scored).collect())
 }
 
 /// The newest `count` bars up to `as_of`.

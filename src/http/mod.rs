@@ -103,9 +103,7 @@ pub enum ServeError {
         address: SocketAddr,
     },
     /// The address is taken or not ours.
-    #[error(
-        "cannot listen on {address}: {source}; name another with --listen 127.0.0.1:8081, or any free one with --listen 127.0.0.1:0"
-    )]
+    #[error("cannot listen on {address}: {source}; {}", another(.address))]
     Bind {
         /// The address asked for.
         address: SocketAddr,
@@ -115,6 +113,12 @@ pub enum ServeError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What to pass where an address is taken.
+pub(crate) fn another(taken: &SocketAddr) -> String {
+    let beside = |port: u16| SocketAddr::new(taken.ip(), port);
+    format!("name another port with --listen {}, or any free one with --listen {}", beside(taken.port() ^ 1), beside(0))
 }
 
 impl Server {

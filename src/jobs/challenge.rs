@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
+use super::due::policy;
 use super::train::{of_registry, of_store};
 use super::{JobContext, JobFailure};
 use crate::app::App;
@@ -93,17 +94,6 @@ fn compare(
         }
         Err(error) => return Err(of_registry(error)),
     };
-    let [ours, theirs] = [&new, &old].map(|loaded| loaded.model.config().horizon.steps());
-    if ours < theirs {
-        let reason = format!(
-            "it forecasts {} ahead and the champion {theirs}, which may be asked for: promote it where that is meant",
-            counted(ours as u64, "step")
-        );
-        return Ok(Challenge::new(
-            against,
-            Promotion { promote: false, reason, n: 0, pinball_ratio: None, p_value: None },
-        ));
-    }
     let since = context.wait_for(app.store.count_bars_after(record.id, old.manifest.last)).map_err(of_store)?;
     let count = old.model.memory() as u64 + since;
     let newest = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), count);
@@ -118,6 +108,16 @@ fn compare(
             ));
         }
     };
+    let [ours, champions] = [&new, &old].map(|loaded| loaded.model.config().horizon.steps());
+    // One that is too old to answer is in nobody's service.
+    if ours < champions && !policy(record).is_expired(since) {
+        let reason = format!(
+            "it forecasts {} ahead and the champion {champions}, which may be asked for: promote it where that is meant",
+            counted(ours, "step")
+        );
+        let refused = Promotion { promote: false, reason, n: 0, pinball_ratio: None, p_value: None };
+        return Ok(Challenge::new(against, refused));
+    }
     let (theirs, ours) = on_common_bars(&theirs, &new.record.scored);
     let decision = decide(Some(&theirs), &ours, &report_levels(), 1, &PromotionRule::default());
     Ok(Challenge::new(against, decision))

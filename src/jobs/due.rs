@@ -16,7 +16,7 @@ use crate::registry::Policy;
 use crate::registry::manifest::{config, is_outdated};
 use crate::registry::policy::{PolicyFacts, Retraining};
 use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
-use crate::train::TrainConfig;
+use crate::train::{TrainConfig, TrainLimits};
 
 /// The kind of a training job.
 pub const TRAIN: &str = "train";
@@ -62,7 +62,9 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         Some(champion) => Some(app.store.count_bars_after(record.id, champion.last).await?),
         None => None,
     };
-    let config = champion.as_ref().and_then(|champion| config(&champion.manifest)).unwrap_or_default();
+    let config = champion
+        .as_ref()
+        .map_or_else(TrainConfig::default, |champion| as_trained(&champion.manifest, &app.settings.limits.train));
     let newest = app.store.newest_model(&record.ticker).await?;
     let queued_for = last_job.as_ref().and_then(trained_version);
     // One that failed or was canceled has made nothing of the bars it was queued for.
@@ -90,6 +92,15 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         rewritten: last_version.unwrap_or(0) < record.rewritten_version,
     };
     Ok(Standing { retraining: policy.retraining(facts), last_job, config })
+}
+
+/// What the champion is, as far as today's layout and limits let it be trained again; at least it reaches as far.
+fn as_trained(manifest: &serde_json::Value, limits: &TrainLimits) -> TrainConfig {
+    let Some(trained) = config(manifest) else { return TrainConfig::default() };
+    match is_outdated(manifest) || trained.check(limits).is_err() {
+        true => TrainConfig { cell: trained.cell, horizon: trained.horizon, ..TrainConfig::default() },
+        false => trained,
+    }
 }
 
 /// Queues a training if the policy says that it is due; the job, if it is a new one.
@@ -184,4 +195,30 @@ async fn drift(app: &App, record: &TickerRecord, age_bars: u64) -> Result<Option
 /// The state of the bars for which a training was queued.
 fn trained_version(job: &JobRecord) -> Option<u64> {
     serde_json::from_value(job.payload.clone()).ok().map(|payload: TrainPayload| payload.data_version)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::nn::Cell;
+    use crate::train::ModelSpec;
+
+    #[test]
+    fn a_champion_is_trained_again_as_it_was_unless_that_is_no_longer_allowed() {
+        let trained = TrainConfig {
+            cell: Cell::Gru,
+            horizon: 10.try_into().expect("steps"),
+            hidden: 64,
+            ..TrainConfig::default()
+        };
+        let manifest = |format: u32| json!({"spec": {"format": format, "config": trained}});
+        let (current, limits) = (manifest(ModelSpec::FORMAT), TrainLimits::default());
+        assert_eq!(as_trained(&current, &limits), trained);
+        let as_far = TrainConfig { cell: trained.cell, horizon: trained.horizon, ..TrainConfig::default() };
+        assert_eq!(as_trained(&current, &TrainLimits { hidden: 63, ..limits.clone() }), as_far);
+        assert_eq!(as_trained(&manifest(ModelSpec::FORMAT - 1), &limits), as_far);
+        assert_eq!(as_trained(&json!({"spec": {"config": "of old"}}), &limits), TrainConfig::default());
+    }
 }
