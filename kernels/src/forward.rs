@@ -106,6 +106,7 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
                     }
                     for (row, height) in tiles(tape.batch, S::ROWS) {
                         with_height!(height, M => step.tile::<S, M>(block, row));
+                        step.activate_rows::<S>(block, row, height);
                     }
                 }
             }
@@ -130,7 +131,7 @@ struct Step<C> {
 }
 
 impl<C: Recurrence> Step<C> {
-    /// One block of units for `M` rows of the batch, from `row` on.
+    /// The sums of one block of units for `M` rows of the batch, from `row` on.
     ///
     /// # Safety
     /// The processor has the instruction set of `S`; block and rows are inside the shape.
@@ -152,7 +153,22 @@ impl<C: Recurrence> Step<C> {
                 multiply::<S, M>(&mut sums, (C::HIDDEN_FIRST, C::GATES), from_hidden, weights, hidden);
                 let saved = self.saved.add((block * self.batch + row) * C::SAVED * BLOCK + lane);
                 store::<S, M>(&sums, saved, C::SAVED * BLOCK, C::SLOTS);
-                self.activate::<S, M>(saved, padded, row * padded + block * BLOCK + lane);
+            }
+        }
+    }
+
+    /// What [`tile`](Self::tile) left to gates and states; outside of it, as there is one for each height.
+    ///
+    /// # Safety
+    /// As [`tile`](Self::tile).
+    #[inline(always)]
+    unsafe fn activate_rows<S: Simd>(&self, block: usize, row: usize, height: usize) {
+        let padded = self.blocks * BLOCK;
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            // SAFETY: block, rows and lane are inside every buffer.
+            unsafe {
+                let saved = self.saved.add((block * self.batch + row) * C::SAVED * BLOCK + lane);
+                self.activate::<S>(saved, padded, row * padded + block * BLOCK + lane, height);
             }
         }
     }
@@ -176,25 +192,31 @@ impl<C: Recurrence> Step<C> {
                 multiply_row::<S, N>(&mut sums, (C::HIDDEN_FIRST, C::GATES), self.before.hidden, weights, hidden);
                 let saved = self.saved.add(block * C::SAVED * BLOCK + lane);
                 store::<S, N>(&sums, saved, C::SAVED * BLOCK, C::SLOTS);
-                self.activate::<S, N>(saved, BLOCK, block * BLOCK + lane);
+                self.activate::<S>(saved, BLOCK, block * BLOCK + lane, N);
             }
         }
     }
 
-    /// The `N` sums of slots at `saved` to gates and on to states, which lie `apart`, the first at `unit`.
+    /// `count` sums of slots at `saved` to gates and on to states, which lie `apart`, the first at `unit`.
     ///
     /// Each is one long chain of operations: two are worked on in turn, and no step begins before all gates are there.
     #[inline(always)]
-    unsafe fn activate<S: Simd, const N: usize>(&self, saved: *mut f32, apart: usize, unit: usize) {
+    unsafe fn activate<S: Simd>(&self, saved: *mut f32, apart: usize, unit: usize, count: usize) {
+        let paired = count - count % 2;
         // SAFETY: the caller's pointers cover all of them.
         unsafe {
-            for n in (0..N - N % 2).step_by(2) {
+            for n in (0..paired).step_by(2) {
                 self.gates::<S, 2>(saved.add(n * C::SAVED * BLOCK));
             }
-            if N % 2 == 1 {
-                self.gates::<S, 1>(saved.add((N - 1) * C::SAVED * BLOCK));
+            if paired < count {
+                self.gates::<S, 1>(saved.add(paired * C::SAVED * BLOCK));
             }
-            self.step::<S, N>(saved, apart, unit);
+            for n in (0..paired).step_by(2) {
+                self.step::<S, 2>(saved.add(n * C::SAVED * BLOCK), apart, unit + n * apart);
+            }
+            if paired < count {
+                self.step::<S, 1>(saved.add(paired * C::SAVED * BLOCK), apart, unit + paired * apart);
+            }
         }
     }
 
