@@ -157,7 +157,12 @@ fn common_prefix(headers: &[String]) -> usize {
     let prefix_of = |header: &String| header.rfind(['.', '_']).map(|at| header[..=at].to_owned());
     let Some(shortest) = headers.iter().filter_map(prefix_of).min_by_key(String::len) else { return 0 };
     let is_common = headers.len() >= 4 && headers.iter().all(|header| header.starts_with(&shortest));
-    if is_common && shortest.chars().any(char::is_lowercase) { shortest.len() } else { 0 }
+    // Prices of one side, of another day or put right are no bars without a word.
+    let says_something = |word: &String| {
+        ["bid", "ask", "adj"].contains(&word.as_str()) || OTHER_SPANS.split(' ').any(|span| span == word)
+    };
+    let says_nothing = shortest.chars().any(char::is_lowercase) && !words(&shortest).iter().any(says_something);
+    if is_common && says_nothing { shortest.len() } else { 0 }
 }
 
 /// Every known name; `None` for those that are no role's.
@@ -189,6 +194,9 @@ fn is_in_money(header: &str) -> bool {
 /// no such: their worth is another number.
 fn qualified(header: &str) -> Option<Named> {
     static SAY_NOTHING: LazyLock<HashSet<&str>> = LazyLock::new(|| QUALIFIERS.split_whitespace().collect());
+    if is_ticker_s(header) {
+        return None;
+    }
     let words: Vec<String> = words(header);
     let says_nothing = |word: &str| SAY_NOTHING.contains(word) || MONEY.contains(word);
     let rest: String = words.iter().map(String::as_str).filter(|word| !says_nothing(word)).collect();
@@ -198,6 +206,13 @@ fn qualified(header: &str) -> Option<Named> {
     let is_volume = matches!(role, Role::Volume | Role::AdjVolume);
     let is_worth = is_volume && words.iter().any(|word| word == "price" || MONEY.contains(word.as_str()));
     (role.is_per_ticker() && !is_worth).then_some(Named { role, tier: tier + 2, ticker: None })
+}
+
+/// `AR_Open`, `EGP.Close`: of what is a ticker as well as a word, the ticker stands first, in capitals that the rest lacks.
+fn is_ticker_s(header: &str) -> bool {
+    const ALSO_TICKERS: [&str; 6] = ["AR", "MID", "EGP", "SAR", "PHP", "TRY"];
+    let (first, rest) = header.split_once(['_', '.', ' ']).unwrap_or_default();
+    ALSO_TICKERS.contains(&first) && rest.contains(char::is_lowercase)
 }
 
 /// `开盘价 Open`, `التاريخ Date`: a name in two scripts, where both mean the same.

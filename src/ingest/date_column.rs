@@ -8,7 +8,7 @@ use super::dates::{self, Order, Stamp};
 /// Leaves one column for the date among those found by name, or finds one by its values; two that are as sure and
 /// hold different days stay, for the caller to choose.
 pub(super) fn decide(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
-    times_that_are_dates(sample, found);
+    replace_dates_by_stamps(sample, found);
     let mut candidates: Vec<(u8, usize)> =
         found.iter().filter(|(_, named)| named.role == Role::Date).map(|(idx, named)| (named.tier, *idx)).collect();
     if candidates.is_empty() {
@@ -23,22 +23,29 @@ pub(super) fn decide(names: &[String], sample: &[Vec<String>], found: &mut Vec<(
     found.retain(|(idx, named)| named.role != Role::Date || kept.contains(idx));
 }
 
-/// A column called time that holds whole time stamps is no time of day: it is the date, where no other column holds
-/// dates with times.
-fn times_that_are_dates(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
-    let most = |at: usize, holds: fn(&str) -> bool| {
-        let n_rows = sample.iter().filter(|row| row.get(at).is_some_and(|cell| holds(cell))).count();
-        n_rows > 0 && n_rows * 10 >= sample.len() * 9
+/// A column called time that holds whole stamps, of the days that the date tells (or those beside them, in another zone),
+/// is no time of day: where the date has no times, it is the date.
+fn replace_dates_by_stamps(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    let stamp = |row: &Vec<String>, at: usize| Stamp::of(row.get(at)?, Order::Ymd);
+    let only = |role: Role| {
+        let mut of = found.iter().filter(|(_, named)| named.role == role).map(|(at, _)| *at);
+        of.next().filter(|_| of.next().is_none())
     };
-    let of = |role: Role| found.iter().filter(move |(_, named)| named.role == role).map(|(at, _)| *at);
-    let Some(time) = of(Role::Time).find(|at| most(*at, dates::looks_like_date)) else { return };
-    if of(Role::Date).next().is_none() {
+    let (Some(date), Some(time)) = (only(Role::Date), only(Role::Time)) else { return };
+    let is_stamp_of_day = |row: &&Vec<String>| {
+        let (Some(date), Some(time)) = (stamp(row, date), stamp(row, time)) else { return false };
+        time.second.is_some() && (date.day - time.day).abs() <= 1
+    };
+    let n_stamps = sample.iter().filter(is_stamp_of_day).count();
+    if n_stamps == 0 || n_stamps * 10 < sample.len() * 9 {
         return;
     }
-    let is_date = most(time, dates::has_clock) && !of(Role::Date).any(|at| most(at, dates::has_clock));
-    found.retain(|(at, named)| *at != time && (named.role != Role::Date || !is_date));
-    if is_date {
-        found.push((time, Named { role: Role::Date, tier: 0, ticker: None }));
+    let has_times =
+        sample.iter().any(|row| stamp(row, date).and_then(|stamp| stamp.second).is_some_and(|second| second > 0));
+    let dropped = if has_times { time } else { date };
+    found.retain(|(at, _)| *at != dropped);
+    if !has_times {
+        found.iter_mut().filter(|(at, _)| *at == time).for_each(|(_, named)| named.role = Role::Date);
     }
 }
 
@@ -94,12 +101,17 @@ fn find(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)
     let is_nameless = |name: &str| {
         matches!(columns::key(name).as_str(), "" | "index" | "unnamed0" | "idx" | "symbolname" | "key" | "indexlevel0")
     };
-    let holds_dates = |idx: usize| {
-        let is_day_or_month = |cell: &String| dates::looks_like_date(cell) || dates::month_alone(cell).is_some();
-        let n_dates = sample.iter().filter(|row| row.get(idx).is_some_and(is_day_or_month)).count();
-        n_dates > 0 && n_dates * 10 >= sample.len() * 8
+    let all_that = |holds: fn(&str) -> bool| {
+        let holds_them = |idx: usize| {
+            let n_dates = sample.iter().filter(|row| row.get(idx).is_some_and(|cell| holds(cell))).count();
+            n_dates > 0 && n_dates * 10 >= sample.len() * 8
+        };
+        (0..names.len()).filter(|idx| is_free(*idx) && holds_them(*idx)).collect::<Vec<_>>()
     };
-    let free: Vec<usize> = (0..names.len()).filter(|idx| is_free(*idx) && holds_dates(*idx)).collect();
+    let mut free = all_that(dates::looks_like_date);
+    if free.is_empty() {
+        free = all_that(|cell| dates::month_alone(cell).is_some());
+    }
     let at = free.iter().copied().find(|idx| is_nameless(&names[*idx]));
     let only = || match free.as_slice() {
         [0, ..] => Some(0),

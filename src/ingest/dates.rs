@@ -145,16 +145,6 @@ pub(super) fn looks_like_date(text: &str) -> bool {
     }
 }
 
-/// Whether a date has a time of day.
-pub(super) fn has_clock(text: &str) -> bool {
-    match shape(text) {
-        Some(Shape::Triple(_, clock)) => clock.second.is_some(),
-        Some(Shape::Compact(stamp)) => stamp.second.is_some(),
-        Some(Shape::Epoch(_)) => true,
-        Some(Shape::Serial(_)) | None => false,
-    }
-}
-
 /// Takes a cell apart; `None` where it is neither three numbers nor one that can be a date.
 pub(super) fn shape(text: &str) -> Option<Shape> {
     let text = text.trim().trim_matches(['\'', '"', '\u{200e}']).trim();

@@ -307,12 +307,15 @@ fn push_wrapped(out: &mut String, object: &Fields) {
     if object.len() == 1 {
         return object.values().for_each(|value| push_value(out, value));
     }
+    let mut date = String::new();
     for (idx, part) in DATE.iter().filter_map(|part| object.get(part)).enumerate() {
         if idx > 0 {
-            out.push('-');
+            date.push('-');
         }
-        push_value(out, part);
+        push_value(&mut date, part);
     }
+    // A part that is a text with a comma or a quote breaks no line.
+    push_cell(out, &date);
 }
 
 /// The fields of a record; those of the only object in it that has prices (`"mid": {"o": …}`) as its own.

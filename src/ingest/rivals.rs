@@ -3,8 +3,12 @@
 use super::columns::{self, Named, Role};
 use super::numbers::{self, Evidence, NumberFormat};
 
-/// Feeds write a bar's begin and volume as `t` and `v`, its end and what buyers took of it as `T` and `V`.
+/// Feeds write a bar's begin and volume as `t` and `v`, its end and what buyers took of it as `T` and `V`, beside prices in
+/// small letters.
 pub(super) fn small_letters_first(names: &[String], found: &mut Vec<(usize, Named)>) {
+    if !["o", "h", "l", "c"].iter().all(|price| names.iter().any(|name| name == price)) {
+        return;
+    }
     let has_small = |name: &str| names.iter().any(|other| other != name && *other == name.to_ascii_lowercase());
     found.retain(|(at, _)| names[*at].len() > 1 || !has_small(&names[*at]));
 }
@@ -47,7 +51,9 @@ pub(super) fn find_units_of_money(names: &[String], sample: &[Vec<String>], foun
     let has_commas = |row: &Vec<String>| row.get(*high).is_some_and(|cell| numbers::evidence(cell) == Evidence::Comma);
     let numbers = if sample.iter().any(has_commas) { NumberFormat::COMMA } else { NumberFormat::DOT };
     let value = |row: &[String], at: usize| numbers.volume(row.get(at)?).ok().filter(|value| *value > 0.0);
-    let is_free = |at: &usize| !found.iter().any(|(taken, _)| taken == at) && !columns::is_of_no_role(&names[*at]);
+    // A turnover is what was paid, also where it is paid in the coin whose dollars the volume counts.
+    let is_worth = |name: &str| columns::is_of_no_role(name) || columns::key(name).contains("turnover");
+    let is_free = |at: &usize| !found.iter().any(|(taken, _)| taken == at) && !is_worth(&names[*at]);
     let are_units = |at: &usize| {
         let within = |row: &Vec<String>| {
             let (low, high) = (value(row, *low)?, value(row, *high)?);
@@ -57,7 +63,10 @@ pub(super) fn find_units_of_money(names: &[String], sample: &[Vec<String>], foun
         };
         let rows: Vec<(bool, f64)> = sample.iter().filter_map(within).collect();
         let moves = rows.iter().any(|(_, price)| (price / rows[0].1 - 1.0).abs() > 1e-3);
-        rows.len() >= FEW && moves && rows.iter().filter(|(is_within, _)| *is_within).count() * 10 >= rows.len() * 9
+        rows.len() >= FEW
+            && rows.len() * 2 > sample.len()
+            && moves
+            && rows.iter().filter(|(is_within, _)| *is_within).count() * 10 >= rows.len() * 9
     };
     if let Some(at) = (0..names.len()).filter(is_free).find(are_units) {
         found.push((at, Named { ticker: None, ..named.clone() }));

@@ -48,7 +48,9 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
     let zone = if options.timezone.is_none() { stamps::zone_of_header(&source.layout) } else { None };
     let clocks = Clocks { order: dates.order, has_seconds: has_seconds(source), zone };
     let timing = Timing::of(stamps(source, clocks, reads_tickers), options)?;
-    let zoned_is_right = (dates.n_zoned > 0 && dates.n_naive > 0).then_some(dates.n_zoned > dates.n_naive);
+    // Where the header tells the zone, a row that tells its own says more.
+    let is_mixed = dates.n_zoned > 0 && dates.n_naive > 0 && zone.is_none();
+    let zoned_is_right = is_mixed.then_some(dates.n_zoned > dates.n_naive);
     let only_adjusted =
         source.layout.groups.iter().all(|group| group.adj_close == Some(group.close) || group.adj_close.is_none())
             && source.layout.groups.iter().any(|group| group.adj_close.is_some());

@@ -45,7 +45,10 @@ pub(super) fn zone_of_header(layout: &Layout) -> Option<Zone> {
     names.into_iter().find_map(|name| {
         let within = name.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(within, _)| within);
         let is_sure = |text: &&str| text.contains(['+', '-', '/']);
-        let word = || name.split(|c: char| !c.is_alphanumeric()).find(|word| ALL_YEAR.contains(&&*word.to_lowercase()));
-        within.filter(is_sure).and_then(Zone::of_name).or_else(|| Zone::of_name(word()?))
+        // A sign or a digit beside the word says that it is not the whole zone: `UTC+5:30`.
+        let is_whole = name.chars().all(|c| c.is_alphabetic() || "_ ()[].".contains(c));
+        let mut words = name.split(|c: char| !c.is_alphanumeric()).filter(|_| is_whole);
+        let word = words.find(|word| ALL_YEAR.contains(&&*word.to_lowercase()));
+        within.filter(is_sure).and_then(Zone::of_name).or_else(|| Zone::of_name(word?))
     })
 }

@@ -3,7 +3,7 @@
 /// How many units one of a column's numbers is. Lots stay lots: how many shares one is differs by market.
 pub(super) fn scale(header: &str) -> f64 {
     const SCALES: [(f64, &[&str]); 6] = [
-        (1e2, &["'00", "00", "hundreds"]),
+        (1e2, &["'00", "hundreds"]),
         (
             1e3,
             &[

@@ -272,3 +272,59 @@ fn a_page_is_a_table_s_only_with_a_table() {
     let error = reading(page).expect_err("a page");
     assert!(error.to_string().contains("not a price file"), "{error}");
 }
+
+/// Rows with these first cells, each with prices of its own.
+fn rows_under(header: &str, cells: &[&str]) -> String {
+    let row = |(n, cell): (usize, &&str)| format!("{cell},{},{},{},{}\n", 100 + n, 102 + n, 99 + n, 101 + n);
+    format!("{header},Open,High,Low,Close\n{}", cells.iter().enumerate().map(row).collect::<String>())
+}
+
+#[test]
+fn a_time_takes_the_place_of_a_date_only_where_it_is_of_the_same_day() {
+    let labels = |cells: &[&str]| labels(&rows_under("Date,Time", cells));
+    let whole = ["2024-01-02,2024-01-02 09:30:00", "2024-01-02,2024-01-02 09:31:00", "2024-01-02,2024-01-02 09:32:00"];
+    assert_eq!(labels(&whole)[1], "2024-01-02T09:31:00Z");
+    let midnight = whole.map(|cells| cells.replace(',', " 00:00:00,"));
+    assert_eq!(labels(&midnight.each_ref().map(String::as_str))[1], "2024-01-02T09:31:00Z");
+    // Times of day as a spreadsheet and a feed export them: of no day at all.
+    let spreadsheet = whole.map(|cells| cells.replace(",2024-01-02", ",1899-12-30"));
+    let feed = ["20240102,093000000", "20240102,093100000", "20240102,093200000"];
+    for cells in [spreadsheet.each_ref().map(String::as_str), feed] {
+        let told = labels(&cells);
+        assert!(told.len() == 1 || told.iter().all(|label| label.starts_with("2024-01-02")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_header_s_zone_is_taken_only_where_it_is_understood() {
+    let first = |header: &str, cells: &[&str]| labels(&rows_under(header, cells)).first().cloned().unwrap_or_default();
+    let hours = ["2024-01-02 09:00", "2024-01-02 10:00", "2024-01-02 11:00", "2024-01-02 12:00"];
+    let codes = |header: &str| {
+        let read = reading(&rows_under(header, &hours)).expect("bars");
+        read.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>()
+    };
+    for sure in ["Time (UTC)", "Gmt time", "Time (UTC+3)"] {
+        assert!(!codes(sure).contains(&"time_zone_assumed"), "{sure}");
+    }
+    for unsure in ["Time (UTC+5:30)", "Time [UTC+3]", "Time GMT+8", "Time (EET)"] {
+        assert!(codes(unsure).contains(&"time_zone_assumed"), "{unsure}");
+    }
+    let own = ["2024-01-02 09:00", "2024-01-02 10:00", "2024-01-02 11:00", "2024-01-02 12:00Z", "2024-01-02 13:00"];
+    assert_eq!(first("Time (UTC)", &own), "2024-01-02T09:00:00Z", "one row that tells its own zone costs no other");
+}
+
+#[test]
+fn words_that_are_tickers_too_are_tickers_in_capitals() {
+    let header = |ticker: &str| ["Open", "High", "Low", "Close"].map(|price| format!("{ticker}_{price}")).join(",");
+    let rows: String = days("2024-01-02", 1, 5).iter().map(|day| format!("{day},1,2,1,2,11,12,11,12\n")).collect();
+    let told = labels(&format!("Date,{},{}\n{rows}", header("AR"), header("AAPL")));
+    assert_eq!((told.len(), told[0].as_str(), told[5].as_str()), (10, "AR 2024-01-02", "AAPL 2024-01-02"));
+    let hungarian = "Dátum,Nyitó ár,Maximum ár,Minimum ár,Záró ár\n2024-01-02,1,2,1,2\n2024-01-03,1,2,1,2\n";
+    assert_eq!(labels(hungarian).len(), 2);
+}
+
+#[test]
+fn a_month_beside_a_date_is_not_the_date() {
+    let cells = ["2024-01,2024-01-02", "2024-01,2024-01-03", "2024-01,2024-01-04"];
+    assert_eq!(labels(&rows_under("Month,Quote Day", &cells)), ["2024-01-02", "2024-01-03", "2024-01-04"]);
+}
