@@ -88,17 +88,30 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     }
     for (source, outcome) in score_all(&sources, &arguments.models, &config, n_jobs) {
         match outcome {
-            Ok(ticker) => tickers.push(ticker),
+            Ok(ticker) => {
+                unusable.extend(refused_by(&ticker).map(|reason| Unusable { name: source.name.clone(), reason }));
+                tickers.push(ticker);
+            }
             Err(error) => unusable.push(Unusable { name: source.name.clone(), reason: error.to_string() }),
         }
     }
     for Unusable { name, reason } in &unusable {
         eprintln!("left out: {name}: {}", in_flags(reason));
     }
-    if tickers.is_empty() {
-        bail!("no ticker could be scored: candlecast inspect FILE tells what is wrong with a file");
+    if !tickers.iter().any(is_scored) {
+        bail!("no ticker could be scored, for the reasons above");
     }
     print(&tickers, &unusable, &notes, arguments, out)
+}
+
+fn is_scored(ticker: &PanelTicker) -> bool {
+    ticker.runs.iter().all(|run| run.outcomes.is_ok())
+}
+
+/// Why a ticker counts for no model: all have the same points, or none.
+fn refused_by(ticker: &PanelTicker) -> Option<String> {
+    let (run, error) = ticker.runs.iter().find_map(|run| Some((run, run.outcomes.as_ref().err()?)))?;
+    Some(format!("{error}; without {} in --models it may be scored by the others", run.label))
 }
 
 /// One ticker's bars and where they came from.
@@ -232,6 +245,7 @@ fn print(
     out: &mut Output,
 ) -> anyhow::Result<()> {
     let rows = panel::table(tickers);
+    let scored = || tickers.iter().filter(|ticker| is_scored(ticker));
     for (path, text) in [(&arguments.csv, panel::csv(&rows)), (&arguments.markdown, panel::markdown(&rows))] {
         if let Some(path) = path {
             fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -242,7 +256,7 @@ fn print(
             |ticker: &PanelTicker| json!({"ticker": ticker.ticker, "rows": panel::table(std::slice::from_ref(ticker))});
         let left_out = |one: &Unusable| json!({"file": one.name, "reason": one.reason});
         return out.json(&json!({
-            "sessions": panel::SESSIONS, "before": arguments.before, "rows": rows, "tickers": tickers.iter().map(of_ticker).collect::<Vec<_>>(),
+            "sessions": panel::SESSIONS, "before": arguments.before, "rows": rows, "tickers": scored().map(of_ticker).collect::<Vec<_>>(),
             "notes": notes,
             "left_out": unusable.iter().map(left_out).collect::<Vec<_>>(),
         }));
@@ -254,7 +268,7 @@ fn print(
     };
     out.say(format!(
         "{}, the last {} sessions {newest}, one session ahead, fitted on what lies before; {} left out",
-        counted(tickers.len(), "ticker"),
+        counted(scored().count(), "ticker"),
         panel::SESSIONS,
         unusable.len()
     ))

@@ -85,7 +85,10 @@ fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()>
     out.say(format!("  columns: {}", columns.join(", ")))?;
     print_bars(reading, out)?;
     for (code, count) in by_code(reading) {
-        out.say(format!("  refused for {code}: {count}"))?;
+        let n_shown = reading.refusals.len();
+        let of_first =
+            if n_shown < reading.refusals_total { format!(" of the first {n_shown}") } else { String::new() };
+        out.say(format!("  refused for {code}: {count}{of_first}"))?;
     }
     print_refusals(&reading.refusals, reading.refusals_total as u64, out)?;
     reading.warnings.iter().try_for_each(|warning| out.say(note(warning)))?;

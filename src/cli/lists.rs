@@ -52,7 +52,10 @@ pub(super) async fn tickers(app: &App, arguments: &TickersArguments, out: &mut O
         return out.json(&json!({ "tickers": records.iter().map(ticker_json).collect::<Vec<_>>() }));
     }
     if records.is_empty() {
-        return out.say("no tickers yet: candlecast ingest FILE.csv");
+        return out.say(match query.is_empty() {
+            true => "no tickers yet: candlecast ingest FILE.csv".to_owned(),
+            false => format!("no stored ticker holds {query}"),
+        });
     }
     let rows = records.iter().map(|record| {
         [

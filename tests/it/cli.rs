@@ -182,6 +182,14 @@ fn a_folder_is_scored_as_one_table_and_a_bad_file_costs_itself_only() {
     let models: Vec<&str> = csv.lines().filter_map(|line| line.split(',').next()).collect();
     assert_eq!(models, ["model", "naive", "har", "network+online"]);
 
+    // Too few for GARCH: it counts for nobody, and that is told.
+    desk.ok("generate --tickers 1 --bars 400 --last 2026-03-06 --folder young");
+    let (code, told) = desk.refused("evaluate young --models naive,garch");
+    assert!(
+        code == Some(1) && told.contains("left out: young/SYN0001.csv: ") && told.contains("without garch in --models"),
+        "{told}"
+    );
+
     // Four times the price up to the middle: a split that nobody applied.
     let split: Vec<String> = read("prices/SYN0002.csv")
         .lines()

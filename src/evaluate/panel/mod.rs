@@ -49,7 +49,11 @@ pub fn run_ticker(
     let n_bars = series.len();
     let needed = SESSIONS + backtest::Plan::MIN_KNOWN;
     if n_bars < needed {
-        return Err(EvaluateError::TooFewBars { method: "the panel protocol".to_owned(), needed, have: n_bars });
+        return Err(EvaluateError::TooFewBars {
+            method: "scoring the last 250 sessions".to_owned(),
+            needed,
+            have: n_bars,
+        });
     }
     // The last known bar of the first forecast is the last bar of the fit.
     let known = series.slice(0..n_bars - SESSIONS);

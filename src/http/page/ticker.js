@@ -176,7 +176,7 @@ function showJob(job) {
   // Of a training under way the bar tells how far it is; read aloud is how it ends.
   $("job").setAttribute("aria-live", isActive ? "off" : "polite");
   const result = job?.result;
-  const words = result ? `Version ${result.model_version} ${result.promoted ? "is the champion" : "was not promoted"}: ${result.reason}` : describeJob(job);
+  const words = result ? `Version ${result.model_version} ${result.promoted ? "became the champion" : "was not promoted"}: ${result.reason}` : describeJob(job);
   $("job").replaceChildren(...(words ? inWords(sentence(words)) : []));
   return isActive;
 }
