@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Settings of the HTTP server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -12,6 +13,7 @@ pub struct HttpSettings {
     /// Address and port; port 0 takes a free one, which the line printed at the start names. Beyond loopback the
     /// server starts only when an API key exists.
     #[garde(skip)]
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// How long a client may take to send a request's head. Too low cuts off slow links, too high lets idle
     /// clients hold connections.
@@ -68,6 +70,11 @@ pub struct HttpSettings {
     /// address and is the machine's owner (a load test for example).
     #[garde(skip)]
     pub rate_limit_loopback: bool,
+}
+
+fn address<'de, D: Deserializer<'de>>(value: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(value)?;
+    text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no address with a port (127.0.0.1:8080 is one)")))
 }
 
 impl Default for HttpSettings {

@@ -6,6 +6,27 @@ use super::date_vote::{FIRST_ROC_YEAR, ORDERS, Votes};
 use super::dates::{self, Order, Shape, Stamp};
 
 impl Votes {
+    /// A caller's order that leaves rows unread which another reads, all of them: what it does read would be other days.
+    pub(super) fn refuse_contradicted(&self, order: Order, format: &str) -> Result<(), ReadError> {
+        let Some(named) = ORDERS.iter().position(|known| *known == order) else { return Ok(()) };
+        let right = (0..3).max_by_key(|idx| self.tallies[*idx].n_exclusive);
+        let reads_all = |idx: usize| self.n_readable[idx] * 100 >= self.n_open * 99;
+        let Some(right) = right.filter(|idx| self.tallies[*idx].n_exclusive > 0 && reads_all(*idx)) else {
+            return Ok(());
+        };
+        let (n_read, at) = (self.n_readable[named], self.tallies[right].exclusive_line);
+        if reads_all(named) {
+            return Ok(());
+        }
+        let right = name(ORDERS[right]);
+        let message = format!(
+            "date_format={format} reads {n_read} of {} dates, and all of them can be read {right}: line {at} only so; \
+             leave date_format out",
+            self.n_open
+        );
+        Err(ReadError::unusable("ambiguous_date", message).on_line(at))
+    }
+
     /// A spreadsheet that reads `02/01/2024` by the other order swaps day and month of all dates up to the twelfth and
     /// leaves the others as they are. It shows where the rows go one way as soon as the early days are swapped back, or
     /// where only early days have the year first.

@@ -25,6 +25,8 @@ pub(super) struct Votes {
     n_cells: usize,
     pub(super) n_shown: usize,
     pub(super) n_open: usize,
+    /// Open ones that are dates in each of the orders, for a caller who names it.
+    pub(super) n_readable: [usize; 3],
     /// Open ones without a year of four digits, and of these those that would be before Taiwan's exchange.
     n_yearless: usize,
     n_before_exchange: usize,
@@ -83,7 +85,19 @@ pub(super) fn decide<'a>(
         }
     }
     let (order, why) = match &options.date_format {
-        Some(format) => (order_of(format)?, "as the caller says"),
+        Some(format) => {
+            let order = order_of(format)?;
+            votes.refuse_contradicted(order, format)?;
+            let is_needed = votes.n_shown < votes.n_cells || !ORDERS.contains(&order);
+            (
+                order,
+                if is_needed {
+                    "as the caller says"
+                } else {
+                    "every date shows its order: date_format decides nothing"
+                },
+            )
+        }
         None => votes.order(is_taiwanese)?,
     };
     let sample =
@@ -133,6 +147,7 @@ impl Votes {
         self.n_yearless += usize::from(shown.is_none());
         self.n_before_exchange += usize::from(shown.is_none() && triple.parts[0] < FIRST_ROC_YEAR);
         let mut days = ORDERS.map(|order| triple.day(order));
+        self.n_readable.iter_mut().zip(days).for_each(|(n, day)| *n += usize::from(day.is_some()));
         match triple.named_month() {
             // `02-Jan-24` has its day first wherever that can be; no vendor writes the other.
             Some(_) if days[0].is_some() => days = [days[0], None, None],
@@ -366,6 +381,18 @@ mod tests {
             let options = ReadOptions { date_format: Some(format.to_owned()), ..ReadOptions::default() };
             assert_eq!(decide(cells.into_iter(), &options, false).map(|reading| reading.order), Ok(order), "{format}");
         }
+        let told = |format: &str, cells: &[&str]| {
+            let options = ReadOptions { date_format: Some(format.to_owned()), ..ReadOptions::default() };
+            let cells = cells.iter().enumerate().map(|(idx, text)| (idx as u64 + 2, *text));
+            decide(cells, &options, false).map(|reading| reading.why).map_err(|error| error.to_string())
+        };
+        // Of dates month first, a twelfth or earlier would be read as another day, in silence.
+        let message = told("%d/%m/%Y", &["01/11/2024", "01/12/2024", "01/15/2024"]).unwrap_err();
+        assert!(message.contains("reads 2 of 3 dates") && message.contains("line 4 only so"), "{message}");
+        assert_eq!(told("%d/%m/%Y", &["01/11/2024", "13/11/2024", "01/15/2024"]), Ok("as the caller says"));
+        assert_eq!(told("%y-%b-%d", &["24-Jan-11", "24-Jan-12"]), Ok("as the caller says"));
+        let unused = "every date shows its order: date_format decides nothing";
+        assert_eq!(told("%d/%m/%Y", &["2024-01-11", "2024-01-12"]), Ok(unused));
         let options = ReadOptions { date_format: Some("%Y".to_owned()), ..ReadOptions::default() };
         assert_eq!(decide(cells.into_iter(), &options, false).map_err(|e| e.code()), Err("bad_option"));
     }

@@ -89,6 +89,9 @@ pub(super) fn json(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
     Ok(Decoded { text: Cow::Borrowed(text), encoding: "utf-8" })
 }
 
+const PICKLE: &str = "the body is a Python pickle: write it as Parquet or CSV";
+const PICTURE: &str = "the body is a picture: download the prices behind it as CSV";
+
 /// # Errors
 /// By the name of a kind of file that is no text.
 pub(super) fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
@@ -125,7 +128,13 @@ pub(super) fn refuse_by_first_bytes(bytes: &[u8]) -> Result<(), ReadError> {
         (b"7z\xbc\xaf", "not_csv", "the body is a 7z archive: unpack it, or send a zip"),
         (b"ARROW1", "not_csv", "the body is Arrow or Feather: write it as Parquet"),
         (b"\x89HDF", "not_csv", "the body is HDF5: write it as Parquet or CSV"),
-        (b"\x80\x04\x95", "not_csv", "the body is a Python pickle: write it as Parquet or CSV"),
+        (b"\x80\x04\x95", "not_csv", PICKLE),
+        (b"\x80\x05\x95", "not_csv", PICKLE),
+        (b"\x80\x03}", "not_csv", PICKLE),
+        (b"\x80\x03c", "not_csv", PICKLE),
+        (b"\x89PNG", "not_csv", PICTURE),
+        (b"\xff\xd8\xff", "not_csv", PICTURE),
+        (b"GIF8", "not_csv", PICTURE),
         (b"\x93NUMPY", "not_csv", "the body is a NumPy array: write it as CSV with a header line"),
         (b"SQLite format", "not_csv", "the body is an SQLite database: export the prices as CSV"),
     ];
@@ -228,6 +237,10 @@ fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Decoded { text: Cow::Borrowed(text), encoding: "utf-8" }),
+        // No encoding below has NUL bytes in its text.
+        Err(_) if bytes.contains(&0) => {
+            Err(invalid("the body is no text but another program's file: export the prices as CSV"))
+        }
         Err(error) => legacy(bytes).ok_or_else(|| {
             let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
             invalid(&format!(
@@ -240,9 +253,6 @@ fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
 /// The legacy encoding in which the whole body is valid and the header makes sense. Where the header is ASCII, one
 /// whose letters make words of one script: such files have names of companies beside English headers.
 fn legacy(bytes: &[u8]) -> Option<Decoded<'_>> {
-    if bytes.contains(&0) {
-        return None;
-    }
     let mut best: Option<(usize, &Encoding, &'static str)> = None;
     for (encoding, name) in LEGACY {
         let score = header_score(bytes, encoding);

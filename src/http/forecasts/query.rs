@@ -171,6 +171,7 @@ fn ends(levels: &[Level]) -> Vec<f64> {
     ends
 }
 
+/// Fractions between commas, each once.
 fn fractions(name: &str, text: &str) -> Result<Vec<f64>, Problem> {
     let read = |part: &str| {
         part.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| {
@@ -180,7 +181,14 @@ fn fractions(name: &str, text: &str) -> Result<Vec<f64>, Problem> {
             )
         })
     };
-    text.split(',').map(read).collect()
+    let mut fractions: Vec<f64> = Vec::new();
+    for part in text.split(',') {
+        let fraction = read(part)?;
+        if !fractions.contains(&fraction) {
+            fractions.push(fraction);
+        }
+    }
+    Ok(fractions)
 }
 
 /// Who forecasts, or of whom forecasts are listed.
@@ -192,6 +200,11 @@ pub(in crate::http) fn model(text: &str) -> Result<ModelChoice, Problem> {
 mod tests {
     use super::*;
     use crate::domain::BarTime;
+
+    #[test]
+    fn a_level_said_twice_is_one_level() {
+        assert_eq!(fractions("levels", "0.8, 0.95,0.80").ok(), Some(vec![0.8, 0.95]));
+    }
 
     #[test]
     fn without_quantiles_the_ends_of_the_intervals_and_the_middle_are_shown() {
