@@ -206,6 +206,7 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
     ),
     ("running_period", "A weekly or monthly file ends with a session of its running week or month; it was left out."),
     ("no_volume", "No column is the volume: pass `columns=volume:NAME` if one is."),
+    ("ticker_above", "A ticker stands on the first of its rows only: those below were taken for the same ticker's."),
     ("columns_left_out", "Columns of other tickers beside the file's own prices were left out."),
     ("missing_sessions", "Sessions of the ticker's market within the file have no bar: is part of it missing?"),
     (

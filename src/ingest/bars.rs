@@ -25,6 +25,10 @@ pub(super) struct Rules {
     pub zoned_is_right: Option<bool>,
     /// Whether the ticker column names tickers.
     pub reads_tickers: bool,
+    /// Whether a ticker stands only on the first of its rows, as merged cells do.
+    pub tickers_stand_once: bool,
+    /// The column of India's series, where some rows are of the main one.
+    pub series: Option<usize>,
     /// Whether + and - before a price tell the direction of the day.
     pub signs_are_directions: bool,
 }
@@ -36,6 +40,8 @@ pub(super) struct Placed {
     /// When its row stands: finer than the bar's own time where several rows make one session.
     pub instant: BarTime,
     pub line: u32,
+    /// Whether it is of another series than the exchange's main one: a block deal, an odd lot.
+    pub is_aside: bool,
 }
 
 /// The bars of one ticker, in the order of the file.
@@ -65,6 +71,9 @@ struct Fault {
     message: String,
 }
 
+/// Of a share's several series at NSE (`BL` are block deals) the one whose bars are the share's.
+pub(super) const MAIN_SERIES: &str = "EQ";
+
 /// What a stretch of rows says.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -89,15 +98,24 @@ pub(super) fn read(
     let mut skipped = Skipped::default();
     let mut refusals = Refusals::new(limits.max_refusals_reported);
     let mut last: Option<(&str, usize)> = None;
+    let mut above: Option<&str> = None;
     for row in stretch {
         let line = sheet.line(row);
         let date = sheet.cell(layout.date, row);
         let time = layout.time.map(|column| sheet.cell(column, row));
         let stamp = rules.clocks.stamp(date, time);
+        let is_aside = rules.series.is_some_and(|column| sheet.cell(column, row) != MAIN_SERIES);
         for group in &layout.groups {
             let name = match (&group.ticker, layout.ticker) {
                 (Some(name), _) => name.as_str(),
-                (None, Some(column)) if rules.reads_tickers => sheet.cell(column, row),
+                (None, Some(column)) if rules.reads_tickers => match sheet.cell(column, row) {
+                    "" if rules.tickers_stand_once => *above.get_or_insert_with(|| ticker_above(source, column, row)),
+                    "" => {
+                        refusals.push(|| bad_ticker(line, ""));
+                        continue;
+                    }
+                    name => *above.insert(name),
+                },
                 _ => "",
             };
             let at = match last {
@@ -117,7 +135,7 @@ pub(super) fn read(
             }
             let rows = &mut all[at];
             match read_row(source, rules, group, row, stamp) {
-                Ok(Row::Bar { bar, instant }) => rows.push(Placed { bar, instant, line }),
+                Ok(Row::Bar { bar, instant }) => rows.push(Placed { bar, instant, line, is_aside }),
                 Ok(Row::Halted) => skipped.halted.add(line),
                 Ok(Row::Zero) => skipped.zero.add(line),
                 Ok(Row::Empty) if layout.groups.len() > 1 => {}
@@ -184,6 +202,11 @@ fn place(name: &str, all: &mut Vec<Rows>, by_name: &mut HashMap<String, usize>) 
     Some(at)
 }
 
+/// The nearest ticker above a row.
+fn ticker_above(source: &Source, column: usize, row: usize) -> &str {
+    (0..row).rev().map(|above| source.sheet.cell(column, above)).find(|name| !name.is_empty()).unwrap_or_default()
+}
+
 /// A ticker as vendors write it: `'000001`, `ETH/USDT`, `NASDAQ:AAPL`.
 pub(super) fn ticker_of(name: &str) -> Option<Ticker> {
     let name = name.trim().trim_start_matches(['\'', '=', '"']).trim_end_matches('"');
@@ -198,6 +221,7 @@ fn bad_ticker(line: u32, name: &str) -> Refusal {
         text: name.chars().take(100).collect(),
         code: "bad_ticker",
         message: match name.parse::<Ticker>() {
+            Err(_) if name.is_empty() => "the ticker is missing, which other rows have".to_owned(),
             Err(error) => error.to_string(),
             Ok(_) => format!("{name:?} is not a ticker"),
         },
@@ -219,6 +243,9 @@ fn read_row(
         if rules.signs_are_directions { value.map(f64::abs) } else { value }
     };
     let prices = [group.open, group.high, group.low, group.close].map(price);
+    if source.layout.trade_status.is_some_and(|column| cell(column) == "0") {
+        return Ok(Row::Halted);
+    }
     // Four times NaN is a minute without a trade; one beside prices is an error of the file.
     let is_none = |price: &Result<f64, NumberIssue>| {
         matches!(price, Err(NumberIssue::Missing))

@@ -53,7 +53,7 @@ impl Votes {
     }
 
     pub(super) fn ambiguous(&self, candidates: &[usize]) -> ReadError {
-        let (text, line) = self.sample.clone().unwrap_or_default();
+        let (text, line) = self.differing.clone().or_else(|| self.sample.clone()).unwrap_or_default();
         let readings: Vec<String> = candidates
             .iter()
             .filter_map(|idx| {

@@ -45,7 +45,9 @@ pub(super) struct Votes {
     n_day_second: usize,
     /// Open cells read day first where they can be, else month first; and the other way round.
     pub(super) patched: [Tally; 2],
+    /// The first open one, and the first that is another day in another order.
     pub(super) sample: Option<(String, u64)>,
+    pub(super) differing: Option<(String, u64)>,
     has_three_digit_year: bool,
     pub(super) tallies: [Tally; 3],
 }
@@ -88,13 +90,13 @@ pub(super) fn decide<'a>(
         Some(format) => {
             let order = order_of(format)?;
             votes.refuse_contradicted(order, format)?;
-            let is_needed = votes.n_shown < votes.n_cells || !ORDERS.contains(&order);
+            let is_unneeded = votes.n_shown == votes.n_cells && ORDERS.contains(&order);
             (
                 order,
-                if is_needed {
-                    "as the caller says"
+                if is_unneeded {
+                    "every date shows its order, whatever date_format says"
                 } else {
-                    "every date shows its order: date_format decides nothing"
+                    "as the caller says"
                 },
             )
         }
@@ -140,9 +142,6 @@ impl Votes {
             self.n_shown += 1;
             return;
         }
-        if self.sample.is_none() {
-            self.sample = Some((text.to_owned(), line));
-        }
         self.n_open += 1;
         self.n_yearless += usize::from(shown.is_none());
         self.n_before_exchange += usize::from(shown.is_none() && triple.parts[0] < FIRST_ROC_YEAR);
@@ -163,7 +162,12 @@ impl Votes {
         let n_valid = days.iter().flatten().count();
         let mut readings = days.iter().flatten();
         let one = readings.next();
-        self.n_differ += usize::from(readings.any(|day| Some(day) != one));
+        let differs = readings.any(|day| Some(day) != one);
+        self.sample.get_or_insert_with(|| (text.to_owned(), line));
+        if differs {
+            self.differing.get_or_insert_with(|| (text.to_owned(), line));
+        }
+        self.n_differ += usize::from(differs);
         for (tally, day) in self.tallies.iter_mut().zip(days) {
             let Some(day) = day else { continue };
             tally.n_valid += 1;
@@ -391,9 +395,8 @@ mod tests {
         assert!(message.contains("reads 2 of 3 dates") && message.contains("line 4 only so"), "{message}");
         assert_eq!(told("%d/%m/%Y", &["01/11/2024", "13/11/2024", "01/15/2024"]), Ok("as the caller says"));
         assert_eq!(told("%y-%b-%d", &["24-Jan-11", "24-Jan-12"]), Ok("as the caller says"));
-        let unused = "every date shows its order: date_format decides nothing";
+        let unused = "every date shows its order, whatever date_format says";
         assert_eq!(told("%d/%m/%Y", &["2024-01-11", "2024-01-12"]), Ok(unused));
-        let options = ReadOptions { date_format: Some("%Y".to_owned()), ..ReadOptions::default() };
-        assert_eq!(decide(cells.into_iter(), &options, false).map_err(|e| e.code()), Err("bad_option"));
+        assert!(told("%Y", &["03/04/2024"]).is_err_and(|error| error.starts_with("date_format: ")));
     }
 }

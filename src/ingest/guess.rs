@@ -1,10 +1,12 @@
 //! A file without a header: refused, with a guess at its columns that can be sent back.
 
+use super::columns::{self, Role};
 use super::dates::{Order, Shape, Stamp};
 use super::header::modal_width;
+use super::names::OTHER_SPANS;
 use super::numbers::{self, Evidence, NumberFormat};
 use super::records::{self, Record};
-use super::{ReadError, dates};
+use super::{ReadError, bars, dates};
 
 const SAMPLE: usize = 200;
 
@@ -27,10 +29,18 @@ pub(super) fn no_header(text: &str, all: &[Record], delimiter: u8) -> ReadError 
         );
         return ReadError::missing("open", message);
     }
-    let message = match columns(&rows, width) {
+    let header = all.first().map(|record| records::fields(record.text(text), delimiter));
+    let is_header = |cells: &Vec<String>| cells.len() == width && !cells.iter().any(|cell| is_value(cell));
+    let header = header.filter(is_header).unwrap_or_default();
+    let rows = &rows[usize::from(!header.is_empty()).min(rows.len())..];
+    let message = match columns(rows, width, &header) {
         Some(guess) => format!(
             "no line of the file names its columns (the first is {first:?}); by its values it could be \
              columns={guess}: pass that if it is right"
+        ),
+        None if !header.is_empty() => format!(
+            "the first line ({first:?}) does not name date, open, high, low and close of a session: rename its columns, or \
+             pass columns=date:NAME,open:NAME,high:NAME,low:NAME,close:NAME"
         ),
         None => format!(
             "no line of the file names date, open, high, low and close (the first is {first:?}); add such a line, \
@@ -40,8 +50,18 @@ pub(super) fn no_header(text: &str, all: &[Record], delimiter: u8) -> ReadError 
     ReadError::unusable("missing_header", message)
 }
 
+fn is_value(cell: &str) -> bool {
+    NumberFormat::DOT.price(cell).is_ok() || dates::looks_like_date(cell)
+}
+
+/// Whether a name says that its column is none of a bar: the price before, the year's highest.
+fn is_of_another_span(name: &str) -> bool {
+    let mut words = name.split_whitespace().map(str::to_lowercase);
+    columns::is_of_no_role(name) || words.any(|word| OTHER_SPANS.split(' ').any(|span| span == word))
+}
+
 /// Four neighbours of which one is always the highest and one the lowest are the prices.
-fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
+fn columns(rows: &[Vec<String>], width: usize, header: &[String]) -> Option<String> {
     let sample = rows.get(rows.len() / 2)?;
     let date = (0..width)
         .find(|idx| dates::looks_like_date(&sample[*idx]))
@@ -64,7 +84,11 @@ fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
         });
         holds && n_rows * 2 > rows.len()
     };
+    let is_other = |idx: usize| header.get(idx).is_some_and(|name| is_of_another_span(name));
     for from in time.unwrap_or(date) + 1..(width + 1).saturating_sub(4) {
+        if (from..from + 4).any(is_other) {
+            continue;
+        }
         // Flat bars fit any order: the usual one goes first.
         let high = [1, 0, 2, 3].into_iter().find(|at| is_extreme(from, *at, true));
         let low = [2, 3, 1, 0].into_iter().find(|at| is_extreme(from, *at, false));
@@ -86,7 +110,8 @@ fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
         (names[open], names[close]) = ("open", "close");
         let largest =
             |idx: usize| value(sample, idx).is_some_and(|v| value(sample, from).is_some_and(|p| v > p || v == 0.0));
-        let before = (date + 1..from).find(|idx| names[*idx] == "-" && largest(*idx));
+        let is_code = |idx: usize| sample[idx].len() > 1 && sample[idx].starts_with('0') && !sample[idx].contains('.');
+        let before = (date + 1..from).find(|idx| names[*idx] == "-" && largest(*idx) && !is_code(*idx));
         // An average price lies within all bars.
         let is_price = |idx: usize| {
             let is_within = |row: &Vec<String>| {
@@ -96,12 +121,30 @@ fn columns(rows: &[Vec<String>], width: usize) -> Option<String> {
             rows.len() > 2 && rows.iter().all(|row| is_within(row) == Some(true))
         };
         let behind = (from + 4..width).find(|idx| value(sample, *idx).is_some() && !is_price(*idx));
-        if let Some(volume) = before.or(behind) {
+        let named = header.iter().position(|name| columns::named(name).is_some_and(|named| named.role == Role::Volume));
+        if let Some(volume) = named.or(before).or(behind).filter(|idx| names[*idx] == "-") {
             names[volume] = "volume";
+        }
+        if let Some(ticker) = (0..width).find(|idx| names[*idx] == "-" && tells_tickers(rows, date, *idx)) {
+            names[ticker] = "ticker";
         }
         return Some(names.join(","));
     }
     None
+}
+
+/// Whether a column of codes tells rows of one date apart.
+fn tells_tickers(rows: &[Vec<String>], date: usize, column: usize) -> bool {
+    let is_code = |row: &Vec<String>| {
+        let cell = row[column].as_str();
+        !cell.chars().any(char::is_lowercase)
+            && cell.chars().any(char::is_alphabetic)
+            && bars::ticker_of(cell).is_some()
+    };
+    let is_told = |pair: &[Vec<String>]| pair[0][date] != pair[1][date] || pair[0][column] != pair[1][column];
+    rows.iter().all(is_code)
+        && rows.windows(2).any(|pair| pair[0][date] == pair[1][date])
+        && rows.windows(2).all(is_told)
 }
 
 /// Dates such as `240102`, which alone could be any number: all can be days, and they differ.
@@ -139,7 +182,7 @@ mod tests {
     fn guessed(rows: &[&str]) -> Option<String> {
         let rows: Vec<Vec<String>> =
             rows.iter().map(|row| row.split(';').map(str::to_owned).collect::<Vec<String>>()).collect();
-        columns(&rows, rows[0].len())
+        columns(&rows, rows[0].len(), &[])
     }
 
     #[test]

@@ -67,8 +67,16 @@ pub(super) fn find(
         let data_from = best.map_or(0, |(idx, _)| idx + 1);
         return Ok(Header { data_from, record: None, layout: layout::by_position(columns)? });
     }
-    let Some((idx, _)) = best else { return Err(guess::no_header(text, records, delimiter)) };
     let cells = |idx: usize| records.get(idx).map(|record| records::fields(record.text(text), delimiter));
+    let holds_chosen = |at: &usize| {
+        let (Some(columns), Some(cells)) = (&options.columns, cells(*at)) else { return false };
+        let mut chosen = columns.split(',').filter_map(|choice| Some(choice.split_once(':')?.1.trim())).peekable();
+        chosen.peek().is_some() && chosen.all(|name| cells.iter().any(|cell| cell.trim() == name))
+    };
+    let chosen = (0..records.len().min(MAX_PREAMBLE)).find(holds_chosen);
+    let Some(idx) = chosen.or(best.map(|(idx, _)| idx)) else {
+        return Err(guess::no_header(text, records, delimiter));
+    };
     let mut names = cells(idx).unwrap_or_default();
     // Before names are compared with each other. Empty ones at the end are no columns.
     if names.iter().rposition(|name| !name.is_empty()).is_some_and(|last| last >= limits.max_columns) {

@@ -76,7 +76,8 @@ fn of_named_tables<'a>(items: &[Json], depth: usize, room: &'a Room) -> Option<R
 fn of_array<'a>(items: &[Json], room: &'a Room) -> Option<Rows<'a>> {
     let is_bar = match items.first()? {
         Json::Object(object) => {
-            n_named(flat(object).filter(|(_, value)| !matches!(value, Json::Array(_))).map(|(name, _)| name)) >= 3
+            let fields = flat(object).filter(|(_, value)| !matches!(value, Json::Array(_)));
+            n_named(fields.map(|(name, _)| name)) >= 3 && !object.values().any(is_table)
         }
         Json::Text(line) => line.split(',').count() >= 5,
         Json::Array(array) => array.len() >= 5 && !array.iter().any(Json::is_nested),
@@ -87,6 +88,12 @@ fn of_array<'a>(items: &[Json], room: &'a Room) -> Option<Rows<'a>> {
         items.iter().for_each(|item| rows.push(item, None));
         rows
     })
+}
+
+/// A list of bars beside a quote of the day, which looks like a bar itself.
+fn is_table(value: &Json) -> bool {
+    let first = value.as_array().and_then(|items| items.first()?.as_object());
+    first.is_some_and(|first| n_named(first.keys()) >= 4)
 }
 
 /// `{"t": […], "o": […], …}`: arrays of one length under known names.

@@ -11,6 +11,10 @@ pub(super) struct Layout {
     pub date: usize,
     pub time: Option<usize>,
     pub ticker: Option<usize>,
+    /// India's series of a share (`EQ`, `BE`, `BL`).
+    pub series: Option<usize>,
+    /// Where Baostock writes 0 for a day on which a share was not traded.
+    pub trade_status: Option<usize>,
     /// Whether the ticker column is one of names (`Apple`, `삼성전자`), not of codes.
     pub ticker_is_name: bool,
     /// One for each ticker that has columns of its own; a long or a single-ticker file has one.
@@ -100,6 +104,7 @@ pub(super) fn resolve(
 ) -> Result<Layout, ReadError> {
     let mut found = columns::all_named(&names);
     rivals::small_letters_first(&names, &mut found);
+    rivals::drop_flags(sample, &mut found);
     if let Some(chosen) = &options.columns {
         for choice in chosen.split(',').filter(|choice| !choice.trim().is_empty()) {
             choose(choice, &names, &mut found)?;
@@ -232,11 +237,15 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
     let time = pick(Role::Time, None)?;
     let ticker = pick(Role::Ticker, None)?;
     let Some(date) = date else { return Err(missing(&names, [None; 4], None, tickers)) };
+    let called = |wanted: &str| names.iter().position(|name| columns::key(name) == wanted);
+    let (series, trade_status) = (called("series"), called("tradestatus"));
     let ticker_is_name = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier > 0);
     Ok(Layout {
         date,
         time,
         ticker,
+        series,
+        trade_status,
         ticker_is_name,
         groups,
         names,

@@ -18,7 +18,8 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          dato datapregao datapreg datadopregao fechahora dataora tarih дата tanggal ngay วันที่ dtyyyymmdd \
          paivamaara pvm seance jour handelstag sesion datanotowania snappedat tradedatekst timeperiodstart \
          periodstart bizdt traddt trddt basdt exchangedate date1 tarikh ημερομηνία दिनांक תאריך التاريخ \
-         datumobchodu kuupäev dagsetning تاریخ تاریخمیلادی วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir",
+         datumobchodu kuupäev dagsetning تاریخ تاریخمیلادی วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir \
+         chtimestamp mtimestamp deven indexdate xymd",
     ),
     (
         Role::Date,
@@ -30,12 +31,13 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Time,
         0,
-        "time 시간 시각 체결시간 時刻 時間 时间 hora uhrzeit zeit heure ora godzina время tradetime timeofday saat minute hour",
+        "time 시간 시각 체결시간 時刻 時間 时间 hora uhrzeit zeit heure ora godzina время tradetime timeofday saat minute hour xhms \
+         stckcntghour cntrtm",
     ),
     (
         Role::Open,
         0,
-        "open opening openprice openingprice priceopen dayopen opn op sessionopen stckoprc tddopnprc 시가 시작가 \
+        "open opening openprice openingprice priceopen dayopen opn op sessionopen stckoprc tddopnprc pricefirst 시가 시작가 \
          시초가 始値 初値 开盘 开盘价 今开 今开盘 開盤 開盤價 開市 開市價 今開盤價 abertura apertura eroffnung eroffnungskurs eroeffnung \
          erster ouverture ouv otwarcie acilis открытие открцена preabe precoabertura ouvert opningskurs \
          apning abierto startkurs giamocua mocua pembukaan เปิด ราคาเปิด aperturaprezzo avaus oppning \
@@ -50,7 +52,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         Role::High,
         0,
         "high highprice pricehigh dayhigh hi hight highest highestprice sessionhigh max maximum highs \
-         stckhgpr tddhgprc 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
+         stckhgpr tddhgprc pricemax 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
          hochstkurs plushaut haut najwyzszy yuksek najwyzsza максимум макс maxprice premax precomaximo hog \
          hogst hoy hogsta maks maksimum hoogste hoog alto caonhat giacaonhat tertinggi สูงสุด ราคาสูงสุด ylin \
          precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 maksymalny بیشترین \
@@ -60,7 +62,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Low,
         0,
-        "low lowprice pricelow daylow lo lowest lowestprice sessionlow min minimum lows stcklwpr tddlwprc 저가 \
+        "low lowprice pricelow daylow lo lowest lowestprice sessionlow min minimum lows stcklwpr tddlwprc pricemin 저가 \
          최저가 安値 最低 最低价 最低價 minima minimo tief tiefst tagestief tiefstkurs plusbas bas najnizszy dusuk \
          najnizsza минимум мин minprice premin precominimo lag lagst lav lagsta laagste laag bajo thapnhat \
          giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusuk mindia lowpric lwpric \
@@ -74,7 +76,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         0,
         "close closing closeprice closingprice priceclose dayclose closelast sessionclose cls \
          closep ценазакрытия zaključnacena zaključnitečaj sulgemine lokaverð lokagengi κλείσιμο záverečnýkurz derniercours \
-         settle settlement settleprice stckclpr tddclsprc 종가 終値 收盘 收盘价 收盤 收盤價 收市 收市價 fechamento cierre \
+         settle settlement settleprice stckclpr tddclsprc clos stckprpr pclosing 今收 今收盘 今收盤 종가 終値 收盘 收盘价 收盤 收盤價 收市 收市價 fechamento cierre \
          chiusura schluss schlusskurs cloture clot zamkniecie kapanis закрытие закрцена slutkurs slut \
          sluttkurs slutning slot slotkoers dongcua giadongcua penutupan ปิด ราคาปิด paatos precoultimo preult \
          precofechamento preciocierre precodefechamento endkurs clspric clsprc clpr prccd kurszamknięcia záró \
@@ -85,7 +87,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Close,
         1,
-        "lastclose price last lastprice lasttradedprice ltp tradeprice 현재가 체결가 가격 지수 現在値 最新价 最新 成交价 ultimo ultima \
+        "pdrcotval lastclose price last lastprice lasttradedprice ltp tradeprice 현재가 체결가 가격 지수 現在値 最新价 最新 成交价 ultimo ultima \
          letzter zuletzt kurs dernier cours prix ostatni simdi цена preco precio prezzo senaste sista siste c \
          koers lancuoi terakhir ล่าสุด valor cotacao kapanisfiyati curprc latest latestprice lastpric prc \
          laatste ostatnio seneste viimeisin ราคา ราคาล่าสุด τιμή मूल्य שער السعر آخر ultimul zadnja senast آخرین",
@@ -103,7 +105,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          成交張數 成交张数 成交手數 hac wol määrä kl klượng ปริมาณการซื้อขาย όγκος वॉल्यूम נפח حجم الحجم forgalom objem \
          обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем cantidad cantidadnegociada unidades nombredetitreséchangés quantiténégociée количество volumi volumetotale wolumenobrotu obim umsatzstück tradedshares \
          tradedcontracts jdiffvol khốilượngkhớplệnh khớplệnhkl volumennominal cantnominal حجممعاملات الكمية \
-         gesamtvolumen kogus magn",
+         gesamtvolumen kogus magn tvol evol cntgvol qtottran5j khoiluonggiaodichkhoplenh totalmatchvol",
     ),
     (
         Role::Volume,
@@ -112,7 +114,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          volumen handelsvolumen מחזור",
     ),
     // Traded ones, unless a volume stands beside: then those that there are.
-    (Role::Volume, 2, "shares"),
+    (Role::Volume, 2, "shares capacity"),
     // Units at some, money at most: only where the column called volume is money (HTX).
     (Role::Volume, ONLY_BESIDE_WORTH, "amount"),
     (
@@ -126,7 +128,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Ticker,
         1,
-        "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm",
+        "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm indexname",
     ),
     (Role::AdjOpen, 0, "adjopen adjustedopen openadj openadjusted 수정시가 adjustmentopen adjo adopen"),
     (Role::AdjHigh, 0, "adjhigh adjustedhigh highadj highadjusted 수정고가 adjustmenthigh adjh adhigh"),
@@ -149,7 +151,7 @@ pub(super) const OTHERS: &str = "prevclose previousclose prevcloseprice prevclsp
     quoteassetvolume volumequote volumeto takerbuyvolume takerbuyquotevolume takerbuybasevolume \
     takerbuybaseassetvolume takerbuyquoteassetvolume dollarvolume volumeusd valuetraded 52wh 52wl \
     52weekhigh 52weeklow high52 low52 yearhigh yearlow w52h w52l highlow openclose closebid closeask \
-    전일종가 前日終値 前收盘 前收盘价 昨收 昨收盘 시가총액 거래대금 대비 등락률 상장주식수 series tradecount numtrades timeclose timehigh \
+    전일종가 前日終値 前收 前收盘 前收盘价 昨收 昨收盘 시가총액 거래대금 대비 등락률 상장주식수 series tradecount numtrades timeclose timehigh \
     timelow timestampend windowend closeunadj closeunadjusted unadjustedclose unadjustedvolume rawclose \
     bidvolume askvolume volumema avgprice";
 
@@ -158,7 +160,8 @@ pub(super) const OTHER_SPANS: &str = "52 52w 52wk 52week week year month prev pr
 
 /// Words that say nothing of a column's role beside a name that does: `Trade Open`, `PX_LAST`.
 pub(super) const QUALIFIERS: &str = "trade px day daily price stock share market session official regular \
-    mid preis prezzo precio preco prix pret cena kurs ar koers cours gia ราคา τιμη قیمت";
+    mid preis prezzo precio preco prix pret cena kurs ar koers cours gia ราคา τιμη قیمت \
+    index value";
 
 /// Currencies say nothing of a price (`close_usd`), but make a volume an amount of money.
 pub(super) const CURRENCIES: &str = "usd eur krw jpy gbp gbx cny inr brl hkd twd aud cad chf sek nok dkk pln rub zar mxn idr thb vnd usdt usdc try tl \

@@ -148,7 +148,7 @@ fn notes(source: &Source, skipped: &Skipped) -> Vec<Warning> {
         (
             &skipped.halted,
             "halted_sessions",
-            "rows have a close and zeros for open, high and low: halted sessions make no bar",
+            "rows tell of sessions without a trade (zeros beside a close, or a status): they make no bar",
         ),
         (&skipped.zero, "zero_rows", "rows are zeros: they make no bar"),
         (&skipped.empty, "empty_rows", "rows have no prices: they make no bar"),

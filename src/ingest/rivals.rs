@@ -13,6 +13,15 @@ pub(super) fn small_letters_first(names: &[String], found: &mut Vec<(usize, Name
     found.retain(|(at, _)| names[*at].len() > 1 || !has_small(&names[*at]));
 }
 
+/// A column of yes and no holds no price, whatever its name (`last` of Tehran's answers says whether a row is the newest).
+pub(super) fn drop_flags(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
+    let is_flag = |at: usize| {
+        let mut cells = sample.iter().filter_map(|row| row.get(at)).filter(|cell| !cell.is_empty()).peekable();
+        cells.peek().is_some() && cells.all(|cell| matches!(cell.to_ascii_lowercase().as_str(), "true" | "false"))
+    };
+    found.retain(|(at, _)| !is_flag(*at));
+}
+
 /// Of two columns called open one may be the close before (Tehran's `<OPEN>` beside `<FIRST>`): it lies outside of its bar on
 /// many days, and the other on none.
 pub(super) fn drop_opens_outside(sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {

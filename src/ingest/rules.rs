@@ -45,6 +45,11 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         source.notes.push(Note { code: "no_volume", message: message.to_owned() });
     }
     let reads_tickers = names_tickers(source);
+    let tickers_stand_once = reads_tickers && tickers_stand_once(source);
+    if tickers_stand_once {
+        let message = "the ticker stands on few rows: the rows below such a one were taken for the same ticker's";
+        source.notes.push(Note { code: "ticker_above", message: message.to_owned() });
+    }
     let zone = if options.timezone.is_none() { stamps::zone_of_header(&source.layout) } else { None };
     let clocks = Clocks { order: dates.order, has_seconds: has_seconds(source), zone };
     let timing = Timing::of(stamps(source, clocks, reads_tickers), options)?;
@@ -68,10 +73,22 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
     refuse_mixed_basis(source, numbers)?;
     let signs_are_directions = signs_are_directions(source);
     if signs_are_directions {
-        let message = "most prices have a sign, some + and some -: it tells the direction of the day, not of the price";
+        let message = "most prices have a sign, + or -: it tells the direction of the day, not of the price";
         source.notes.push(Note { code: "signed_prices", message: message.to_owned() });
     }
-    let rules = Rules { clocks, numbers, timing, price_basis, zoned_is_right, reads_tickers, signs_are_directions };
+    let is_main = |column: &usize| source.sheet.cells(*column).any(|(_, series)| series == bars::MAIN_SERIES);
+    let series = source.layout.series.filter(is_main);
+    let rules = Rules {
+        clocks,
+        numbers,
+        timing,
+        price_basis,
+        zoned_is_right,
+        reads_tickers,
+        tickers_stand_once,
+        series,
+        signs_are_directions,
+    };
     Ok((rules, dates))
 }
 
@@ -108,7 +125,21 @@ fn signs_are_directions(source: &Source) -> bool {
     }
     let n_rows = source.sheet.n_rows();
     let (n_plus, n_minus) = (count(n_rows, b'+'), count(n_rows, b'-'));
-    n_plus > 0 && n_minus > 0 && (n_plus + n_minus) * 2 > prices(n_rows).count()
+    match (n_plus, n_minus) {
+        (1.., 1..) => (n_plus + n_minus) * 2 > prices(n_rows).count(),
+        (0, 1..) => is_of_falling_days(source),
+        _ => false,
+    }
+}
+
+/// Whether all prices have a minus, and as numbers below zero the highest would be the lowest.
+fn is_of_falling_days(source: &Source) -> bool {
+    let value = |column: usize, row: usize| NumberFormat::DOT.price(source.sheet.cell(column, row)).ok();
+    source.layout.groups.iter().all(|group| {
+        let ends = (0..source.sheet.n_rows()).filter_map(|row| Some((value(group.high, row)?, value(group.low, row)?)));
+        let ends: Vec<(f64, f64)> = ends.collect();
+        ends.iter().all(|(high, low)| high <= low && *low < 0.0) && ends.iter().any(|(high, low)| high < low)
+    })
 }
 
 /// An adjusted close beside an open, high and low as traded is no bar: it lies outside its own range.
@@ -157,9 +188,16 @@ fn stamps(source: &Source, clocks: Clocks, reads_tickers: bool) -> Vec<super::da
 fn names_tickers(source: &Source) -> bool {
     let Some(column) = source.layout.ticker else { return false };
     let first = source.sheet.cell(column, 0);
-    let is_one = (0..source.sheet.n_rows()).all(|row| source.sheet.cell(column, row) == first);
+    let is_one = source.sheet.cells(column).all(|(_, name)| name == first || (name.is_empty() && !first.is_empty()));
     let is_code = !first.chars().any(char::is_lowercase) && first.chars().any(char::is_alphabetic);
     !is_one || (bars::ticker_of(first).is_some() && (is_code || !source.layout.ticker_is_name))
+}
+
+/// Whether the first row has a ticker and more than half of the others have none.
+fn tickers_stand_once(source: &Source) -> bool {
+    let Some(column) = source.layout.ticker else { return false };
+    let n_empty = source.sheet.cells(column).filter(|(_, name)| name.is_empty()).count();
+    !source.sheet.cell(column, 0).is_empty() && n_empty * 2 > source.sheet.n_rows()
 }
 
 /// The decimal sign, by the evidence of all prices, then of volumes.

@@ -26,14 +26,14 @@ pub(super) fn finish(
     if n_up == 0 && n_down > 0 {
         bars.reverse();
     }
-    // Stable: of two rows at one time the one that stands first in the file goes first.
-    if n_down > 0 {
-        bars.sort_by_key(|row| (row.instant, row.line));
+    // Of two rows at one time the main series' goes first, then the one that stands first in the file.
+    if n_down > 0 || bars.iter().any(|row| row.is_aside) {
+        bars.sort_by_key(|row| (row.instant, row.is_aside, row.line));
     }
     let mut kept: Vec<Bar> = Vec::with_capacity(bars.len());
     let mut lines: Vec<u32> = Vec::with_capacity(bars.len());
     let (mut duplicates, mut n_conflicts) = (0, 0);
-    for Placed { bar, line, .. } in bars {
+    for Placed { bar, line, is_aside, .. } in bars {
         match kept.last_mut() {
             Some(last) if last.at() == bar.at() && timing.resamples() => {
                 match merged(last, &bar) {
@@ -52,10 +52,10 @@ pub(super) fn finish(
             Some(last) if last.at() == bar.at() && *last == bar => duplicates += 1,
             Some(last) if last.at() == bar.at() => {
                 refused += 1;
-                n_conflicts += 1;
+                n_conflicts += usize::from(!is_aside);
                 let ticker = ticker.clone();
                 let kept_line = lines.last().copied().unwrap_or_default();
-                refusals.push(|| conflict(last, kept_line, &bar, line, interval, ticker));
+                refusals.push(|| conflict((last, kept_line), (&bar, line), is_aside, interval, ticker));
             }
             _ => {
                 kept.push(bar);
@@ -195,17 +195,25 @@ fn unmergeable(error: &BarError, bar: &Bar, line: u32, interval: Interval, ticke
     }
 }
 
-fn conflict(kept: &Bar, kept_line: u32, bar: &Bar, line: u32, interval: Interval, ticker: Option<Ticker>) -> Refusal {
+/// `then` stands at the time of `kept`; each with its line.
+fn conflict(
+    (kept, kept_line): (&Bar, u32),
+    (then, line): (&Bar, u32),
+    is_aside: bool,
+    interval: Interval,
+    ticker: Option<Ticker>,
+) -> Refusal {
+    let which = if is_aside { "that of series EQ was kept" } else { "the first was kept" };
     Refusal {
         line: u64::from(line),
         column: Some("date"),
-        text: interval.label(bar.at()),
+        text: interval.label(then.at()),
         code: "conflicting_duplicate",
         message: format!(
-            "{} stands on line {kept_line} with {} and here with {}; the first was kept",
-            interval.label(bar.at()),
+            "{} stands on line {kept_line} with {} and here with {}; {which}",
+            interval.label(then.at()),
             told(kept),
-            told(bar)
+            told(then)
         ),
         ticker,
     }

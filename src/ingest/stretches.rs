@@ -146,7 +146,7 @@ mod tests {
         let at = BarTime::from_seconds(1_700_006_400);
         let raw = RawBar { at, open: 10.0, high: 11.0, low: 9.0, close: 10.0, volume: None };
         let bar = Bar::new(raw).expect("a bar");
-        let bars = (1..=n_rows).map(|line| bars::Placed { bar, instant: at, line }).collect();
+        let bars = (1..=n_rows).map(|line| bars::Placed { bar, instant: at, line, is_aside: false }).collect();
         Rows { ticker: name.parse().ok(), bars, refused: 0, n_up: 0, n_down: 0 }
     }
 

@@ -54,7 +54,7 @@ impl Timing {
         let continued = continued.filter(|interval| fits(*interval, &gaps, &stamps));
         let typical = match continued {
             Some(Interval::Minutes(minutes)) => i64::from(minutes) * 60,
-            _ => gaps.get(gaps.len() / 2).copied().unwrap_or(DAY),
+            _ => typical_of(&gaps),
         };
         if !is_timed || typical >= SHORTEST_DAY {
             let late = if is_timed && zone.is_none() { Late::of(&stamps) } else { Late::None };
@@ -186,6 +186,15 @@ impl Late {
             ),
         }
     }
+}
+
+/// The shortest gap where many are such and all are multiples of it, for bars without a trade are left out; else the one in
+/// the middle. `gaps` ascend.
+fn typical_of(gaps: &[i64]) -> i64 {
+    let (Some(shortest), Some(middle)) = (gaps.first(), gaps.get(gaps.len() / 2)) else { return DAY };
+    let n_shortest = gaps.partition_point(|gap| gap == shortest);
+    let is_step = n_shortest * 4 >= gaps.len() && gaps.iter().all(|gap| gap % shortest == 0);
+    if is_step { *shortest } else { *middle }
 }
 
 /// In UTC from 11:00 on; by a clock of unknown zone only when no exchange is open any more.
@@ -324,6 +333,8 @@ mod tests {
     fn bars_within_a_day_are_instants() {
         let texts = ["2024-04-17 09:00:00+09:00", "2024-04-17 10:00:00+09:00", "2024-04-17 11:00:00+09:00"];
         assert_eq!(first(&texts), "1h 2024-04-17T00:00:00Z");
+        let with_auction = ["2024-01-05 09:00", "2024-01-05 15:18", "2024-01-05 15:19", "2024-01-05 15:30"];
+        assert_eq!(first(&with_auction), "1m 2024-01-05T09:00:00Z");
         assert_eq!(first(&["2024-01-02 09:30:00", "2024-01-02 09:30:05", "2024-01-02 09:30:09"]), "tick_data");
     }
 

@@ -327,3 +327,29 @@ fn a_month_beside_a_date_is_not_the_date() {
     let cells = ["2024-01,2024-01-02", "2024-01,2024-01-03", "2024-01,2024-01-04"];
     assert_eq!(labels(&rows_under("Month,Quote Day", &cells)), ["2024-01-02", "2024-01-03", "2024-01-04"]);
 }
+
+#[test]
+fn of_two_series_of_a_day_the_main_one_is_the_day_s_bar() {
+    let rows = "SYN,BL,04-Jan-2024,105,105,105,105\nSYN,EQ,04-Jan-2024,104.5,107,104,106\nSYN,EQ,03-Jan-2024,103,106,103,104\n";
+    let reading = reading(&format!("Symbol,Series,Date,Open,High,Low,Close\n{rows}")).expect("bars");
+    let closes: Vec<f64> = reading.tickers[0].series.bars().iter().map(candlecast::domain::Bar::close).collect();
+    assert_eq!(closes, [104.0, 106.0]);
+    assert_eq!((reading.refusals[0].line, reading.refusals[0].code), (2, "conflicting_duplicate"));
+    // A share that was moved to another series has no bar of the main one on those days.
+    let moved = rows.replace("SYN,EQ,03", "SYN,BE,03");
+    assert_eq!(labels(&format!("Symbol,Series,Date,Open,High,Low,Close\n{moved}")).len(), 2);
+}
+
+#[test]
+fn a_ticker_on_the_first_of_its_rows_is_that_of_the_rows_below() {
+    let body = |tickers: [&str; 6]| {
+        let row = |(n, ticker): (usize, &&str)| format!("{ticker},2024-01-0{},1{n}1,1{n}3,1{n}0,1{n}2\n", 2 + n % 3);
+        format!("Symbol,Date,Open,High,Low,Close\n{}", tickers.iter().enumerate().map(row).collect::<String>())
+    };
+    let expected =
+        ["AB 2024-01-02", "AB 2024-01-03", "AB 2024-01-04", "CD 2024-01-02", "CD 2024-01-03", "CD 2024-01-04"];
+    assert_eq!(labels(&body(["AB", "", "", "CD", "", ""])), expected);
+    // Missing here and there, it could be any.
+    let some = reading(&body(["AB", "AB", "", "CD", "CD", "CD"])).expect("bars");
+    assert_eq!((some.refusals_total, some.refusals[0].code), (1, "bad_ticker"));
+}
