@@ -204,7 +204,11 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
         "off_calendar",
         "Bars stand on days that are no session of the ticker's market: another `calendar`, or rows of holidays?",
     ),
-    ("running_period", "A weekly or monthly file ends with a session of its running week or month; it was left out."),
+    (
+        "running_period",
+        "A bar of a week or month that is not over, or one that its source calls incomplete, was left out.",
+    ),
+    ("price_unit", "Prices are whole numbers of billionths (Databento's fixed point) and were divided."),
     ("no_volume", "No column is the volume: pass `columns=volume:NAME` if one is."),
     ("ticker_above", "A ticker stands on the first of its rows only: those below were taken for the same ticker's."),
     ("columns_left_out", "Columns of other tickers beside the file's own prices were left out."),

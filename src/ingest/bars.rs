@@ -29,6 +29,8 @@ pub(super) struct Rules {
     pub tickers_stand_once: bool,
     /// The column of India's series, where some rows are of the main one.
     pub series: Option<usize>,
+    /// By how much prices are to be divided.
+    pub price_divisor: f64,
     /// Whether + and - before a price tell the direction of the day.
     pub signs_are_directions: bool,
 }
@@ -61,6 +63,7 @@ enum Row {
     Zero,
     Empty,
     Event,
+    Running,
 }
 
 /// A cell that makes its row no bar.
@@ -141,6 +144,7 @@ pub(super) fn read(
                 Ok(Row::Empty) if layout.groups.len() > 1 => {}
                 Ok(Row::Empty) => skipped.empty.add(line),
                 Ok(Row::Event) => skipped.events.add(line),
+                Ok(Row::Running) => skipped.running.add(line),
                 Err(fault) => {
                     rows.refused += 1;
                     let ticker = rows.ticker.clone();
@@ -209,7 +213,7 @@ fn ticker_above(source: &Source, column: usize, row: usize) -> &str {
 
 /// A ticker as vendors write it: `'000001`, `ETH/USDT`, `NASDAQ:AAPL`.
 pub(super) fn ticker_of(name: &str) -> Option<Ticker> {
-    let name = name.trim().trim_start_matches(['\'', '=', '"']).trim_end_matches('"');
+    let name = name.trim().trim_start_matches(['\'', '=', '"', '#']).trim_end_matches('"');
     let name = name.rsplit_once(':').map_or(name, |(_, name)| name);
     name.replace('/', "-").parse().ok()
 }
@@ -239,12 +243,15 @@ fn read_row(
     let sheet = &source.sheet;
     let cell = |column: usize| sheet.cell(column, row);
     let price = |column: usize| {
-        let value = rules.numbers.price(cell(column));
+        let value = rules.numbers.price(cell(column)).map(|price| price / rules.price_divisor);
         if rules.signs_are_directions { value.map(f64::abs) } else { value }
     };
     let prices = [group.open, group.high, group.low, group.close].map(price);
     if source.layout.trade_status.is_some_and(|column| cell(column) == "0") {
         return Ok(Row::Halted);
+    }
+    if source.layout.is_complete.is_some_and(|column| cell(column).eq_ignore_ascii_case("false")) {
+        return Ok(Row::Running);
     }
     // Four times NaN is a minute without a trade; one beside prices is an error of the file.
     let is_none = |price: &Result<f64, NumberIssue>| {
@@ -291,7 +298,7 @@ fn read_row(
     if rules.price_basis == PriceBasis::Adjusted {
         values = adjusted(source, rules, group, row, values, &mut volume)?;
     }
-    let [open, high, low, close] = values;
+    let [open, high, low, close] = without_noise(values);
     let (at, instant) = (rules.timing.at(&stamp), rules.timing.instant(&stamp));
     let bar = Bar::new(RawBar { at, open, high, low, close, volume });
     bar.map(|bar| Row::Bar { bar, instant }).map_err(|error| {
@@ -303,6 +310,16 @@ fn read_row(
         };
         Fault { column, text: cell(at).trim().to_owned(), code: error.code(), message: error.to_string() }
     })
+}
+
+/// Prices that were multiplied by an adjustment differ in last places: a close of 15.412372589111328 is no higher than a
+/// highest price of 15.412372589111326.
+fn without_noise([open, high, low, close]: [f64; 4]) -> [f64; 4] {
+    const NOISE: f64 = 1e-9;
+    let (top, bottom) = (open.max(close), open.min(close));
+    let high = if top > high && top - high <= top * NOISE { top } else { high };
+    let low = if bottom < low && low - bottom <= low * NOISE { bottom } else { low };
+    [open, high, low, close]
 }
 
 fn is_nan(text: &str) -> bool {
@@ -359,6 +376,10 @@ fn bad_number(column: &'static str, text: &str, issue: NumberIssue) -> Fault {
 fn bad_date(source: &Source, rules: &Rules, row: usize) -> Fault {
     let text = source.sheet.cell(source.layout.date, row).trim().to_owned();
     let shown: String = text.chars().take(60).collect();
+    if text.len() > 2 && text.bytes().all(|byte| byte == b'#') {
+        let message = "the date was saved as ########: widen the column in the spreadsheet and save again".to_owned();
+        return Fault { column: "date", text, code: "not_a_timestamp", message };
+    }
     let how = match rules.clocks.order {
         Order::Ymd => "",
         Order::Dmy => " with the day first, as the other rows have it",

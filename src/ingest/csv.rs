@@ -188,7 +188,7 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
     let (mut n_comments, mut n_headers, mut n_events) = (0, 0, 0);
     for record in &data[..data.len() - n_footers] {
         let line = record.text(text);
-        if line.starts_with('#') && !line.starts_with("#N") {
+        if is_comment(line, delimiter, width) {
             n_comments += 1;
         } else if record.quotes == Quotes::Odd {
             sorted.rejected.push(Rejected::new(
@@ -221,6 +221,16 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
         }
     }
     sorted
+}
+
+/// A line that begins with #: unless it is `#N/A`, a spreadsheet's `########` for a date in a column too narrow, or a row that
+/// begins with a ticker (`#BTC`).
+fn is_comment(line: &str, delimiter: u8, width: usize) -> bool {
+    let Some(rest) = line.strip_prefix('#').filter(|_| !line.starts_with("#N")) else { return false };
+    let first = rest.split(char::from(delimiter)).next().unwrap_or_default();
+    let is_narrow = first.len() >= 2 && first.bytes().all(|byte| byte == b'#');
+    let is_ticker = first.bytes().all(|byte| byte.is_ascii_uppercase()) && !first.is_empty();
+    !(is_narrow || is_ticker) || records::fields(line, delimiter).len() != width
 }
 
 fn only_empty_beyond(line: &str, delimiter: u8, width: usize, record: Record) -> bool {

@@ -93,10 +93,6 @@ fn is_date(cell: Option<&String>) -> bool {
 /// Without a column called date: `time` where there is one, an index without a name, the first column, or the only
 /// one left that holds dates.
 fn find(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
-    if let Some((_, named)) = found.iter_mut().find(|(_, named)| named.role == Role::Time) {
-        named.role = Role::Date;
-        return;
-    }
     let is_free = |idx: usize| !found.iter().any(|(taken, _)| *taken == idx);
     let is_nameless = |name: &str| {
         matches!(columns::key(name).as_str(), "" | "index" | "unnamed0" | "idx" | "symbolname" | "key" | "indexlevel0")
@@ -113,6 +109,19 @@ fn find(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)
         free = all_that(|cell| dates::month_alone(cell).is_some());
     }
     let at = free.iter().copied().find(|idx| is_nameless(&names[*idx]));
+    if let Some(time) = found.iter().position(|(_, named)| named.role == Role::Time) {
+        let holds_stamps = sample.iter().any(|row| is_date(row.get(found[time].0)));
+        match at.filter(|at| !holds_stamps || tells_days(*at, sample)) {
+            Some(at) => {
+                if holds_stamps {
+                    found.remove(time);
+                }
+                found.push((at, Named { role: Role::Date, tier: 9, ticker: None }));
+            }
+            None => found[time].1.role = Role::Date,
+        }
+        return;
+    }
     let only = || match free.as_slice() {
         [0, ..] => Some(0),
         [only] if is_surely_date(*only, sample) => Some(*only),
@@ -121,6 +130,13 @@ fn find(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)
     if let Some(at) = at.or_else(only) {
         found.push((at, Named { role: Role::Date, tier: 9, ticker: None }));
     }
+}
+
+/// Whether a column holds a day of its own on each row: that says more than stamps in another zone (`20240103` beside an epoch).
+fn tells_days(column: usize, sample: &[Vec<String>]) -> bool {
+    let days: Vec<Stamp> = sample.iter().filter_map(|row| Stamp::of(row.get(column)?, Order::Ymd)).collect();
+    let distinct: HashSet<i32> = days.iter().map(|stamp| stamp.day).collect();
+    days.iter().all(|stamp| stamp.second.is_none()) && distinct.len() * 10 >= sample.len() * 9
 }
 
 /// By values alone a large number is an epoch only where it ticks like a clock: a market's worth reads as one too.

@@ -52,6 +52,28 @@ impl Votes {
         Err(ReadError::unusable("ambiguous_date", message).on_line(line))
     }
 
+    /// Day numbers of a spreadsheet that all lie before 1970 are likelier something else.
+    pub(super) fn refuse_early_serials(&self) -> Result<(), ReadError> {
+        const DAYS_BEFORE_1970: f64 = 25_569.0;
+        let last = self.last_serial;
+        if last >= DAYS_BEFORE_1970 {
+            return Ok(());
+        }
+        let day = |days: f64| dates::date_of(days as i32);
+        let message = match (1800.0..2200.0).contains(&last) {
+            true => format!(
+                "the dates are years only, or lost their day and month at a comma: {last}; write them as 2024-01-02"
+            ),
+            false => format!(
+                "{last} is {} as a spreadsheet's day number (date_format=excel) or {} as days since 1970: no row decides it, \
+                 pass date_format=excel or write the dates as 2024-01-02",
+                day(last - DAYS_BEFORE_1970),
+                day(last)
+            ),
+        };
+        Err(ReadError::unusable("ambiguous_date", message))
+    }
+
     pub(super) fn ambiguous(&self, candidates: &[usize]) -> ReadError {
         let (text, line) = self.differing.clone().or_else(|| self.sample.clone()).unwrap_or_default();
         let readings: Vec<String> = candidates

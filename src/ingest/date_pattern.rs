@@ -57,7 +57,10 @@ pub(super) fn pattern(text: &str, order: Order) -> String {
         _ if order == Order::Buddhist => "buddhist".to_owned(),
         Some(Shape::Triple(triple, _)) => {
             let letters = letters(&triple, order);
-            rewritten(text, &letters)
+            match text.bytes().all(|byte| byte.is_ascii_digit()) {
+                true => letters.concat(),
+                false => rewritten(text, &letters),
+            }
         }
         None => "%Y-%m-%d".to_owned(),
     }

@@ -33,8 +33,9 @@ pub(super) struct Votes {
     /// Cells whose readings are different days.
     n_differ: usize,
     n_serial: usize,
-    n_zoned: usize,
-    n_naive: usize,
+    pub(super) last_serial: f64,
+    pub(super) n_zoned: usize,
+    pub(super) n_naive: usize,
     /// Cells with a year that only the Buddhist era has.
     n_buddhist: usize,
     /// Cells of a year and a month that is not the month of the cell before.
@@ -120,7 +121,10 @@ impl Votes {
                 self.n_shown += 1;
                 self.n_zoned += 1;
             }
-            Shape::Serial(_) => self.n_serial += 1,
+            Shape::Serial(days) => {
+                self.n_serial += 1;
+                self.last_serial = self.last_serial.max(days);
+            }
             Shape::Triple(triple, clock) => {
                 match (clock.second, clock.zone) {
                     (_, Some(_)) => self.n_zoned += 1,
@@ -184,6 +188,7 @@ impl Votes {
 
     fn order(&self, is_taiwanese: bool) -> Result<(Order, &'static str), ReadError> {
         if self.n_serial > self.n_shown + self.n_open {
+            self.refuse_early_serials()?;
             return Ok((Order::Excel, "most cells are day numbers of a spreadsheet"));
         }
         // Days of which only the month is told would follow each other within it.
@@ -239,45 +244,6 @@ impl Votes {
         };
         self.refuse_swapped(order.0)?;
         self.refuse_roc_or_not(order.0).map(|_| order)
-    }
-
-    /// Rows stand in time order in one reading and jump to and fro in the others: five rows or more prove it.
-    fn by_sequence(&self, candidates: &[usize]) -> Option<Order> {
-        let turns = |idx: usize| self.tallies[idx].turns();
-        let straight: Vec<usize> = candidates.iter().copied().filter(|idx| turns(*idx) == 0).collect();
-        let [only] = straight.as_slice() else { return None };
-        let others_jump = candidates.iter().filter(|idx| *idx != only).all(|idx| turns(*idx) >= 2);
-        (self.tallies[*only].n_valid >= 5 && others_jump).then_some(ORDERS[*only])
-    }
-
-    /// Many rows a day, as of minutes: sessions follow each other within days, not a month apart.
-    fn by_sessions(&self, candidates: &[usize]) -> Option<Order> {
-        let n_changes = |idx: usize| self.tallies[idx].n_up + self.tallies[idx].n_down;
-        let has_times = self.n_naive + self.n_zoned >= self.n_open;
-        let near = candidates.iter().copied().min_by_key(|idx| self.tallies[*idx].steps)?;
-        let is_dense = n_changes(near) > 0 && n_changes(near) * 4 < self.tallies[near].n_valid;
-        let others_far = candidates
-            .iter()
-            .filter(|idx| **idx != near)
-            .all(|idx| self.tallies[*idx].steps >= self.tallies[near].steps.saturating_mul(5));
-        (has_times && is_dense && others_far).then_some(ORDERS[near])
-    }
-
-    /// In one reading the rows are sessions, Monday to Friday a few days apart; in the others weeks lie between them,
-    /// and many are of weekends.
-    fn by_weekdays(&self, candidates: &[usize]) -> Option<Order> {
-        let step = |tally: &Tally| tally.steps as f64 / (tally.n_up + tally.n_down).max(1) as f64;
-        let are_sessions = |idx: &usize| {
-            let tally = &self.tallies[*idx];
-            tally.n_valid >= 8 && tally.n_weekend == 0 && tally.n_up.min(tally.n_down) == 0 && step(tally) <= 7.0
-        };
-        let cannot_be = |idx: &usize| {
-            let tally = &self.tallies[*idx];
-            tally.n_weekend >= 2 && tally.n_weekend * 10 >= tally.n_valid && step(tally) >= 15.0
-        };
-        let is_decided =
-            |idx: &&usize| are_sessions(idx) && candidates.iter().all(|other| other == *idx || cannot_be(other));
-        candidates.iter().find(is_decided).map(|idx| ORDERS[*idx])
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn no_header(text: &str, all: &[Record], delimiter: u8) -> ReadError 
         return ReadError::missing("open", message);
     }
     let header = all.first().map(|record| records::fields(record.text(text), delimiter));
-    let is_header = |cells: &Vec<String>| cells.len() == width && !cells.iter().any(|cell| is_value(cell));
+    let is_header =
+        |cells: &Vec<String>| cells.len() == width && width >= 4 && !cells.iter().any(|cell| is_value(cell));
     let header = header.filter(is_header).unwrap_or_default();
     let rows = &rows[usize::from(!header.is_empty()).min(rows.len())..];
     let message = match columns(rows, width, &header) {
@@ -118,11 +119,26 @@ fn columns(rows: &[Vec<String>], width: usize, header: &[String]) -> Option<Stri
                 let (at, least, most) = (value(row, idx)?, value(row, from + low)?, value(row, from + high)?);
                 Some((least..=most).contains(&at))
             };
-            rows.len() > 2 && rows.iter().all(|row| is_within(row) == Some(true))
+            rows.iter().all(|row| is_within(row) == Some(true))
         };
-        let behind = (from + 4..width).find(|idx| value(sample, *idx).is_some() && !is_price(*idx));
+        let mut numbers = (from + 4..width).filter(|idx| value(sample, *idx).is_some());
+        let behind = numbers.clone().find(|idx| !is_price(*idx)).or_else(|| numbers.next());
         let named = header.iter().position(|name| columns::named(name).is_some_and(|named| named.role == Role::Volume));
-        if let Some(volume) = named.or(before).or(behind).filter(|idx| names[*idx] == "-") {
+        let units = before.zip(behind).and_then(|(one, other)| {
+            let is_worth = |worth: usize, units: usize| {
+                let price =
+                    |row: &Vec<String>| Some(value(row, worth)? / value(row, units).filter(|units| *units > 0.0)?);
+                let is_price = |row: &Vec<String>| {
+                    Some((value(row, from + low)? * 0.98..=value(row, from + high)? * 1.02).contains(&price(row)?))
+                };
+                rows.iter().all(|row| is_price(row) != Some(false)) && rows.iter().any(|row| is_price(row).is_some())
+            };
+            [(one, other), (other, one)]
+                .into_iter()
+                .find(|(worth, units)| is_worth(*worth, *units))
+                .map(|(_, units)| units)
+        });
+        if let Some(volume) = named.or(units).or(before).or(behind).filter(|idx| names[*idx] == "-") {
             names[volume] = "volume";
         }
         if let Some(ticker) = (0..width).find(|idx| names[*idx] == "-" && tells_tickers(rows, date, *idx)) {
@@ -165,14 +181,25 @@ fn closes_before_it_opens(
     second: usize,
     value: impl Fn(&Vec<String>, usize) -> Option<f64>,
 ) -> bool {
-    let day = |row: &Vec<String>| Stamp::of(&row[date], Order::Ymd);
-    let ends = rows.first().and_then(day).zip(rows.last().and_then(day));
-    let is_descending = ends.is_some_and(|(a, b)| (a.day, a.second) > (b.day, b.second));
+    let is_descending = descends(rows, date);
     let distance = |open: usize, close: usize| -> f64 {
         let pairs = rows.windows(2).map(|pair| if is_descending { (&pair[1], &pair[0]) } else { (&pair[0], &pair[1]) });
         pairs.filter_map(|(before, bar)| Some((value(before, close)? - value(bar, open)?).abs())).sum()
     };
     distance(second, first) * 2.0 < distance(first, second)
+}
+
+/// Whether the newest row stands first, in the order of day and month in which the rows go one way.
+fn descends(rows: &[Vec<String>], date: usize) -> bool {
+    let goes_down = |order: Order| {
+        let stamps: Option<Vec<(i32, Option<u32>)>> =
+            rows.iter().map(|row| Stamp::of(&row[date], order).map(|stamp| (stamp.day, stamp.second))).collect();
+        let stamps = stamps?;
+        let n_down = stamps.windows(2).filter(|pair| pair[0] > pair[1]).count();
+        let n_up = stamps.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        (n_up.min(n_down) == 0).then_some(n_down > 0)
+    };
+    [Order::Ymd, Order::Mdy, Order::Dmy].into_iter().find_map(goes_down).unwrap_or(false)
 }
 
 #[cfg(test)]

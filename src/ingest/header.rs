@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::{self, Role};
-use super::layout::{self, Layout};
+use super::layout::{self, Joined, Layout};
 use super::records::{self, Record};
 use super::{IngestLimits, ReadError, ReadOptions, dates, guess};
 
@@ -30,8 +30,10 @@ pub(super) fn best_line(text: &str, records: &[Record], delimiter: u8) -> Option
         roles.sort();
         roles.dedup();
         let is_value = |cell: &String| cell.parse::<f64>().is_ok() || dates::looks_like_date(cell);
-        let begins_with_date =
-            cells.first().and_then(|cell| columns::named(cell)).is_some_and(|n| n.role == Role::Date);
+        let begins_with_date = cells
+            .first()
+            .and_then(|cell| columns::named(cell))
+            .is_some_and(|n| matches!(n.role, Role::Date | Role::Time));
         match roles.len() {
             score @ 3.. => score,
             2 if cells.len() >= 3 && !cells.iter().any(is_value) => 2,
@@ -70,7 +72,11 @@ pub(super) fn find(
     let cells = |idx: usize| records.get(idx).map(|record| records::fields(record.text(text), delimiter));
     let holds_chosen = |at: &usize| {
         let (Some(columns), Some(cells)) = (&options.columns, cells(*at)) else { return false };
-        let mut chosen = columns.split(',').filter_map(|choice| Some(choice.split_once(':')?.1.trim())).peekable();
+        let mut chosen = columns
+            .split(',')
+            .filter_map(|choice| Some(choice.split_once(':')?.1.trim()))
+            .filter(|name| *name != "-")
+            .peekable();
         chosen.peek().is_some() && chosen.all(|name| cells.iter().any(|cell| cell.trim() == name))
     };
     let chosen = (0..records.len().min(MAX_PREAMBLE)).find(holds_chosen);
@@ -104,19 +110,45 @@ pub(super) fn find(
     // A row that is one field wider than the header has an index without a name (R writes such files).
     let modal = modal_width(&records[data_from..]);
     let has_trailing_sign = names.last().is_some_and(String::is_empty);
+    let mut splits_dates = false;
     if modal == names.len() + 1 && !has_trailing_sign && !trails_empty(text, &records[data_from..], delimiter) {
-        names.insert(0, String::new());
+        splits_dates = cells(data_from).is_some_and(|row| is_split_date(&row));
+        let at = match begins_with_dates(&names, cells(data_from)) {
+            true => names.len(),
+            false => usize::from(splits_dates),
+        };
+        names.insert(at, String::new());
         if let Some(tickers) = &mut tickers {
-            tickers.insert(0, String::new());
+            tickers.insert(at, String::new());
         }
     }
     if let Some(date_name) = date_name {
         names[0] = date_name;
     }
     let sample: Vec<Vec<String>> = (data_from..records.len()).take(SAMPLE).filter_map(cells).collect();
-    let layout = layout::resolve(names, tickers.as_deref(), &sample, options)
+    let mut layout = layout::resolve(names, tickers.as_deref(), &sample, options)
         .map_err(|error| error.on_line(u64::from(records[idx].line)))?;
+    if splits_dates && layout.date == 0 {
+        layout.joined.push(Joined { at: 0, parts: vec![0, 1], sign: ' ' });
+    }
     Ok(Header { data_from, record: Some(idx), layout })
+}
+
+/// `Jul 09, 2026` without quotes is two fields.
+fn is_split_date(row: &[String]) -> bool {
+    let is_year = |cell: &String| cell.len() == 4 && cell.bytes().all(|byte| byte.is_ascii_digit());
+    let [day, year, ..] = row else { return false };
+    is_year(year)
+        && day.contains(' ')
+        && day.starts_with(char::is_alphabetic)
+        && dates::looks_like_date(&format!("{day} {year}"))
+}
+
+/// Whether the first name is the date and the first field of a row is one: then the last field lacks its name.
+fn begins_with_dates(names: &[String], row: Option<Vec<String>>) -> bool {
+    let is_date = names.first().and_then(|name| columns::named(name)).is_some_and(|named| named.role == Role::Date);
+    let begins = |row: &Vec<String>, at: usize| row.get(at).is_some_and(|cell| dates::looks_like_date(cell));
+    is_date && row.is_some_and(|row| begins(&row, 0) && !begins(&row, 1))
 }
 
 /// `|------|:----:|`: a line drawn below the names.

@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use super::json_rows::{AsText, Room, Rows};
 use super::json_value::{Budget, Json};
 use super::{IngestLimits, ReadError, json_shapes};
+use json_shapes::no_bars;
 
 /// Reads JSON.
 ///
@@ -52,8 +53,11 @@ fn strict(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
             "several_tables",
             "the JSON has several tables of bars, and none says whose they are: send them one by one",
         )),
-        Some(rows) => rows.into_text()?.ok_or_else(no_bars),
-        None => Err(error_message(&value).map_or_else(no_bars, error_body)),
+        Some(rows) => {
+            let text = rows.into_text()?.ok_or_else(no_bars)?;
+            Ok(AsText { zone: json_shapes::zone(&value), ..text })
+        }
+        None => Err(error_message(&value).map_or_else(|| json_shapes::no_bars_in(&value), error_body)),
     }
 }
 
@@ -126,16 +130,9 @@ fn error_body(message: String) -> ReadError {
     )
 }
 
-fn no_bars() -> ReadError {
-    ReadError::missing(
-        "date",
-        "the JSON has no bars: send an array of objects with date, open, high, low, close, volume",
-    )
-}
-
 /// The message of an error answer, wherever it lies.
 fn error_message(value: &Json) -> Option<String> {
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 13] = [
         "description",
         "message",
         "error_message",
@@ -146,6 +143,9 @@ fn error_message(value: &Json) -> Option<String> {
         "information",
         "error",
         "msg",
+        "errmsg",
+        "err_msg",
+        "msg1",
     ];
     let object = value.as_object()?;
     for key in KEYS {

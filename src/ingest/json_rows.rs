@@ -13,6 +13,8 @@ pub(super) struct AsText {
     pub csv: String,
     /// Whether the first line is a header that the JSON does not have as a record.
     pub has_header: bool,
+    /// The zone that an answer tells beside its bars.
+    pub zone: Option<String>,
 }
 
 /// What the tables of one body may take together. Text grows beyond what the JSON had: a name that only one record has is a
@@ -205,14 +207,14 @@ impl<'a> Rows<'a> {
         }
         if self.names.is_empty() {
             self.room.give_back(self.body.len());
-            return Ok(Some(AsText { csv: std::mem::take(&mut self.body), has_header: false }));
+            return Ok(Some(AsText { csv: std::mem::take(&mut self.body), has_header: false, zone: None }));
         }
         let mut csv = String::with_capacity(self.body.len() + 200);
         push_line(&mut csv, self.names.iter().map(String::as_str));
         let width = self.names.len();
         if self.narrowest >= width && csv.len() + self.body.len() <= self.room.max_bytes {
             csv.push_str(&self.body);
-            return Ok(Some(AsText { csv, has_header: true }));
+            return Ok(Some(AsText { csv, has_header: true, zone: None }));
         }
         for line in self.body.lines() {
             csv.push_str(line);
@@ -227,7 +229,7 @@ impl<'a> Rows<'a> {
                 return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
             }
         }
-        Ok(Some(AsText { csv, has_header: true }))
+        Ok(Some(AsText { csv, has_header: true, zone: None }))
     }
 }
 
@@ -292,10 +294,12 @@ fn push_value(out: &mut String, value: &Json) {
     }
 }
 
-/// A value that is written as an object: `{"$date": …}` of MongoDB, `{"year": 2024, "month": 1, "day": 2}` of charts.
+/// A value that is written as an object: `{"$date": …}` of MongoDB, `{"year": 2024, "month": 1, "day": 2}` of charts,
+/// `{"units": "286", "nano": 250000000}` of T-Invest.
 fn is_wrapped(object: &Fields) -> bool {
     match object.len() {
         1 => object.keys().all(|name| name.starts_with('$')),
+        2 => object.get("units").is_some() && object.get("nano").is_some(),
         3 => DATE.iter().all(|part| object.get(part).is_some()),
         _ => false,
     }
@@ -306,6 +310,12 @@ const DATE: [&str; 3] = ["year", "month", "day"];
 fn push_wrapped(out: &mut String, object: &Fields) {
     if object.len() == 1 {
         return object.values().for_each(|value| push_value(out, value));
+    }
+    if let (Some(units), Some(nano)) = (object.get("units"), object.get("nano")) {
+        let (units, nano) = (units.text(), nano.text());
+        let (sign, nano) = nano.strip_prefix('-').map_or(("", nano.as_str()), |rest| ("-", rest));
+        let sign = if units.starts_with('-') { "" } else { sign };
+        return push_cell(out, &format!("{sign}{units}.{nano:0>9}"));
     }
     let mut date = String::new();
     for (idx, part) in DATE.iter().filter_map(|part| object.get(part)).enumerate() {

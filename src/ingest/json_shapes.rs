@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::clock::Zone;
 use super::columns::Role;
 use super::json_rows::{Room, Rows, flat, n_named};
 use super::json_value::{Fields, Json};
-use super::{bars, columns, dates};
+use super::{ReadError, bars, columns, dates};
 
 /// How deep bars may lie in an answer's wrapping.
 const MAX_DEPTH: usize = 6;
@@ -243,4 +244,69 @@ fn yahoo_chart<'a>(value: &Json, room: &'a Room) -> Option<Rows<'a>> {
     arrays.extend(fields.filter_map(|(name, value)| Some((name, value.as_array()?))));
     arrays.retain(|(_, array)| array.len() == stamps.len());
     (arrays.len() >= 5).then(|| zipped(&arrays, room))
+}
+
+/// The zone that an answer tells beside its bars (Yahoo, Twelve Data, Alpha Vantage); `None` where it tells none, or several.
+pub(super) fn zone(value: &Json) -> Option<String> {
+    fn collect(value: &Json, depth: usize, zones: &mut Vec<String>) {
+        let Some(object) = value.as_object().filter(|_| depth <= MAX_DEPTH) else {
+            let items = value.as_array().filter(|items| depth <= MAX_DEPTH && items.len() <= MAX_DEPTH);
+            return items.into_iter().flatten().for_each(|item| collect(item, depth + 1, zones));
+        };
+        for (name, value) in object.iter() {
+            let is_zone =
+                matches!(columns::key(name).as_str(), "exchangetimezonename" | "exchangetimezone" | "timezone");
+            match value.as_str().filter(|text| is_zone && Zone::of_name(text).is_some()) {
+                Some(zone) => zones.push(zone.to_owned()),
+                None => collect(value, depth + 1, zones),
+            }
+        }
+    }
+    let mut zones = Vec::new();
+    collect(value, 0, &mut zones);
+    zones.sort_unstable();
+    zones.dedup();
+    if zones.len() == 1 { zones.pop() } else { None }
+}
+
+pub(super) fn no_bars() -> ReadError {
+    ReadError::missing(
+        "date",
+        "the JSON has no bars: send an array of objects with date, open, high, low, close, volume",
+    )
+}
+
+/// What an answer without bars has instead.
+pub(super) fn no_bars_in(value: &Json) -> ReadError {
+    const SHOWN: usize = 12;
+    let Some(record) = first_record(value, 0) else { return no_bars() };
+    let names: Vec<&str> = record.keys().take(SHOWN).collect();
+    let is_object = |name: &str| record.get(name).is_some_and(|value| value.as_object().is_some());
+    if is_object("bid") && is_object("ask") {
+        let message =
+            "the JSON has bars of bids and asks, and no middle: ask its source for one of them (OANDA: price=M)";
+        return ReadError::missing("open", message);
+    }
+    let has = |role: Role| record.keys().any(|name| columns::named(name).is_some_and(|named| named.role == role));
+    if has(Role::Close) && !has(Role::Open) {
+        let message = format!("the JSON has closes only ({}): a bar needs open, high and low too", names.join(", "));
+        return ReadError::missing("open", message);
+    }
+    let message = format!(
+        "the JSON has no bars: its records have {}; a bar needs date, open, high, low, close under names of their own",
+        names.join(", ")
+    );
+    ReadError::missing("date", message)
+}
+
+/// The first object of a list of them.
+fn first_record<'b, 'v>(value: &'b Json<'v>, depth: usize) -> Option<&'b Fields<'v>> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    match value {
+        Json::Array(items) => items.first()?.as_object(),
+        Json::Object(object) => object.values().find_map(|value| first_record(value, depth + 1)),
+        _ => None,
+    }
 }

@@ -15,6 +15,8 @@ pub(super) struct Layout {
     pub series: Option<usize>,
     /// Where Baostock writes 0 for a day on which a share was not traded.
     pub trade_status: Option<usize>,
+    /// Where OANDA and others write whether a bar's time is over.
+    pub is_complete: Option<usize>,
     /// Whether the ticker column is one of names (`Apple`, `삼성전자`), not of codes.
     pub ticker_is_name: bool,
     /// One for each ticker that has columns of its own; a long or a single-ticker file has one.
@@ -105,6 +107,7 @@ pub(super) fn resolve(
     let mut found = columns::all_named(&names);
     rivals::small_letters_first(&names, &mut found);
     rivals::drop_flags(sample, &mut found);
+    rivals::drop_copies(&names, sample, &mut found);
     if let Some(chosen) = &options.columns {
         for choice in chosen.split(',').filter(|choice| !choice.trim().is_empty()) {
             choose(choice, &names, &mut found)?;
@@ -128,13 +131,17 @@ pub(super) fn resolve(
     Ok(Layout { joined, incomplete, ..assemble(names, found, tickers)? })
 }
 
-/// `close:Last` takes the column named `Last` for the close.
+/// `close:Last` takes the column named `Last` for the close; `volume:-` takes none.
 fn choose(choice: &str, names: &[String], found: &mut Vec<(usize, Named)>) -> Result<(), ReadError> {
     let bad = |message: String| ReadError::BadOption { option: "columns", message };
     let (role_name, header) = choice.split_once(':').ok_or_else(|| bad(format!("{choice:?} has no ':'")))?;
     let (role_name, header) = (role_name.trim(), header.trim());
     let role = Role::of_name(role_name)
         .ok_or_else(|| bad(format!("{role_name:?} is none of date, time, ticker, open, high, low, close, volume")))?;
+    if header == "-" {
+        found.retain(|(_, named)| named.role != role);
+        return Ok(());
+    }
     let at = names
         .iter()
         .position(|name| name.trim() == header)
@@ -209,7 +216,12 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
         let price = |role: Role| pick(role, ticker);
         let adj_close = price(Role::AdjClose)?;
         let close = price(Role::Close)?.or(adj_close);
-        let prices = [price(Role::Open)?, price(Role::High)?, price(Role::Low)?, close];
+        let mut prices = [price(Role::Open)?, price(Role::High)?, price(Role::Low)?, close];
+        let adjusted = [price(Role::AdjOpen)?, price(Role::AdjHigh)?, price(Role::AdjLow)?, adj_close];
+        // Where all are told adjusted only, those are the bar.
+        if prices[..3].iter().all(Option::is_none) && close == adj_close {
+            prices = adjusted;
+        }
         let ([Some(open), Some(high), Some(low), Some(close)], true) = (prices, date.is_some()) else {
             return Err(missing(&names, prices, date, tickers));
         };
@@ -227,9 +239,9 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
             close,
             volumes,
             volume_scale: 1.0,
-            adj_open: price(Role::AdjOpen)?,
-            adj_high: price(Role::AdjHigh)?,
-            adj_low: price(Role::AdjLow)?,
+            adj_open: adjusted[0],
+            adj_high: adjusted[1],
+            adj_low: adjusted[2],
             adj_close,
             adj_volume: price(Role::AdjVolume)?,
         });
@@ -239,6 +251,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
     let Some(date) = date else { return Err(missing(&names, [None; 4], None, tickers)) };
     let called = |wanted: &str| names.iter().position(|name| columns::key(name) == wanted);
     let (series, trade_status) = (called("series"), called("tradestatus"));
+    let is_complete = called("complete").or_else(|| called("iscomplete"));
     let ticker_is_name = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier > 0);
     Ok(Layout {
         date,
@@ -246,6 +259,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
         ticker,
         series,
         trade_status,
+        is_complete,
         ticker_is_name,
         groups,
         names,
@@ -272,13 +286,16 @@ fn pick(
         [(first_tier, first), (second_tier, second), ..] if first_tier == second_tier && role != Role::Ticker => {
             Err(ReadError::Unusable {
                 code: "duplicate_column",
-                message: format!(
-                    "both {:?} and {:?} could be the {name}: pass columns={name}:{} or rename one",
-                    names[*first],
-                    names[*second],
-                    names[*first],
-                    name = role.name()
-                ),
+                message: match names[*first] == names[*second] {
+                    true => format!("two columns are called {:?} and differ: rename one", names[*first]),
+                    false => format!(
+                        "both {:?} and {:?} could be the {name}: pass columns={name}:{} or rename one",
+                        names[*first],
+                        names[*second],
+                        names[*first],
+                        name = role.name()
+                    ),
+                },
                 line: None,
                 column: Some(names[*second].clone()),
             })

@@ -8,7 +8,12 @@ pub(super) const ONLY_BESIDE_WORTH: u8 = 9;
 
 /// Names by role; a lower tier is surer.
 pub(super) const NAMES: &[(Role, u8, &str)] = &[
-    (Role::Date, 0, "datetime dateandtime datetimeutc opentime opentimestamp 일시 日時 candledatetimekst datetimekst"),
+    (
+        Role::Date,
+        0,
+        "datetime dateandtime datetimeutc opentime opentimestamp 일시 日時 candledatetimekst datetimekst \
+     mtimestamp",
+    ),
     (
         Role::Date,
         1,
@@ -19,7 +24,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          paivamaara pvm seance jour handelstag sesion datanotowania snappedat tradedatekst timeperiodstart \
          periodstart bizdt traddt trddt basdt exchangedate date1 tarikh ημερομηνία दिनांक תאריך التاريخ \
          datumobchodu kuupäev dagsetning تاریخ تاریخمیلادی วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir \
-         chtimestamp mtimestamp deven indexdate xymd",
+         chtimestamp deven indexdate xymd",
     ),
     (
         Role::Date,
@@ -40,7 +45,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         "open opening openprice openingprice priceopen dayopen opn op sessionopen stckoprc tddopnprc pricefirst 시가 시작가 \
          시초가 始値 初値 开盘 开盘价 今开 今开盘 開盤 開盤價 開市 開市價 今開盤價 abertura apertura eroffnung eroffnungskurs eroeffnung \
          erster ouverture ouv otwarcie acilis открытие открцена preabe precoabertura ouvert opningskurs \
-         apning abierto startkurs giamocua mocua pembukaan เปิด ราคาเปิด aperturaprezzo avaus oppning \
+         apning abierto startkurs acilisfiyati giamocua mocua pembukaan เปิด ราคาเปิด aperturaprezzo avaus oppning \
          precioapertura precodeabertura openpric opnprc opnpric openprc prcod mkp eröffn oppen buka откр \
          відкриття mở άνοιγμα खुला פתיחה الافتتاح kursotwarcia nyitó otevírací otevření åbning åben \
          öppningspris deschidere kezdő firsttradeprice öffnung öppenkurs startpreis lastopen openp otvoritvenacena otvoritvena avamine opnun ценаоткрытия otvaracikurz שערפתיחה سعرالافتتاح \
@@ -55,7 +60,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          stckhgpr tddhgprc pricemax 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
          hochstkurs plushaut haut najwyzszy yuksek najwyzsza максимум макс maxprice premax precomaximo hog \
          hogst hoy hogsta maks maksimum hoogste hoog alto caonhat giacaonhat tertinggi สูงสุด ราคาสูงสุด ylin \
-         precomax preciomaximo enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 maksymalny بیشترین \
+         precomax preciomaximo enyuksekfiyat enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 maksymalny بیشترین \
          สูง υψηλό उच्च גבוה الأعلى kursmax nejvyšší høj høyest maxim höchster hochpreis",
     ),
     (Role::High, 1, "h"),
@@ -65,7 +70,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         "low lowprice pricelow daylow lo lowest lowestprice sessionlow min minimum lows stcklwpr tddlwprc pricemin 저가 \
          최저가 安値 最低 最低价 最低價 minima minimo tief tiefst tagestief tiefstkurs plusbas bas najnizszy dusuk \
          najnizsza минимум мин minprice premin precominimo lag lagst lav lagsta laagste laag bajo thapnhat \
-         giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusuk mindia lowpric lwpric \
+         giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusukfiyat endusuk mindia lowpric lwpric \
          loprc lopr prcld bidlo 低 matalin rendah мінімум thấp ต่ำ χαμηλό निम्न נמוך الأدنى kursmin nejnižší \
          minim tiefpreis lastmin najnižjacena madalaim lægst минцена basdujour שערנמוך أدنىسعر niedrig faible \
          basso baixo najniža найниска 最低点位 낮음 minimalny کمترین",
@@ -105,7 +110,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          成交張數 成交张数 成交手數 hac wol määrä kl klượng ปริมาณการซื้อขาย όγκος वॉल्यूम נפח حجم الحجم forgalom objem \
          обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем cantidad cantidadnegociada unidades nombredetitreséchangés quantiténégociée количество volumi volumetotale wolumenobrotu obim umsatzstück tradedshares \
          tradedcontracts jdiffvol khốilượngkhớplệnh khớplệnhkl volumennominal cantnominal حجممعاملات الكمية \
-         gesamtvolumen kogus magn tvol evol cntgvol qtottran5j khoiluonggiaodichkhoplenh totalmatchvol",
+         gesamtvolumen kogus magn toplamislemadedi toplamislemmiktari tvol evol cntgvol qtottran5j khoiluonggiaodichkhoplenh totalmatchvol",
     ),
     (
         Role::Volume,
@@ -123,12 +128,14 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         "合约 合约代码 ticker symbol tickersymbol stocksymbol stock tic code stockcode instrument ric tsymbol actsymbol \
          secid tradingsymbol scrip localcode codneg pair 종목코드 단축코드 종목 코드 티커 證券代號 股票代號 股票代码 证券代码 代码 tscode \
          銘柄コード コード 証券コード symbole simbolo codigo tckr tckrsymb isusrtcd srtncd isucd stkcd stkcode fininstrmnm \
-         permno",
+         permno especie ativo papel sembol hisse hissekodu islemkodu instrumentseriescode 證券代碼 orderbookid sharecode",
     ),
     (
         Role::Ticker,
         1,
-        "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm indexname",
+        "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm indexname \
+         coin asset contract instrumento instrumentid securityid cusip sedol figi wkn gvkey stockid symbolid assetid productid \
+         marketid sid companyname fund",
     ),
     (Role::AdjOpen, 0, "adjopen adjustedopen openadj openadjusted 수정시가 adjustmentopen adjo adopen"),
     (Role::AdjHigh, 0, "adjhigh adjustedhigh highadj highadjusted 수정고가 adjustmenthigh adjh adhigh"),
@@ -153,7 +160,7 @@ pub(super) const OTHERS: &str = "prevclose previousclose prevcloseprice prevclsp
     52weekhigh 52weeklow high52 low52 yearhigh yearlow w52h w52l highlow openclose closebid closeask \
     전일종가 前日終値 前收 前收盘 前收盘价 昨收 昨收盘 시가총액 거래대금 대비 등락률 상장주식수 series tradecount numtrades timeclose timehigh \
     timelow timestampend windowend closeunadj closeunadjusted unadjustedclose unadjustedvolume rawclose \
-    bidvolume askvolume volumema avgprice";
+    bidvolume askvolume volumema avgprice copdelivqty";
 
 /// Words of other spans of time than a bar's: `CH_52WEEK_HIGH_PRICE` is no high of the ticker `CH_52WEEK`.
 pub(super) const OTHER_SPANS: &str = "52 52w 52wk 52week week year month prev previous prior";

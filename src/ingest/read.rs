@@ -61,6 +61,7 @@ fn read_zip(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Resul
 
 fn read_json(decoded: &Decoded<'_>, options: &ReadOptions, limits: &IngestLimits) -> Result<Reading, ReadError> {
     let table = json::to_csv(&decoded.text, limits)?;
+    let options = &ReadOptions { timezone: options.timezone.clone().or(table.zone), ..options.clone() };
     let mut source = csv::read(&table.csv, options, limits)?;
     source.delimiter = None;
     let mut reading = finish(source, decoded.encoding, options, limits)?;
@@ -144,7 +145,7 @@ fn plain(code: &'static str, message: impl Into<String>) -> Warning {
 
 fn notes(source: &Source, skipped: &Skipped) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = source.notes.iter().map(|note| plain(note.code, note.message.clone())).collect();
-    let kinds: [(&Lines, &'static str, &str); 4] = [
+    let kinds: [(&Lines, &'static str, &str); 5] = [
         (
             &skipped.halted,
             "halted_sessions",
@@ -153,6 +154,7 @@ fn notes(source: &Source, skipped: &Skipped) -> Vec<Warning> {
         (&skipped.zero, "zero_rows", "rows are zeros: they make no bar"),
         (&skipped.empty, "empty_rows", "rows have no prices: they make no bar"),
         (&skipped.events, "corporate_actions", "rows tell a dividend or a split: they make no bar"),
+        (&skipped.running, "running_period", "rows are said to be of a time that is not over: they were left out"),
     ];
     for (lines, code, what) in kinds {
         if lines.count > 0 {

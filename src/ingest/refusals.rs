@@ -42,6 +42,7 @@ pub(super) struct Skipped {
     pub zero: Lines,
     pub empty: Lines,
     pub events: Lines,
+    pub running: Lines,
 }
 
 impl Skipped {
@@ -51,6 +52,7 @@ impl Skipped {
         self.zero.append(&later.zero);
         self.empty.append(&later.empty);
         self.events.append(&later.events);
+        self.running.append(&later.running);
     }
 }
 

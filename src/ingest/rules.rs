@@ -2,13 +2,11 @@
 
 use super::bars::{self, Rules};
 use super::date_vote::{self, DateReading};
-use super::layout::Group;
-use super::names::ONLY_BESIDE_WORTH;
 use super::numbers::{self, Evidence, NumberFormat};
-use super::sheet::{Note, Sheet, Source};
+use super::sheet::{Note, Source};
 use super::stamps::{self, Clocks};
 use super::timing::{SAMPLE, Timing};
-use super::{PriceBasis, ReadError, ReadOptions, clock, columns, fractions, units};
+use super::{PriceBasis, ReadError, ReadOptions, clock, columns, fractions, units, volumes};
 
 /// Decides dates, numbers, times and tickers.
 ///
@@ -24,7 +22,7 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
     let dates = date_vote::decide(source.sheet.cells(date), options, is_taiwanese)?;
     let numbers = number_format(source, options)?;
     for idx in 0..source.layout.groups.len() {
-        let volumes = volumes(&source.sheet, &source.layout.groups[idx], numbers, &source.layout.names)?;
+        let volumes = volumes::of(&source.sheet, &source.layout.groups[idx], numbers, &source.layout.names)?;
         let header = volumes.first().map(|(_, column)| source.layout.names[*column].as_str());
         let scale = header.map_or(1.0, units::scale);
         if scale > 1.0 {
@@ -76,6 +74,11 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         let message = "most prices have a sign, + or -: it tells the direction of the day, not of the price";
         source.notes.push(Note { code: "signed_prices", message: message.to_owned() });
     }
+    let price_divisor = if has_fixed_point(source) { FIXED_POINT } else { 1.0 };
+    if price_divisor > 1.0 {
+        let message = "the prices are whole numbers of billionths (Databento's fixed point): they were divided";
+        source.notes.push(Note { code: "price_unit", message: message.to_owned() });
+    }
     let is_main = |column: &usize| source.sheet.cells(*column).any(|(_, series)| series == bars::MAIN_SERIES);
     let series = source.layout.series.filter(is_main);
     let rules = Rules {
@@ -87,9 +90,23 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         reads_tickers,
         tickers_stand_once,
         series,
+        price_divisor,
         signs_are_directions,
     };
     Ok((rules, dates))
+}
+
+/// What Databento's whole numbers are to be divided by.
+const FIXED_POINT: f64 = 1e9;
+
+/// Whether a file has Databento's columns and its prices no decimals, as they come unless pretty prices are asked for.
+fn has_fixed_point(source: &Source) -> bool {
+    const FEW: usize = 100;
+    let has = |wanted: &str| source.layout.names.iter().any(|name| columns::key(name) == wanted);
+    let is_whole = |(_, text): (u64, &str)| text.len() > 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    has("rtype")
+        && has("publisherid")
+        && source.layout.groups.iter().all(|group| source.sheet.cells(group.close).take(FEW).all(is_whole))
 }
 
 /// Whether times without signs count seconds: `5900` is 00:59:00 where another row has `10000`, else no time at all. Where
@@ -319,62 +336,4 @@ impl Tally {
         )
         .on_line(*line))
     }
-}
-
-/// The column of the volume: of two equally sure ones that which is units, where the other is their worth;
-/// and none that is all zero while another counts (MetaTrader's VOL beside TICKVOL). An amount is it where the surer
-/// column is its worth.
-fn volumes(
-    sheet: &Sheet,
-    group: &Group,
-    numbers: NumberFormat,
-    names: &[String],
-) -> Result<Vec<(u8, usize)>, ReadError> {
-    let (amounts, mut candidates): (Vec<_>, Vec<_>) =
-        group.volumes.iter().copied().partition(|(tier, _)| *tier >= ONLY_BESIDE_WORTH);
-    if let ([amount, ..], [(_, volume)]) = (amounts.as_slice(), candidates.as_slice())
-        && is_worth(sheet, group, numbers, amount.1, *volume)
-    {
-        return Ok(vec![*amount]);
-    }
-    let is_zero =
-        |column: usize| sheet.cells(column).all(|(_, text)| numbers.volume(text).is_ok_and(|value| value == 0.0));
-    if candidates.len() > 1 && candidates.iter().any(|(_, column)| !is_zero(*column)) {
-        candidates.retain(|(_, column)| !is_zero(*column));
-    }
-    let (Some((tier, first)), Some((next_tier, second))) = (candidates.first().copied(), candidates.get(1).copied())
-    else {
-        return Ok(candidates);
-    };
-    if tier != next_tier {
-        let is_money = is_worth(sheet, group, numbers, second, first);
-        return Ok(vec![if is_money { (next_tier, second) } else { (tier, first) }]);
-    }
-    for (units, worth) in [(first, second), (second, first)] {
-        if is_worth(sheet, group, numbers, units, worth) {
-            return Ok(vec![(tier, units)]);
-        }
-    }
-    Err(ReadError::Unusable {
-        code: "duplicate_column",
-        message: format!(
-            "both {:?} and {:?} could be the volume: pass columns=volume:{} or the other",
-            names[first], names[second], names[first]
-        ),
-        line: None,
-        column: Some(names[second].clone()),
-    })
-}
-
-/// Whether `worth / units` lies within the bar's prices on nearly all rows.
-fn is_worth(sheet: &Sheet, group: &Group, numbers: NumberFormat, units: usize, worth: usize) -> bool {
-    let (mut n_rows, mut n_within) = (0_usize, 0_usize);
-    for row in 0..sheet.n_rows() {
-        let value = |column: usize| numbers.volume(sheet.cell(column, row)).ok();
-        let (Some(units), Some(worth)) = (value(units).filter(|units| *units > 0.0), value(worth)) else { continue };
-        let (Some(high), Some(low)) = (value(group.high), value(group.low)) else { continue };
-        n_rows += 1;
-        n_within += usize::from((low * 0.98..=high * 1.02).contains(&(worth / units)));
-    }
-    n_rows > 0 && n_within * 10 >= n_rows * 9
 }

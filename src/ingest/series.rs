@@ -151,7 +151,7 @@ fn is_short_of_its_end(days: &[i32], last: i32) -> bool {
 }
 
 /// So many rows that contradict others, more than a fifth of all, are no slips but another series.
-const MANY_CONFLICTS: usize = 5;
+const MANY_CONFLICTS: usize = 2;
 
 fn several_series(n_conflicts: usize, n_rows: usize, ticker: Option<&Ticker>) -> ReadError {
     let of = ticker.map(|ticker| format!(" of {ticker}")).unwrap_or_default();

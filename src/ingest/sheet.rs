@@ -144,7 +144,7 @@ impl Layout {
     /// The columns that are read, ascending.
     pub(super) fn used(&self) -> Vec<usize> {
         let mut used = vec![self.date];
-        used.extend([self.time, self.ticker, self.series, self.trade_status].into_iter().flatten());
+        used.extend([self.time, self.ticker, self.series, self.trade_status, self.is_complete].into_iter().flatten());
         used.extend(self.joined.iter().flat_map(|joined| &joined.parts));
         for group in &self.groups {
             used.extend([group.open, group.high, group.low, group.close]);
