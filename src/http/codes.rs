@@ -290,6 +290,7 @@ mod tests {
         "adj_open",
         "adj_volume",
         "backtest_id",
+        "err_msg",
         "candlecast_job_attempts_total",
         "candlecast_job_duration_seconds",
         "date_format",

@@ -29,6 +29,12 @@ pub(super) fn no_header(text: &str, all: &[Record], delimiter: u8) -> ReadError 
         );
         return ReadError::missing("open", message);
     }
+    if width < 2 {
+        let message = format!(
+            "the body is no table: its first line is {first:?}; if that is an answer of its source, download the prices again"
+        );
+        return ReadError::unusable("missing_header", message);
+    }
     let header = all.first().map(|record| records::fields(record.text(text), delimiter));
     let is_header =
         |cells: &Vec<String>| cells.len() == width && width >= 4 && !cells.iter().any(|cell| is_value(cell));

@@ -88,6 +88,13 @@ pub(super) fn find(
     if names.iter().rposition(|name| !name.is_empty()).is_some_and(|last| last >= limits.max_columns) {
         return Err(ReadError::OverLimit { code: "too_many_columns", what: "columns", max: limits.max_columns });
     }
+    // `날짜,주가,,,,거래량` above `,시가,고가,저가,종가,`: a name that spans two lines stands in the upper one.
+    let upper = idx.checked_sub(1).and_then(cells).filter(|upper| upper.len() == names.len());
+    for (name, upper) in names.iter_mut().zip(upper.into_iter().flatten()) {
+        if name.is_empty() && columns::named(&upper).is_some() {
+            *name = upper;
+        }
+    }
     let mut tickers: Option<Vec<String>> = None;
     let mut data_from = idx + 1;
     let mut date_name = None;

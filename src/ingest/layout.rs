@@ -322,9 +322,21 @@ fn missing(names: &[String], prices: [Option<usize>; 4], date: Option<usize>, ti
     };
     let sides: Vec<String> = names.iter().filter(|name| is_side(name)).cloned().collect();
     if date.is_some() && absent.len() == 4 && sides.len() >= 4 {
+        let bids: Vec<String> = roles
+            .iter()
+            .filter_map(|role| {
+                let is_bid_of = |name: &&String| {
+                    let key = columns::key(name);
+                    key.contains("bid")
+                        && columns::named(&key.replace("bid", "")).is_some_and(|named| named.role == *role)
+                };
+                Some(format!("{}:{}", role.name(), sides.iter().find(is_bid_of)?))
+            })
+            .collect();
         let message = format!(
-            "the file has bars of bids and asks ({}): choose one side, as in columns=open:BidOpen,high:BidHigh,low:BidLow,close:BidClose",
-            list(&sides)
+            "the file has bars of bids and asks ({}): choose one side, as in columns={}",
+            list(&sides),
+            bids.join(",")
         );
         return ReadError::missing("open", message);
     }

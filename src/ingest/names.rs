@@ -24,7 +24,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          paivamaara pvm seance jour handelstag sesion datanotowania snappedat tradedatekst timeperiodstart \
          periodstart bizdt traddt trddt basdt exchangedate date1 tarikh ημερομηνία दिनांक תאריך التاريخ \
          datumobchodu kuupäev dagsetning تاریخ تاریخمیلادی วันเดือนปี windowstart candletime rowdate tanggalperdaganganterakhir \
-         chtimestamp deven indexdate xymd",
+         chtimestamp dtyymmdd deven indexdate xymd",
     ),
     (
         Role::Date,
@@ -110,7 +110,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          成交張數 成交张数 成交手數 hac wol määrä kl klượng ปริมาณการซื้อขาย όγκος वॉल्यूम נפח حجم الحجم forgalom objem \
          обсяг totalquantity noofcontracts contracts stuecke stücke salgsvolumen omsattantall turnoverpieces accumulatedtradingvolume nmvolume الكميةالمتداولة količina обем cantidad cantidadnegociada unidades nombredetitreséchangés quantiténégociée количество volumi volumetotale wolumenobrotu obim umsatzstück tradedshares \
          tradedcontracts jdiffvol khốilượngkhớplệnh khớplệnhkl volumennominal cantnominal حجممعاملات الكمية \
-         gesamtvolumen kogus magn toplamislemadedi toplamislemmiktari tvol evol cntgvol qtottran5j khoiluonggiaodichkhoplenh totalmatchvol",
+         gesamtvolumen kogus magn gesamtumsatzinstk toplamislemadedi toplamislemmiktari tvol evol cntgvol qtottran5j khoiluonggiaodichkhoplenh totalmatchvol",
     ),
     (
         Role::Volume,

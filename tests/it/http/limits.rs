@@ -195,8 +195,10 @@ fn of_trainings() -> Vec<Case> {
 }
 
 fn of_queries() -> Vec<Case> {
-    let levels =
-        |n_levels: usize| format!("/v1/tickers/TEST/forecast?model=naive&levels={}", vec!["0.5"; n_levels].join(","));
+    let levels = |n_levels: usize| {
+        let levels: Vec<String> = (100..100 + n_levels).map(|mille| format!("0.{mille}")).collect();
+        format!("/v1/tickers/TEST/forecast?model=naive&levels={}", levels.join(","))
+    };
     let padded = |n_bytes: usize| {
         post("/v1/tickers/TEST/models", "application/json", format!("{{{}}}", " ".repeat(n_bytes - 2)))
     };
