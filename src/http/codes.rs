@@ -182,6 +182,10 @@ const ROWS: &[(&str, &str)] = &[
     ("negative_volume", "The volume is below 0."),
     ("volume_out_of_range", "The volume is larger than any that was ever traded."),
     ("conflicting_duplicate", "A row of the same time has other values: the first is kept, both are shown."),
+    (
+        "other_series",
+        "The row is of another series of the share (a block deal, a bond) than NSE's EQ, whose bars are kept.",
+    ),
     ("bad_ticker", "The row's ticker has characters that no ticker has."),
 ];
 
@@ -208,6 +212,7 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
         "running_period",
         "A bar of a week or month that is not over, or one that its source calls incomplete, was left out.",
     ),
+    ("time_zone_told", "Times were taken as those of the zone that the answer tells beside its bars."),
     ("price_unit", "Prices are whole numbers of billionths (Databento's fixed point) and were divided."),
     ("no_volume", "No column is the volume: pass `columns=volume:NAME` if one is."),
     ("ticker_above", "A ticker stands on the first of its rows only: those below were taken for the same ticker's."),

@@ -25,8 +25,6 @@ pub(super) struct Rules {
     pub zoned_is_right: Option<bool>,
     /// Whether the ticker column names tickers.
     pub reads_tickers: bool,
-    /// Whether a ticker stands only on the first of its rows, as merged cells do.
-    pub tickers_stand_once: bool,
     /// The column of India's series, where some rows are of the main one.
     pub series: Option<usize>,
     /// By how much prices are to be divided.
@@ -74,8 +72,10 @@ struct Fault {
     message: String,
 }
 
-/// Of a share's several series at NSE (`BL` are block deals) the one whose bars are the share's.
+/// Of a share's several series at NSE (`BL` are block deals, `N1` bonds) the one whose bars are the share's.
 pub(super) const MAIN_SERIES: &str = "EQ";
+/// Those that a share is moved to for a time.
+const IN_PLACE_OF_MAIN: [&str; 4] = [MAIN_SERIES, "BE", "BZ", ""];
 
 /// What a stretch of rows says.
 #[derive(Debug)]
@@ -101,23 +101,21 @@ pub(super) fn read(
     let mut skipped = Skipped::default();
     let mut refusals = Refusals::new(limits.max_refusals_reported);
     let mut last: Option<(&str, usize)> = None;
-    let mut above: Option<&str> = None;
     for row in stretch {
         let line = sheet.line(row);
         let date = sheet.cell(layout.date, row);
         let time = layout.time.map(|column| sheet.cell(column, row));
         let stamp = rules.clocks.stamp(date, time);
-        let is_aside = rules.series.is_some_and(|column| sheet.cell(column, row) != MAIN_SERIES);
+        let is_aside = rules.series.is_some_and(|column| !IN_PLACE_OF_MAIN.contains(&sheet.cell(column, row).trim()));
         for group in &layout.groups {
             let name = match (&group.ticker, layout.ticker) {
                 (Some(name), _) => name.as_str(),
                 (None, Some(column)) if rules.reads_tickers => match sheet.cell(column, row) {
-                    "" if rules.tickers_stand_once => *above.get_or_insert_with(|| ticker_above(source, column, row)),
                     "" => {
                         refusals.push(|| bad_ticker(line, ""));
                         continue;
                     }
-                    name => *above.insert(name),
+                    name => name,
                 },
                 _ => "",
             };
@@ -206,11 +204,6 @@ fn place(name: &str, all: &mut Vec<Rows>, by_name: &mut HashMap<String, usize>) 
     Some(at)
 }
 
-/// The nearest ticker above a row.
-fn ticker_above(source: &Source, column: usize, row: usize) -> &str {
-    (0..row).rev().map(|above| source.sheet.cell(column, above)).find(|name| !name.is_empty()).unwrap_or_default()
-}
-
 /// A ticker as vendors write it: `'000001`, `ETH/USDT`, `NASDAQ:AAPL`.
 pub(super) fn ticker_of(name: &str) -> Option<Ticker> {
     let name = name.trim().trim_start_matches(['\'', '=', '"', '#']).trim_end_matches('"');
@@ -247,7 +240,11 @@ fn read_row(
         if rules.signs_are_directions { value.map(f64::abs) } else { value }
     };
     let prices = [group.open, group.high, group.low, group.close].map(price);
-    if source.layout.trade_status.is_some_and(|column| cell(column) == "0") {
+    let was_not_traded = |column: usize| {
+        let volume = group.volumes.first().map(|(_, column)| rules.numbers.volume(cell(*column)));
+        cell(column) == "0" && matches!(volume, Some(Err(NumberIssue::Missing) | Ok(0.0)))
+    };
+    if source.layout.trade_status.is_some_and(was_not_traded) {
         return Ok(Row::Halted);
     }
     if source.layout.is_complete.is_some_and(|column| cell(column).eq_ignore_ascii_case("false")) {

@@ -204,8 +204,7 @@ fn qualified(header: &str) -> Option<Named> {
     let is_told = rest.len() > 1 || words.iter().any(|word| word == "mid");
     let (role, tier) = by_key(&rest).filter(|_| is_told && rest.len() < words.concat().len())?;
     let is_volume = matches!(role, Role::Volume | Role::AdjVolume);
-    let is_worth =
-        is_volume && words.iter().any(|word| word == "price" || word == "value" || MONEY.contains(word.as_str()));
+    let is_worth = is_volume && words.iter().any(|word| word == "price" || MONEY.contains(word.as_str()));
     (role.is_per_ticker() && !is_worth).then_some(Named { role, tier: tier + 2, ticker: None })
 }
 

@@ -71,6 +71,7 @@ pub(super) fn read(text: &str, options: &ReadOptions, limits: &IngestLimits) -> 
         notes: sorted.notes,
         delimiter: (!is_rewritten).then(|| char::from(delimiter).to_string()),
         is_typed: false,
+        told_zone: None,
     })
 }
 
@@ -186,9 +187,11 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
     let n_footers = footers(text, data, &header.layout, delimiter, width);
     let mut sorted = Sorted { rows: Vec::with_capacity(data.len()), rejected: Vec::new(), notes: Vec::new() };
     let (mut n_comments, mut n_headers, mut n_events) = (0, 0, 0);
+    let n_hashes = data.iter().filter(|record| record.text(text).starts_with('#')).count();
+    let tickers_have_hashes = n_hashes * 2 > data.len();
     for record in &data[..data.len() - n_footers] {
         let line = record.text(text);
-        if is_comment(line, delimiter, width) {
+        if is_comment(line, delimiter, width, tickers_have_hashes) {
             n_comments += 1;
         } else if record.quotes == Quotes::Odd {
             sorted.rejected.push(Rejected::new(
@@ -224,12 +227,12 @@ fn sort_out(text: &str, records: &[Record], header: &Header, delimiter: u8, widt
 }
 
 /// A line that begins with #: unless it is `#N/A`, a spreadsheet's `########` for a date in a column too narrow, or a row that
-/// begins with a ticker (`#BTC`).
-fn is_comment(line: &str, delimiter: u8, width: usize) -> bool {
+/// begins with a ticker (`#BTC`), where most do.
+fn is_comment(line: &str, delimiter: u8, width: usize, tickers_have_hashes: bool) -> bool {
     let Some(rest) = line.strip_prefix('#').filter(|_| !line.starts_with("#N")) else { return false };
     let first = rest.split(char::from(delimiter)).next().unwrap_or_default();
     let is_narrow = first.len() >= 2 && first.bytes().all(|byte| byte == b'#');
-    let is_ticker = first.bytes().all(|byte| byte.is_ascii_uppercase()) && !first.is_empty();
+    let is_ticker = tickers_have_hashes && first.bytes().all(|byte| byte.is_ascii_uppercase()) && !first.is_empty();
     !(is_narrow || is_ticker) || records::fields(line, delimiter).len() != width
 }
 

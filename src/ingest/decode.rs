@@ -238,7 +238,7 @@ fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Decoded { text: Cow::Borrowed(text), encoding: "utf-8" }),
         // No encoding below has NUL bytes in its text.
-        Err(_) if bytes.contains(&0) => {
+        Err(_) if is_binary(bytes) => {
             Err(invalid("the body is no text but another program's file: export the prices as CSV"))
         }
         Err(error) => legacy(bytes).ok_or_else(|| {
@@ -248,6 +248,13 @@ fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
             ))
         }),
     }
+}
+
+/// Whether it is full of NULs before its end; a file cut short by a crash has them behind its text.
+fn is_binary(bytes: &[u8]) -> bool {
+    let n_trailing = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let n_within = memchr::memchr_iter(0, &bytes[..bytes.len() - n_trailing]).count();
+    n_within * 50 > bytes.len()
 }
 
 /// The legacy encoding in which the whole body is valid and the header makes sense. Where the header is ASCII, one

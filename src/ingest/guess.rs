@@ -29,6 +29,12 @@ pub(super) fn no_header(text: &str, all: &[Record], delimiter: u8) -> ReadError 
         );
         return ReadError::missing("open", message);
     }
+    let sign = [b'^', b'~', b':'].into_iter().find(|sign| first.bytes().filter(|byte| byte == sign).count() >= 4);
+    if let Some(sign) = sign.map(char::from).filter(|_| width < 2) {
+        let message =
+            format!("the fields seem to be parted by {sign:?} (the first line is {first:?}): pass delimiter={sign}");
+        return ReadError::unusable("missing_header", message);
+    }
     if width < 2 {
         let message = format!(
             "the body is no table: its first line is {first:?}; if that is an answer of its source, download the prices again"

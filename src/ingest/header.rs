@@ -79,8 +79,9 @@ pub(super) fn find(
             .peekable();
         chosen.peek().is_some() && chosen.all(|name| cells.iter().any(|cell| cell.trim() == name))
     };
-    let chosen = (0..records.len().min(MAX_PREAMBLE)).find(holds_chosen);
-    let Some(idx) = chosen.or(best.map(|(idx, _)| idx)) else {
+    let best = best.map(|(idx, _)| idx);
+    let chosen = best.filter(holds_chosen).or_else(|| (0..records.len().min(MAX_PREAMBLE)).find(holds_chosen));
+    let Some(idx) = chosen.or(best) else {
         return Err(guess::no_header(text, records, delimiter));
     };
     let mut names = cells(idx).unwrap_or_default();
@@ -90,10 +91,13 @@ pub(super) fn find(
     }
     // `날짜,주가,,,,거래량` above `,시가,고가,저가,종가,`: a name that spans two lines stands in the upper one.
     let upper = idx.checked_sub(1).and_then(cells).filter(|upper| upper.len() == names.len());
-    for (name, upper) in names.iter_mut().zip(upper.into_iter().flatten()) {
-        if name.is_empty() && columns::named(&upper).is_some() {
-            *name = upper;
-        }
+    let spans_two = |(name, upper): &(&mut String, String)| {
+        let role = columns::named(upper).map(|named| named.role);
+        name.is_empty() && matches!(role, Some(Role::Date | Role::Time | Role::Volume))
+    };
+    let above: Vec<_> = names.iter_mut().zip(upper.into_iter().flatten()).filter(spans_two).collect();
+    if above.len() > 1 {
+        above.into_iter().for_each(|(name, upper)| *name = upper);
     }
     let mut tickers: Option<Vec<String>> = None;
     let mut data_from = idx + 1;
@@ -121,8 +125,13 @@ pub(super) fn find(
     if modal == names.len() + 1 && !has_trailing_sign && !trails_empty(text, &records[data_from..], delimiter) {
         splits_dates = cells(data_from).is_some_and(|row| is_split_date(&row));
         let at = match begins_with_dates(&names, cells(data_from)) {
-            true => names.len(),
-            false => usize::from(splits_dates),
+            Some(false) => {
+                let message = "rows have one field more than the header has names, and it is no index: put numbers with commas in \
+                               quotes, or name every column";
+                return Err(ReadError::unusable("row_width", message).on_line(u64::from(records[data_from].line)));
+            }
+            Some(true) => names.len(),
+            None => usize::from(splits_dates),
         };
         names.insert(at, String::new());
         if let Some(tickers) = &mut tickers {
@@ -151,11 +160,19 @@ fn is_split_date(row: &[String]) -> bool {
         && dates::looks_like_date(&format!("{day} {year}"))
 }
 
-/// Whether the first name is the date and the first field of a row is one: then the last field lacks its name.
-fn begins_with_dates(names: &[String], row: Option<Vec<String>>) -> bool {
+/// Where the first name is the date and the first field of a row is one, the last field lacks its name: whether it can. Not where
+/// the last name is the volume and what stands there is a price, or a part of a volume with a comma and no quotes.
+fn begins_with_dates(names: &[String], row: Option<Vec<String>>) -> Option<bool> {
     let is_date = names.first().and_then(|name| columns::named(name)).is_some_and(|named| named.role == Role::Date);
     let begins = |row: &Vec<String>, at: usize| row.get(at).is_some_and(|cell| dates::looks_like_date(cell));
-    is_date && row.is_some_and(|row| begins(&row, 0) && !begins(&row, 1))
+    let is_volume = names.last().and_then(|name| columns::named(name)).is_some_and(|named| named.role == Role::Volume);
+    let may_be_last = |row: &Vec<String>| match row.as_slice() {
+        [.., volume, beyond] if is_volume => {
+            volume.len() > 3 && beyond.len() != 3 && volume.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        _ => true,
+    };
+    row.filter(|row| is_date && begins(row, 0) && !begins(row, 1)).map(|row| may_be_last(&row))
 }
 
 /// `|------|:----:|`: a line drawn below the names.

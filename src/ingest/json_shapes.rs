@@ -246,11 +246,14 @@ fn yahoo_chart<'a>(value: &Json, room: &'a Room) -> Option<Rows<'a>> {
     (arrays.len() >= 5).then(|| zipped(&arrays, room))
 }
 
+/// A longer list is one of bars.
+const MAX_SIDE_BY_SIDE: usize = 8;
+
 /// The zone that an answer tells beside its bars (Yahoo, Twelve Data, Alpha Vantage); `None` where it tells none, or several.
 pub(super) fn zone(value: &Json) -> Option<String> {
     fn collect(value: &Json, depth: usize, zones: &mut Vec<String>) {
         let Some(object) = value.as_object().filter(|_| depth <= MAX_DEPTH) else {
-            let items = value.as_array().filter(|items| depth <= MAX_DEPTH && items.len() <= MAX_DEPTH);
+            let items = value.as_array().filter(|items| depth <= MAX_DEPTH && items.len() <= MAX_SIDE_BY_SIDE);
             return items.into_iter().flatten().for_each(|item| collect(item, depth + 1, zones));
         };
         for (name, value) in object.iter() {

@@ -1,6 +1,7 @@
 //! Which column is which: by header names, or by what the caller says.
 
 use super::columns::{self, Named, Role};
+use super::names::UNSURE;
 use super::{ReadError, ReadOptions, date_column, date_parts, rivals};
 
 /// The columns of a table by their meaning; positions count from 0.
@@ -19,6 +20,8 @@ pub(super) struct Layout {
     pub is_complete: Option<usize>,
     /// Whether the ticker column is one of names (`Apple`, `삼성전자`), not of codes.
     pub ticker_is_name: bool,
+    /// Whether it names tickers only if it tells rows of one date apart.
+    pub ticker_is_unsure: bool,
     /// One for each ticker that has columns of its own; a long or a single-ticker file has one.
     pub groups: Vec<Group>,
     /// Dates and times whose parts stand in columns of their own.
@@ -107,7 +110,7 @@ pub(super) fn resolve(
     let mut found = columns::all_named(&names);
     rivals::small_letters_first(&names, &mut found);
     rivals::drop_flags(sample, &mut found);
-    rivals::drop_copies(&names, sample, &mut found);
+    rivals::find_capacity(&names, &mut found);
     if let Some(chosen) = &options.columns {
         for choice in chosen.split(',').filter(|choice| !choice.trim().is_empty()) {
             choose(choice, &names, &mut found)?;
@@ -219,7 +222,8 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
         let mut prices = [price(Role::Open)?, price(Role::High)?, price(Role::Low)?, close];
         let adjusted = [price(Role::AdjOpen)?, price(Role::AdjHigh)?, price(Role::AdjLow)?, adj_close];
         // Where all are told adjusted only, those are the bar.
-        if prices[..3].iter().all(Option::is_none) && close == adj_close {
+        let are_adjusted = prices[..3].iter().all(Option::is_none) && close == adj_close;
+        if are_adjusted {
             prices = adjusted;
         }
         let ([Some(open), Some(high), Some(low), Some(close)], true) = (prices, date.is_some()) else {
@@ -230,6 +234,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
             .filter(|(_, named)| named.role == Role::Volume && named.ticker.as_ref() == ticker)
             .map(|(idx, named)| (named.tier, *idx))
             .collect();
+        volumes.extend(price(Role::AdjVolume)?.filter(|_| are_adjusted && volumes.is_empty()).map(|at| (0, at)));
         volumes.sort_unstable();
         groups.push(Group {
             ticker: ticker.cloned(),
@@ -252,6 +257,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
     let called = |wanted: &str| names.iter().position(|name| columns::key(name) == wanted);
     let (series, trade_status) = (called("series"), called("tradestatus"));
     let is_complete = called("complete").or_else(|| called("iscomplete"));
+    let ticker_is_unsure = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier >= UNSURE);
     let ticker_is_name = found.iter().any(|(idx, named)| Some(*idx) == ticker && named.tier > 0);
     Ok(Layout {
         date,
@@ -261,6 +267,7 @@ fn assemble(names: Vec<String>, found: Vec<(usize, Named)>, tickers: Option<&[St
         trade_status,
         is_complete,
         ticker_is_name,
+        ticker_is_unsure,
         groups,
         names,
         joined: Vec::new(),

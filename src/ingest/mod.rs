@@ -51,6 +51,7 @@ mod units;
 mod stamps;
 mod timing;
 mod volumes;
+mod tickers;
 mod rules;
 mod refusals;
 mod bars;

@@ -6,6 +6,9 @@ use super::columns::Role;
 /// The tier of volumes that are units only where a surer column turns out to be their worth.
 pub(super) const ONLY_BESIDE_WORTH: u8 = 9;
 
+/// The tier of columns that name tickers at some sources and something else at others.
+pub(super) const UNSURE: u8 = 5;
+
 /// Names by role; a lower tier is surer.
 pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
@@ -42,7 +45,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Open,
         0,
-        "open opening openprice openingprice priceopen dayopen opn op sessionopen stckoprc tddopnprc pricefirst 시가 시작가 \
+        "open opening openprice openingprice priceopen dayopen opn op sessionopen stckoprc tddopnprc pricefirst openindexvalue 시가 시작가 \
          시초가 始値 初値 开盘 开盘价 今开 今开盘 開盤 開盤價 開市 開市價 今開盤價 abertura apertura eroffnung eroffnungskurs eroeffnung \
          erster ouverture ouv otwarcie acilis открытие открцена preabe precoabertura ouvert opningskurs \
          apning abierto startkurs acilisfiyati giamocua mocua pembukaan เปิด ราคาเปิด aperturaprezzo avaus oppning \
@@ -57,7 +60,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         Role::High,
         0,
         "high highprice pricehigh dayhigh hi hight highest highestprice sessionhigh max maximum highs \
-         stckhgpr tddhgprc pricemax 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
+         stckhgpr tddhgprc pricemax highindexvalue 고가 최고가 高値 最高 最高价 最高價 高値円 maxima maximo massimo hoch hochst hoechst tageshoch \
          hochstkurs plushaut haut najwyzszy yuksek najwyzsza максимум макс maxprice premax precomaximo hog \
          hogst hoy hogsta maks maksimum hoogste hoog alto caonhat giacaonhat tertinggi สูงสุด ราคาสูงสุด ylin \
          precomax preciomaximo enyuksekfiyat enyuksek maxdia highpric hghpric hiprc hipr prchd askhi 高 korkein tinggi cao lastmax najvišjacena kõrgeim hæst максцена hautdujour שערגבוה أعلىسعر élevé najviša найвисока 最高点位 높음 maksymalny بیشترین \
@@ -67,7 +70,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Low,
         0,
-        "low lowprice pricelow daylow lo lowest lowestprice sessionlow min minimum lows stcklwpr tddlwprc pricemin 저가 \
+        "low lowprice pricelow daylow lo lowest lowestprice sessionlow min minimum lows stcklwpr tddlwprc pricemin lowindexvalue 저가 \
          최저가 安値 最低 最低价 最低價 minima minimo tief tiefst tagestief tiefstkurs plusbas bas najnizszy dusuk \
          najnizsza минимум мин minprice premin precominimo lag lagst lav lagsta laagste laag bajo thapnhat \
          giathapnhat terendah ต่ำสุด ราคาต่ำสุด alin precomin preciominimo endusukfiyat endusuk mindia lowpric lwpric \
@@ -81,7 +84,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
         0,
         "close closing closeprice closingprice priceclose dayclose closelast sessionclose cls \
          closep ценазакрытия zaključnacena zaključnitečaj sulgemine lokaverð lokagengi κλείσιμο záverečnýkurz derniercours \
-         settle settlement settleprice stckclpr tddclsprc clos stckprpr pclosing 今收 今收盘 今收盤 종가 終値 收盘 收盘价 收盤 收盤價 收市 收市價 fechamento cierre \
+         settle settlement settleprice stckclpr tddclsprc closingindexvalue clos stckprpr pclosing 今收 今收盘 今收盤 종가 終値 收盘 收盘价 收盤 收盤價 收市 收市價 fechamento cierre \
          chiusura schluss schlusskurs cloture clot zamkniecie kapanis закрытие закрцена slutkurs slut \
          sluttkurs slutning slot slotkoers dongcua giadongcua penutupan ปิด ราคาปิด paatos precoultimo preult \
          precofechamento preciocierre precodefechamento endkurs clspric clsprc clpr prccd kurszamknięcia záró \
@@ -119,7 +122,7 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
          volumen handelsvolumen מחזור",
     ),
     // Traded ones, unless a volume stands beside: then those that there are.
-    (Role::Volume, 2, "shares capacity"),
+    (Role::Volume, 2, "shares"),
     // Units at some, money at most: only where the column called volume is money (HTX).
     (Role::Volume, ONLY_BESIDE_WORTH, "amount"),
     (
@@ -133,9 +136,14 @@ pub(super) const NAMES: &[(Role, u8, &str)] = &[
     (
         Role::Ticker,
         1,
-        "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm indexname \
-         coin asset contract instrumento instrumentid securityid cusip sedol figi wkn gvkey stockid symbolid assetid productid \
-         marketid sid companyname fund",
+        "name 종목명 itmsnm 銘柄名 銘柄 名称 股票名称 stockname company security securityname isin nazwa isunm conm indexname companyname",
+    ),
+    // Kinds, numbers or counts at some: only where they tell rows of one date apart.
+    (
+        Role::Ticker,
+        UNSURE,
+        "coin asset contract instrumento instrumentid securityid cusip sedol figi wkn gvkey stockid symbolid assetid productid \
+         sid fund",
     ),
     (Role::AdjOpen, 0, "adjopen adjustedopen openadj openadjusted 수정시가 adjustmentopen adjo adopen"),
     (Role::AdjHigh, 0, "adjhigh adjustedhigh highadj highadjusted 수정고가 adjustmenthigh adjh adhigh"),
@@ -167,8 +175,7 @@ pub(super) const OTHER_SPANS: &str = "52 52w 52wk 52week week year month prev pr
 
 /// Words that say nothing of a column's role beside a name that does: `Trade Open`, `PX_LAST`.
 pub(super) const QUALIFIERS: &str = "trade px day daily price stock share market session official regular \
-    mid preis prezzo precio preco prix pret cena kurs ar koers cours gia ราคา τιμη قیمت \
-    index value";
+    mid preis prezzo precio preco prix pret cena kurs ar koers cours gia ราคา τιμη قیمت";
 
 /// Currencies say nothing of a price (`close_usd`), but make a volume an amount of money.
 pub(super) const CURRENCIES: &str = "usd eur krw jpy gbp gbx cny inr brl hkd twd aud cad chf sek nok dkk pln rub zar mxn idr thb vnd usdt usdc try tl \

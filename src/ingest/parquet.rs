@@ -53,6 +53,7 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -
         commas_are_quoted: false,
         signs_beside: (0, 0),
         is_typed: true,
+        told_zone: None,
     })
 }
 

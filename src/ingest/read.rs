@@ -61,9 +61,8 @@ fn read_zip(bytes: &[u8], options: &ReadOptions, limits: &IngestLimits) -> Resul
 
 fn read_json(decoded: &Decoded<'_>, options: &ReadOptions, limits: &IngestLimits) -> Result<Reading, ReadError> {
     let table = json::to_csv(&decoded.text, limits)?;
-    let options = &ReadOptions { timezone: options.timezone.clone().or(table.zone), ..options.clone() };
     let mut source = csv::read(&table.csv, options, limits)?;
-    source.delimiter = None;
+    (source.delimiter, source.told_zone) = (None, table.zone);
     let mut reading = finish(source, decoded.encoding, options, limits)?;
     if table.has_header {
         // Records count from 1; the header is not one of them.

@@ -13,15 +13,12 @@ pub(super) fn small_letters_first(names: &[String], found: &mut Vec<(usize, Name
     found.retain(|(at, _)| names[*at].len() > 1 || !has_small(&names[*at]));
 }
 
-/// A column that stands twice, name and values, is taken once.
-pub(super) fn drop_copies(names: &[String], sample: &[Vec<String>], found: &mut Vec<(usize, Named)>) {
-    const FEW: usize = 5;
-    let known: Vec<usize> = found.iter().map(|(at, _)| *at).collect();
-    let is_copy = |at: usize| {
-        let mut before = known.iter().filter(|other| **other < at && names[**other] == names[at]);
-        sample.len() >= FEW && before.any(|other| sample.iter().all(|row| row.get(*other) == row.get(at)))
-    };
-    found.retain(|(at, _)| !is_copy(*at));
+/// twstock calls the shares traded `capacity`, beside `turnover` and `transaction`.
+pub(super) fn find_capacity(names: &[String], found: &mut Vec<(usize, Named)>) {
+    let called = |wanted: &str| names.iter().position(|name| columns::key(name) == wanted);
+    if let (Some(at), Some(_), Some(_)) = (called("capacity"), called("turnover"), called("transaction")) {
+        found.push((at, Named { role: Role::Volume, tier: 2, ticker: None }));
+    }
 }
 
 /// A column of yes and no holds no price, whatever its name (`last` of Tehran's answers says whether a row is the newest).

@@ -6,7 +6,7 @@ use super::numbers::{self, Evidence, NumberFormat};
 use super::sheet::{Note, Source};
 use super::stamps::{self, Clocks};
 use super::timing::{SAMPLE, Timing};
-use super::{PriceBasis, ReadError, ReadOptions, clock, columns, fractions, units, volumes};
+use super::{PriceBasis, ReadError, ReadOptions, clock, columns, fractions, tickers, units, volumes};
 
 /// Decides dates, numbers, times and tickers.
 ///
@@ -20,6 +20,7 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         .iter()
         .any(|name| matches!(columns::key(name).as_str(), "成交股數" | "開盤價" | "收盤價" | "成交筆數"));
     let dates = date_vote::decide(source.sheet.cells(date), options, is_taiwanese)?;
+    let reads_tickers = tickers::decide(source);
     let numbers = number_format(source, options)?;
     for idx in 0..source.layout.groups.len() {
         let volumes = volumes::of(&source.sheet, &source.layout.groups[idx], numbers, &source.layout.names)?;
@@ -42,15 +43,25 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         let message = "no column is the volume, so the bars have none; pass columns=volume:NAME if one is";
         source.notes.push(Note { code: "no_volume", message: message.to_owned() });
     }
-    let reads_tickers = names_tickers(source);
-    let tickers_stand_once = reads_tickers && tickers_stand_once(source);
-    if tickers_stand_once {
-        let message = "the ticker stands on few rows: the rows below such a one were taken for the same ticker's";
-        source.notes.push(Note { code: "ticker_above", message: message.to_owned() });
-    }
-    let zone = if options.timezone.is_none() { stamps::zone_of_header(&source.layout) } else { None };
+    let told_zone = source.told_zone.take().filter(|_| options.timezone.is_none());
+    let of_answer = || told_zone.as_deref().and_then(clock::Zone::of_name);
+    let zone =
+        if options.timezone.is_none() { stamps::zone_of_header(&source.layout).or_else(of_answer) } else { None };
     let clocks = Clocks { order: dates.order, has_seconds: has_seconds(source), zone };
-    let timing = Timing::of(stamps(source, clocks, reads_tickers), options)?;
+    let stamps = stamps(source, clocks, reads_tickers);
+    // Midnights in UTC are dates, wherever the exchange is.
+    let is_utc = |stamp: &super::dates::Stamp| dates.n_zoned > 0 && stamp.offset == Some(0);
+    let are_instants = stamps.iter().all(is_utc) && stamps.iter().any(|stamp| stamp.second > Some(0));
+    let told = told_zone.filter(|_| dates.n_zoned == 0 || are_instants);
+    if let Some(zone) = told.as_ref().filter(|_| dates.n_naive > 0) {
+        let message =
+            format!("the times were taken as those of {zone}, as the answer says; pass timezone=UTC if they are UTC");
+        source.notes.push(Note { code: "time_zone_told", message });
+    }
+    let timing = match told.filter(|_| are_instants) {
+        Some(zone) => Timing::of(stamps, &ReadOptions { timezone: Some(zone), ..options.clone() })?,
+        None => Timing::of(stamps, options)?,
+    };
     // Where the header tells the zone, a row that tells its own says more.
     let is_mixed = dates.n_zoned > 0 && dates.n_naive > 0 && zone.is_none();
     let zoned_is_right = is_mixed.then_some(dates.n_zoned > dates.n_naive);
@@ -79,7 +90,9 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         let message = "the prices are whole numbers of billionths (Databento's fixed point): they were divided";
         source.notes.push(Note { code: "price_unit", message: message.to_owned() });
     }
-    let is_main = |column: &usize| source.sheet.cells(*column).any(|(_, series)| series == bars::MAIN_SERIES);
+    let says_true = |column: &usize| source.sheet.cells(*column).any(|(_, text)| text.eq_ignore_ascii_case("true"));
+    source.layout.is_complete = source.layout.is_complete.filter(says_true);
+    let is_main = |column: &usize| source.sheet.cells(*column).any(|(_, series)| series.trim() == bars::MAIN_SERIES);
     let series = source.layout.series.filter(is_main);
     let rules = Rules {
         clocks,
@@ -88,7 +101,7 @@ pub(super) fn decide(source: &mut Source, options: &ReadOptions) -> Result<(Rule
         price_basis,
         zoned_is_right,
         reads_tickers,
-        tickers_stand_once,
+
         series,
         price_divisor,
         signs_are_directions,
@@ -103,7 +116,10 @@ const FIXED_POINT: f64 = 1e9;
 fn has_fixed_point(source: &Source) -> bool {
     const FEW: usize = 100;
     let has = |wanted: &str| source.layout.names.iter().any(|name| columns::key(name) == wanted);
-    let is_whole = |(_, text): (u64, &str)| text.len() > 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = |(_, text): (u64, &str)| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
     has("rtype")
         && has("publisherid")
         && source.layout.groups.iter().all(|group| source.sheet.cells(group.close).take(FEW).all(is_whole))
@@ -198,23 +214,6 @@ fn stamps(source: &Source, clocks: Clocks, reads_tickers: bool) -> Vec<super::da
             clocks.stamp(sheet.cell(layout.date, row), time)
         })
         .collect()
-}
-
-/// One name all through that is no ticker is a title; tickers differ or are valid. A column of names holds a ticker
-/// only where it looks like one (`AAPL`; not `Apple`, not a vendor's number).
-fn names_tickers(source: &Source) -> bool {
-    let Some(column) = source.layout.ticker else { return false };
-    let first = source.sheet.cell(column, 0);
-    let is_one = source.sheet.cells(column).all(|(_, name)| name == first || (name.is_empty() && !first.is_empty()));
-    let is_code = !first.chars().any(char::is_lowercase) && first.chars().any(char::is_alphabetic);
-    !is_one || (bars::ticker_of(first).is_some() && (is_code || !source.layout.ticker_is_name))
-}
-
-/// Whether the first row has a ticker and more than half of the others have none.
-fn tickers_stand_once(source: &Source) -> bool {
-    let Some(column) = source.layout.ticker else { return false };
-    let n_empty = source.sheet.cells(column).filter(|(_, name)| name.is_empty()).count();
-    !source.sheet.cell(column, 0).is_empty() && n_empty * 2 > source.sheet.n_rows()
 }
 
 /// The decimal sign, by the evidence of all prices, then of volumes.

@@ -26,14 +26,22 @@ pub(super) fn finish(
     if n_up == 0 && n_down > 0 {
         bars.reverse();
     }
-    // Of two rows at one time the main series' goes first, then the one that stands first in the file.
-    if n_down > 0 || bars.iter().any(|row| row.is_aside) {
-        bars.sort_by_key(|row| (row.instant, row.is_aside, row.line));
+    // Stable: of two rows at one time the one that stands first in the file goes first.
+    if n_down > 0 {
+        bars.sort_by_key(|row| (row.instant, row.line));
+    }
+    if bars.iter().any(|row| row.is_aside) && !bars.iter().all(|row| row.is_aside) {
+        let (aside, main): (Vec<Placed>, Vec<Placed>) = bars.into_iter().partition(|row| row.is_aside);
+        bars = main;
+        refused += aside.len();
+        for row in aside {
+            refusals.push(|| of_other_series(&row, interval, ticker.clone()));
+        }
     }
     let mut kept: Vec<Bar> = Vec::with_capacity(bars.len());
     let mut lines: Vec<u32> = Vec::with_capacity(bars.len());
-    let (mut duplicates, mut n_conflicts) = (0, 0);
-    for Placed { bar, line, is_aside, .. } in bars {
+    let (mut duplicates, mut n_conflicts, mut n_far) = (0, 0, 0);
+    for Placed { bar, line, .. } in bars {
         match kept.last_mut() {
             Some(last) if last.at() == bar.at() && timing.resamples() => {
                 match merged(last, &bar) {
@@ -52,10 +60,11 @@ pub(super) fn finish(
             Some(last) if last.at() == bar.at() && *last == bar => duplicates += 1,
             Some(last) if last.at() == bar.at() => {
                 refused += 1;
-                n_conflicts += usize::from(!is_aside);
+                n_conflicts += 1;
+                n_far += usize::from((bar.close() / last.close()).ln().abs() > FAR);
                 let ticker = ticker.clone();
                 let kept_line = lines.last().copied().unwrap_or_default();
-                refusals.push(|| conflict((last, kept_line), (&bar, line), is_aside, interval, ticker));
+                refusals.push(|| conflict((last, kept_line), (&bar, line), interval, ticker));
             }
             _ => {
                 kept.push(bar);
@@ -63,7 +72,8 @@ pub(super) fn finish(
             }
         }
     }
-    if n_conflicts >= MANY_CONFLICTS && n_conflicts * 5 > n_rows {
+    let is_other = n_conflicts >= MANY_CONFLICTS || (n_conflicts > 1 && n_far == n_conflicts);
+    if is_other && n_conflicts * 5 > n_rows {
         let error = several_series(n_conflicts, n_rows, ticker.as_ref());
         for (bar, line) in kept.iter().zip(&lines) {
             refusals.push(|| Refusal {
@@ -150,8 +160,10 @@ fn is_short_of_its_end(days: &[i32], last: i32) -> bool {
     n_late * 10 >= days.len() * 8 && day_of_month(last) < EARLIEST_END
 }
 
-/// So many rows that contradict others, more than a fifth of all, are no slips but another series.
-const MANY_CONFLICTS: usize = 2;
+/// So many rows that contradict others, more than a fifth of all, are no slips but another series; fewer are where all are this
+/// far (log return) from what they contradict.
+const MANY_CONFLICTS: usize = 5;
+const FAR: f64 = 0.1;
 
 fn several_series(n_conflicts: usize, n_rows: usize, ticker: Option<&Ticker>) -> ReadError {
     let of = ticker.map(|ticker| format!(" of {ticker}")).unwrap_or_default();
@@ -199,22 +211,31 @@ fn unmergeable(error: &BarError, bar: &Bar, line: u32, interval: Interval, ticke
 fn conflict(
     (kept, kept_line): (&Bar, u32),
     (then, line): (&Bar, u32),
-    is_aside: bool,
     interval: Interval,
     ticker: Option<Ticker>,
 ) -> Refusal {
-    let which = if is_aside { "that of series EQ was kept" } else { "the first was kept" };
     Refusal {
         line: u64::from(line),
         column: Some("date"),
         text: interval.label(then.at()),
         code: "conflicting_duplicate",
         message: format!(
-            "{} stands on line {kept_line} with {} and here with {}; {which}",
+            "{} stands on line {kept_line} with {} and here with {}; the first was kept",
             interval.label(then.at()),
             told(kept),
             told(then)
         ),
+        ticker,
+    }
+}
+
+fn of_other_series(row: &Placed, interval: Interval, ticker: Option<Ticker>) -> Refusal {
+    Refusal {
+        line: u64::from(row.line),
+        column: None,
+        text: interval.label(row.bar.at()),
+        code: "other_series",
+        message: "the row is of another series (a block deal, a bond): the share's own is EQ".to_owned(),
         ticker,
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Source {
     pub signs_beside: (usize, usize),
     /// Whether numbers came as numbers, so that their decimal sign is known.
     pub is_typed: bool,
+    /// The zone that an answer tells beside its bars.
+    pub told_zone: Option<String>,
 }
 
 /// A line that is no row.
@@ -98,6 +100,24 @@ impl Sheet {
     pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = (u64, &str)> {
         let cells = self.blocks.iter().flat_map(move |block| (0..block.n_rows).map(move |at| block.cell(column, at)));
         self.lines.iter().map(|line| u64::from(*line)).zip(cells)
+    }
+
+    /// Gives empty cells of a column what stands above them.
+    pub(super) fn fill_down(&mut self, column: usize) {
+        let mut above = String::new();
+        for block in &mut self.blocks {
+            let mut filled = |at: usize| {
+                let cell = block.cell(column, at);
+                if !cell.is_empty() {
+                    cell.clone_into(&mut above);
+                }
+                above.clone()
+            };
+            let texts: StringChunked = (0..block.n_rows).map(&mut filled).collect();
+            if let Some(column) = block.columns.get_mut(column) {
+                *column = Some(texts);
+            }
+        }
     }
 
     /// Writes the parts of a date or a time that stand in columns of their own as one text: `2024-01-02`, `09:30`.

@@ -193,7 +193,10 @@ impl Late {
 fn typical_of(gaps: &[i64]) -> i64 {
     let (Some(shortest), Some(middle)) = (gaps.first(), gaps.get(gaps.len() / 2)) else { return DAY };
     let n_shortest = gaps.partition_point(|gap| gap == shortest);
-    let is_step = n_shortest * 4 >= gaps.len() && gaps.iter().all(|gap| gap % shortest == 0);
+    let is_step = n_shortest >= 2
+        && n_shortest * 4 >= gaps.len()
+        && *middle < SHORTEST_DAY
+        && gaps.iter().all(|gap| gap % shortest == 0);
     if is_step { *shortest } else { *middle }
 }
 
@@ -333,7 +336,8 @@ mod tests {
     fn bars_within_a_day_are_instants() {
         let texts = ["2024-04-17 09:00:00+09:00", "2024-04-17 10:00:00+09:00", "2024-04-17 11:00:00+09:00"];
         assert_eq!(first(&texts), "1h 2024-04-17T00:00:00Z");
-        let with_auction = ["2024-01-05 09:00", "2024-01-05 15:18", "2024-01-05 15:19", "2024-01-05 15:30"];
+        let with_auction =
+            ["2024-01-05 09:00", "2024-01-05 15:17", "2024-01-05 15:18", "2024-01-05 15:19", "2024-01-05 15:30"];
         assert_eq!(first(&with_auction), "1m 2024-01-05T09:00:00Z");
         assert_eq!(first(&["2024-01-02 09:30:00", "2024-01-02 09:30:05", "2024-01-02 09:30:09"]), "tick_data");
     }

@@ -10,7 +10,7 @@ pub(super) fn scale(header: &str) -> f64 {
                 "千",
                 "仟",
                 // A lot of Taiwan's exchanges.
-                "張",
+                "成交張數",
                 "천주",
                 "พัน",
                 "тыс",

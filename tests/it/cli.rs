@@ -1,20 +1,19 @@
 //! The command as a user runs it: the real binary in an empty folder.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// An empty folder to run commands in, out of reach of the settings of whoever runs the tests.
-struct Desk(TempDir);
+pub(super) struct Desk(pub(super) TempDir);
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(super) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_candlecast"));
         command.args(line.split_whitespace()).current_dir(&self.0).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CANDLECAST_") || name == "DATABASE_URL")
@@ -24,24 +23,24 @@ impl Desk {
         command
     }
 
-    fn run(&self, line: &str) -> Output {
+    pub(super) fn run(&self, line: &str) -> Output {
         self.command(line).output().expect("the binary runs")
     }
 
     /// Standard output of a command that succeeds.
-    fn ok(&self, line: &str) -> String {
+    pub(super) fn ok(&self, line: &str) -> String {
         let done = self.run(line);
         assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).expect("UTF-8")
     }
 
-    fn json(&self, line: &str) -> Value {
+    pub(super) fn json(&self, line: &str) -> Value {
         let text = self.ok(&format!("{line} --json"));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{line}: {error}: {text}"))
     }
 
     /// Exit code and standard error of a command that fails.
-    fn refused(&self, line: &str) -> (Option<i32>, String) {
+    pub(super) fn refused(&self, line: &str) -> (Option<i32>, String) {
         let done = self.run(line);
         (done.status.code(), String::from_utf8_lossy(&done.stderr).trim_end().to_owned())
     }
@@ -340,87 +339,5 @@ fn a_key_file_is_made_once_and_read_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(desk.0.path().join("key")).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_server_says_where_it_is_is_healthy_and_stops_when_told() {
-    let desk = Desk::new();
-    assert_eq!(desk.refused("healthcheck --listen 127.0.0.1:9").0, Some(1));
-    let (mut server, address) = Running::serve(&desk);
-    desk.ok(&format!("healthcheck --listen {address}"));
-    let pid = rustix::process::Pid::from_child(&server.0);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told to stop");
-    assert!(server.0.wait().expect("ended").success());
-}
-
-/// A process of its own: its gauges are nobody else's.
-#[test]
-fn metrics_tell_how_old_models_are_how_long_jobs_wait_and_what_memory_is_used() {
-    let desk = Desk::new();
-    desk.ok("generate --tickers 2 --bars 400 --last 2026-03-06 --folder prices");
-    desk.ok("ingest prices --no-train");
-    desk.ok("train SYN0001 --preset fast");
-    let (_server, address) = Running::serve(&desk);
-    let text = get(&address, "/metrics");
-    let value = |series: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("{series} is not told: {text}")).parse::<f64>().expect("a number")
-    };
-    assert_eq!(value("candlecast_tickers{champion=\"yes\"}"), 1.0);
-    assert_eq!(value("candlecast_tickers{champion=\"no\"}"), 1.0);
-    for quantile in ["0.5", "0.9", "1"] {
-        assert_eq!(value(&format!("candlecast_model_age_bars{{quantile=\"{quantile}\"}}")), 0.0);
-    }
-    assert_eq!(value("candlecast_jobs{state=\"succeeded\"}"), 1.0);
-    assert_eq!((value("candlecast_jobs{state=\"enqueued\"}"), value("candlecast_queue_age_seconds")), (0.0, 0.0));
-    #[cfg(target_os = "linux")]
-    assert!((1e6..1e10).contains(&value("process_resident_memory_bytes")));
-    // What the manual asks for is told under the name that it asks for.
-    let manual = include_str!("../../docs/running.md");
-    let words = manual.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let named = words.filter(|word| word.starts_with("candlecast_") || word.starts_with("process_"));
-    let names: std::collections::BTreeSet<_> = named.collect();
-    assert!(names.len() >= 8, "{names:?}");
-    let text = get(&address, "/metrics");
-    for name in names.iter().filter(|name| !OF_A_WORKER.contains(name)) {
-        assert!(text.contains(*name), "{name} is not told: {text}");
-    }
-}
-
-/// Told once a job was tried, a forecast asked for.
-const OF_A_WORKER: [&str; 3] =
-    ["candlecast_job_attempts_total", "candlecast_job_duration_seconds_bucket", "candlecast_forecast_cache_total"];
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(address).expect("connects");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    answer
-}
-
-/// Ends with the test, whatever happens.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    /// A server on a free port, and where it says it is.
-    fn serve(desk: &Desk) -> (Self, String) {
-        let mut command = desk.command("serve --listen 127.0.0.1:0 --log warn");
-        let mut server = Self(command.stdout(Stdio::piped()).spawn().expect("started"));
-        let mut line = String::new();
-        BufReader::new(server.0.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("candlecast listens on http://").expect("the line that says where");
-        let address = address.to_owned();
-        (server, address)
     }
 }

@@ -334,7 +334,7 @@ fn of_two_series_of_a_day_the_main_one_is_the_day_s_bar() {
     let reading = reading(&format!("Symbol,Series,Date,Open,High,Low,Close\n{rows}")).expect("bars");
     let closes: Vec<f64> = reading.tickers[0].series.bars().iter().map(candlecast::domain::Bar::close).collect();
     assert_eq!(closes, [104.0, 106.0]);
-    assert_eq!((reading.refusals[0].line, reading.refusals[0].code), (2, "conflicting_duplicate"));
+    assert_eq!((reading.refusals[0].line, reading.refusals[0].code), (2, "other_series"));
     // A share that was moved to another series has no bar of the main one on those days.
     let moved = rows.replace("SYN,EQ,03", "SYN,BE,03");
     assert_eq!(labels(&format!("Symbol,Series,Date,Open,High,Low,Close\n{moved}")).len(), 2);
@@ -352,4 +352,41 @@ fn a_ticker_on_the_first_of_its_rows_is_that_of_the_rows_below() {
     // Missing here and there, it could be any.
     let some = reading(&body(["AB", "AB", "", "CD", "CD", "CD"])).expect("bars");
     assert_eq!((some.refusals_total, some.refusals[0].code), (1, "bad_ticker"));
+}
+
+#[test]
+fn a_column_that_may_name_tickers_does_so_only_where_it_tells_rows_of_a_day_apart() {
+    let body = |column: &str, of: fn(usize) -> String| {
+        let row = |n: usize| format!("2024-01-0{},{},1{n},1{n}.5,1{n},1{n}.2\n", 2 + n % 4, of(n));
+        format!("Date,{column},Open,High,Low,Close\n{}", (0..8).map(row).collect::<String>())
+    };
+    assert_eq!(labels(&body("Coin", |n| ["BTC", "ETH"][n / 4].to_owned()))[..2], ["BTC 2024-01-02", "BTC 2024-01-03"]);
+    let days = |column: &str, of: fn(usize) -> String| {
+        let row = |n: usize| format!("2024-01-0{},{},1{n},1{n}.5,1{n},1{n}.2\n", 2 + n, of(n));
+        labels(&format!("Date,{column},Open,High,Low,Close\n{}", (0..4).map(row).collect::<String>()))
+    };
+    let plain = ["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"];
+    assert_eq!(days("Contract", |n| (1000 + n).to_string()), plain, "a count");
+    assert_eq!(days("Contract", |n| ["CLG24", "CLH24"][n / 2].to_owned()), plain, "one series by turns");
+    assert_eq!(days("Asset", |_| "EQUITY".to_owned()), plain);
+}
+
+#[test]
+fn a_zone_beside_the_bars_moves_no_date_that_is_written_as_a_midnight() {
+    let body = |times: [&str; 2]| {
+        let bar = |time: &str| format!(r#"{{"date":"{time}","open":10,"high":12,"low":9,"close":11}}"#);
+        let bars = times.map(bar).join(",");
+        format!(r#"{{"timezone":{{"timezone":"America/New_York"}},"data":[{bars}]}}"#)
+    };
+    let midnights = body(["2024-01-02T00:00:00+0000", "2024-01-03T00:00:00+0000"]);
+    assert_eq!(labels(&midnights), ["2024-01-02", "2024-01-03"]);
+    let local = body(["2024-01-02 09:30:00", "2024-01-02 09:31:00"]);
+    assert_eq!(labels(&local), ["2024-01-02T14:30:00Z", "2024-01-02T14:31:00Z"]);
+    assert_eq!(reading(&local).expect("minutes").warnings[0].code, "time_zone_told");
+}
+
+#[test]
+fn a_comma_within_a_volume_is_no_nameless_column() {
+    let rows = "2024-01-02,10,12,9,11,271,430\n2024-01-03,11,13,10,12,272,430\n";
+    assert_eq!(labels(&format!("Date,Open,High,Low,Close,Volume\n{rows}")), ["row_width"]);
 }

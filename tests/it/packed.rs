@@ -2,7 +2,8 @@
 
 use candlecast::ingest::{BodyFormat, IngestLimits, ReadOptions, read, write};
 
-use crate::ingest::{ONE, series, told};
+use crate::ingest::{ONE, told};
+use crate::round_trips::series;
 
 #[test]
 fn json_values_are_capped_where_they_are_in_memory_at_one_time() {

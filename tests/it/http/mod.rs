@@ -1,6 +1,7 @@
 //! The API from outside: the real router over a temporary store.
 
 mod bars;
+mod bodies;
 mod bars_continue;
 mod bars_queue;
 mod chart;
@@ -9,6 +10,7 @@ mod guards;
 mod jobs;
 mod keys;
 mod limits;
+mod models;
 mod server;
 mod topologies;
 
