@@ -12,11 +12,12 @@ pub(super) fn full(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Warnings only, unless a filter was asked for: for commands, whose output is their answer.
+/// Warnings only, unless a filter was asked for: for commands, whose output is their answer. How a job ended is part of it.
 pub(super) fn quiet(settings: &Settings) {
+    const QUIET: &str = "warn,candlecast::jobs=error";
     let asked = settings.log != LogSettings::default();
-    let filter = if asked { settings.log.filter.as_str() } else { "warn" };
-    install(&settings.log, EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn")));
+    let filter = if asked { settings.log.filter.as_str() } else { QUIET };
+    install(&settings.log, EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(QUIET)));
 }
 
 fn install(settings: &LogSettings, filter: EnvFilter) {

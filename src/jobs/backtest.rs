@@ -109,7 +109,7 @@ pub enum BacktestRefusal {
         max: usize,
     },
     /// Nothing is left to fit on.
-    #[error("{}: this backtest needs {needed}", counted(*have, "bar"))]
+    #[error("{}: this backtest needs {needed}: send more, or ask for fewer folds", counted(*have, "bar"))]
     TooFewBars {
         /// How many would do.
         needed: usize,

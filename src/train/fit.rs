@@ -59,7 +59,7 @@ pub enum TrainError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The series is too short for the config.
-    #[error("{}: this config needs {needed}", counted(*have, "bar"))]
+    #[error("{}: this config needs {needed}: send more, or ask for a shorter lookback or horizon", counted(*have, "bar"))]
     TooFewBars {
         /// How many would do.
         needed: usize,

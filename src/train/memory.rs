@@ -1,6 +1,7 @@
 //! How much memory a training wants, before it begins.
 
-use super::config::{ConfigError, Topology, TrainConfig, TrainLimits};
+use super::config::{ConfigError, Topology, TrainConfig};
+use super::limits::TrainLimits;
 use crate::nn::Cell;
 
 impl TrainConfig {

@@ -10,6 +10,7 @@
 mod artifact;
 mod base;
 pub mod checkpoint;
+pub mod limits;
 pub mod config;
 pub mod control;
 pub mod fit;
@@ -22,10 +23,11 @@ mod shape;
 
 pub use artifact::{ArtifactError, Table};
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{ConfigError, Preset, Topology, TrainConfig, TrainLimits};
+pub use config::{ConfigError, Preset, Topology, TrainConfig};
 pub use control::{Control, Keep, Progress};
 pub use fit::{Coverage, TrainError, TrainMetrics, Trained, min_bars, train};
 pub use held_back::HeldBack;
+pub use limits::TrainLimits;
 pub use model::{ForecastError, Model, ModelSpec};
 
 pub use crate::nn::Cell;

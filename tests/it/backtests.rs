@@ -239,7 +239,7 @@ async fn what_cannot_be_run_is_refused_before_any_job_exists() {
     assert_snapshot!(said.join("\n"), @r#"
     422 out_of_range folds 51 is outside 1 to 50.
     422 out_of_range folds 0 is outside 1 to 50.
-    422 too_few_bars 300 bars: this backtest needs 367.
+    422 too_few_bars 300 bars: this backtest needs 367: send more, or ask for fewer folds.
     422 bad_field horizon 21 is outside 1 to 20 sessions
     422 bad_field unknown field `fold`, expected one of `folds`, `step_size`, `horizon`, `embargo`, `refit`, `window`, `fold_bars`, `baselines`, `config`
     422 bad_field baselines[0]: baseline "best" is none of naive, drift, historical, ewma, garch, har

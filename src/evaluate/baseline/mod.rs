@@ -13,14 +13,16 @@
 mod garch;
 mod nelder_mead;
 mod volatility;
+mod fitted;
 
 use serde::{Deserialize, Serialize};
 
+pub use fitted::FittedBaseline;
 pub use garch::Garch;
 use volatility::Volatility;
 
 use super::{EvaluateError, Forecaster, Method};
-use crate::domain::{Horizon, Quantiles, Series};
+use crate::domain::{Horizon, Series};
 use crate::features::{Columns, Regressors, VolatilityModel};
 
 /// The baselines, in the order in which reports list them.
@@ -45,8 +47,6 @@ pub enum Baseline {
 pub const BASELINE_LEVELS: [f64; 17] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995];
 
-/// Bars whose returns historical simulation repeats.
-const HISTORICAL_WINDOW: usize = 500;
 /// Returns without which a quantile is a guess.
 const MIN_RETURNS: usize = 30;
 
@@ -166,105 +166,6 @@ impl Method for Baseline {
     }
 }
 
-/// A baseline with its parameters; its state is computed from the bars it is shown.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FittedBaseline {
-    baseline: Baseline,
-    drift: f64,
-    volatility: Volatility,
-    /// `[step][level]`, at [`BASELINE_LEVELS`].
-    shapes: Vec<Vec<f64>>,
-}
-
-impl FittedBaseline {
-    /// Which baseline it is.
-    pub fn baseline(&self) -> Baseline {
-        self.baseline
-    }
-
-    /// The parameters, where it is GARCH.
-    pub fn garch(&self) -> Option<Garch> {
-        match self.volatility {
-            Volatility::Garch(garch) => Some(garch),
-            Volatility::Constant | Volatility::Ewma | Volatility::Har(_) => None,
-        }
-    }
-
-    /// GARCH one session ahead, from parameters that were fitted before.
-    pub fn of_garch(garch: Garch) -> Self {
-        let shape = BASELINE_LEVELS.map(|level| garch::student_quantile(garch.freedom, level)).to_vec();
-        Self { baseline: Baseline::Garch, drift: garch.mu, volatility: Volatility::Garch(garch), shapes: vec![shape] }
-    }
-
-    fn step_at(&self, columns: &Columns, cutoffs: &[usize], step: usize) -> Vec<Vec<f64>> {
-        if self.baseline == Baseline::Historical {
-            return cutoffs.iter().map(|cutoff| recent_quantiles(columns, *cutoff, step)).collect();
-        }
-        let location = self.drift * step as f64;
-        let scaled = |volatility: f64| self.shapes[step - 1].iter().map(|q| location + volatility * q).collect();
-        self.volatility.at(columns, cutoffs, step).into_iter().map(scaled).collect()
-    }
-}
-
-impl Forecaster for FittedBaseline {
-    fn forecast_at(&self, series: &Series, cutoffs: &[usize]) -> Result<Vec<Vec<Quantiles>>, EvaluateError> {
-        let have = series.len();
-        // The longest memory needed before a forecast means anything; the parameters were fitted elsewhere.
-        let needed = VolatilityModel::WARMUP + MIN_RETURNS;
-        for cutoff in cutoffs {
-            if *cutoff >= have {
-                return Err(EvaluateError::NoSuchBar { cutoff: *cutoff, have });
-            }
-            if *cutoff < self.shapes.len().max(MIN_RETURNS) {
-                let method = self.baseline.name().to_owned();
-                return Err(EvaluateError::TooFewBars { method, needed, have: cutoff + 1 });
-            }
-        }
-        let columns = Columns::new(series);
-        let mut forecasts: Vec<Vec<Vec<f64>>> = vec![Vec::with_capacity(self.shapes.len()); cutoffs.len()];
-        for step in 1..=self.shapes.len() {
-            for (steps, values) in forecasts.iter_mut().zip(self.step_at(&columns, cutoffs, step)) {
-                steps.push(values);
-            }
-        }
-        let method = || self.baseline.name().to_owned();
-        let distribution = |values| {
-            Quantiles::new(BASELINE_LEVELS.to_vec(), values)
-                .map_err(|error| EvaluateError::Method { method: method(), message: error.to_string() })
-        };
-        let steps = |mut steps: Vec<Vec<f64>>| {
-            widen_with_step(&mut steps);
-            steps.into_iter().map(distribution).collect()
-        };
-        forecasts.into_iter().map(steps).collect()
-    }
-
-    fn point(&self, step: usize, forecast: &Quantiles) -> f64 {
-        match self.baseline {
-            Baseline::Naive => 0.0,
-            Baseline::Drift | Baseline::Garch => self.drift * step as f64,
-            Baseline::Historical | Baseline::Ewma | Baseline::Har => forecast.mean(),
-        }
-    }
-}
-
-/// More sessions ahead never look more certain: each quantile is at least as far from the median as one
-/// step before.
-fn widen_with_step(steps: &mut [Vec<f64>]) {
-    let middle = BASELINE_LEVELS.len() / 2;
-    for idx in 1..steps.len() {
-        let (before, after) = steps.split_at_mut(idx);
-        let (before, after) = (&before[idx - 1], &mut after[0]);
-        let (median_before, median) = (before[middle], after[middle]);
-        for (value, earlier) in after[..middle].iter_mut().zip(before) {
-            *value = value.min(median + earlier - median_before);
-        }
-        for (value, earlier) in after[middle + 1..].iter_mut().zip(&before[middle + 1..]) {
-            *value = value.max(median + earlier - median_before);
-        }
-    }
-}
-
 /// Past returns over `step` sessions, less drift, each divided by the volatility that was forecast for it.
 fn scaled_returns(columns: &Columns, volatility: &Volatility, step: usize, drift: f64) -> Vec<f64> {
     // The very first bars have no volatility to divide by yet; short series keep what they have.
@@ -274,14 +175,6 @@ fn scaled_returns(columns: &Columns, volatility: &Volatility, step: usize, drift
     let volatilities = volatility.at(columns, &cutoffs, step);
     let moved = |cutoff: usize| columns.close_log[cutoff + step] - columns.close_log[cutoff] - drift * step as f64;
     cutoffs.iter().zip(volatilities).map(|(cutoff, volatility)| moved(*cutoff) / volatility).collect()
-}
-
-/// Quantiles of the returns over `step` sessions that ended in the window before a cutoff.
-fn recent_quantiles(columns: &Columns, cutoff: usize, step: usize) -> Vec<f64> {
-    let first = (cutoff + 1).saturating_sub(HISTORICAL_WINDOW).max(step);
-    let closes = &columns.close_log;
-    let mut sample: Vec<f64> = (first..=cutoff).map(|end| closes[end] - closes[end - step]).collect();
-    empirical_quantiles(&mut sample)
 }
 
 /// Quantiles at [`BASELINE_LEVELS`] of a sample, linear between order statistics at `level · (n + 1)`: the next
