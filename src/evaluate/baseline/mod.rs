@@ -199,6 +199,7 @@ fn mean_of(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::domain::Calendar;
+    use crate::domain::Quantiles;
     use crate::domain::bar::{Bar, BarTime, RawBar};
     use crate::evaluate::synthetic;
 
