@@ -246,24 +246,34 @@ fn yahoo_chart<'a>(value: &Json, room: &'a Room) -> Option<Rows<'a>> {
     (arrays.len() >= 5).then(|| zipped(&arrays, room))
 }
 
-/// A longer list is one of bars.
-const MAX_SIDE_BY_SIDE: usize = 8;
+/// What has more parts is one of bars.
+const MAX_SIDE_BY_SIDE: usize = 64;
 
 /// The zone that an answer tells beside its bars (Yahoo, Twelve Data, Alpha Vantage); `None` where it tells none, or several.
 pub(super) fn zone(value: &Json) -> Option<String> {
     fn collect(value: &Json, depth: usize, zones: &mut Vec<String>) {
-        let Some(object) = value.as_object().filter(|_| depth <= MAX_DEPTH) else {
-            let items = value.as_array().filter(|items| depth <= MAX_DEPTH && items.len() <= MAX_SIDE_BY_SIDE);
-            return items.into_iter().flatten().for_each(|item| collect(item, depth + 1, zones));
-        };
-        for (name, value) in object.iter() {
-            let is_zone =
-                matches!(columns::key(name).as_str(), "exchangetimezonename" | "exchangetimezone" | "timezone");
-            match value.as_str().filter(|text| is_zone && Zone::of_name(text).is_some()) {
-                Some(zone) => zones.push(zone.to_owned()),
-                None => collect(value, depth + 1, zones),
+        match value {
+            _ if depth > MAX_DEPTH => {}
+            Json::Array(items) if items.len() <= MAX_SIDE_BY_SIDE => {
+                items.iter().for_each(|item| collect(item, depth + 1, zones));
             }
+            Json::Object(object) if object.len() <= MAX_SIDE_BY_SIDE => {
+                for (name, value) in object.iter() {
+                    match value {
+                        Json::Text(text) if is_zone(name) && Zone::of_name(text).is_some() => {
+                            zones.push(text.clone().into_owned());
+                        }
+                        _ => collect(value, depth + 1, zones),
+                    }
+                }
+            }
+            _ => {}
         }
+    }
+    fn is_zone(name: &str) -> bool {
+        // Folding letters takes its time, and an answer has a million names.
+        let may_be = name.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"zone"));
+        may_be && matches!(columns::key(name).as_str(), "exchangetimezonename" | "exchangetimezone" | "timezone")
     }
     let mut zones = Vec::new();
     collect(value, 0, &mut zones);
