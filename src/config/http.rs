@@ -74,7 +74,7 @@ pub struct HttpSettings {
 
 fn address<'de, D: Deserializer<'de>>(value: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(value)?;
-    text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no address with a port (127.0.0.1:8080 is one)")))
+    text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no IP address with a port (127.0.0.1:8080 is one)")))
 }
 
 impl Default for HttpSettings {

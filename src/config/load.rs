@@ -213,7 +213,7 @@ mod tests {
           |        ^
         key with no value, expected `=`
         "#);
-        insta::assert_snapshot!(says("", &["http.listen=localhost"]), @r#""localhost" is no address with a port (127.0.0.1:8080 is one) for key `http.listen`"#);
+        insta::assert_snapshot!(says("", &["http.listen=localhost"]), @r#""localhost" is no IP address with a port (127.0.0.1:8080 is one) for key `http.listen`"#);
         insta::assert_snapshot!(says("", &["http.max_connections=many"]), @r#"invalid type: string "many", expected an integer for key `http.max_connections` in --set"#);
         insta::assert_snapshot!(says("", &["http.max_connections=0"]), @"http.max_connections: lower than 1");
         insta::assert_snapshot!(says("", &["database.url=mysql://x"]), @"database.url: begins with neither sqlite: nor postgres://");

@@ -15,6 +15,8 @@ pub(super) struct DateReading {
     pub pattern: String,
     /// What decided it.
     pub why: &'static str,
+    /// Whether every date shows its own order.
+    pub is_told_by_all: bool,
     /// Cells that have a time and a zone, and those that have a time only.
     pub n_zoned: usize,
     pub n_naive: usize,
@@ -106,7 +108,8 @@ pub(super) fn decide<'a>(
     let sample =
         if votes.n_open > votes.n_shown { votes.sample.as_ref().map(|(text, _)| text.as_str()) } else { first };
     let pattern = sample.map_or_else(|| "%Y-%m-%d".to_owned(), |text| pattern(text, order));
-    Ok(DateReading { order, pattern, why, n_zoned: votes.n_zoned, n_naive: votes.n_naive })
+    let is_told_by_all = votes.n_shown == votes.n_cells && ORDERS.contains(&order);
+    Ok(DateReading { order, pattern, why, is_told_by_all, n_zoned: votes.n_zoned, n_naive: votes.n_naive })
 }
 
 impl Votes {

@@ -69,7 +69,8 @@ fn pinned(
 ) -> ReadOptions {
     let has_both = source.layout.groups.iter().all(|group| group.adj_close.is_some_and(|column| column != group.close));
     ReadOptions {
-        date_format: options.date_format.clone().or_else(|| {
+        // One that the dates did not need would be wrong of the next file that does.
+        date_format: options.date_format.clone().filter(|_| !dates.is_told_by_all).or_else(|| {
             let is_read = date_pattern::order_of(&dates.pattern) == Ok(rules.clocks.order);
             is_read.then(|| dates.pattern.clone())
         }),

@@ -88,21 +88,11 @@ impl Db {
             // Who commits must not wait while megabytes are copied from the log: `checkpoints` does that.
             .pragma("wal_autocheckpoint", "0")
             .pragma("journal_size_limit", "67108864");
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(limit)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await
-            .map_err(open_error)?;
+        let pool = || SqlitePoolOptions::new().acquire_timeout(limit);
+        let one = pool().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let writer = connect_sqlite(one, options.clone()).await?;
         migrate_sqlite(&writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(limit)
-            .connect_with(options.read_only(true))
-            .await
-            .map_err(open_error)?;
+        let readers = connect_sqlite(pool().max_connections(settings.max_connections), options.read_only(true)).await?;
         tokio::spawn(checkpoints(writer.clone()));
         Ok(Self::Sqlite { readers, writer, limit })
     }
@@ -178,10 +168,29 @@ async fn checkpoints(writer: SqlitePool) {
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
+/// How often what another process that starts is in the way of is tried again, and after how long.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens a file. While another process turns a new one to write-ahead logging SQLite answers that it is locked at once,
+/// whatever the busy timeout.
+async fn connect_sqlite(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    const BUSY: &str = "5";
+    let mut tries = 1;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(BUSY) && tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            answer => return answer.map_err(open_error),
+        }
+    }
+}
+
 /// Brings the tables up to date. Two processes that start at once on a new file both begin; the library has no lock
 /// for SQLite, so one of them fails on what the other has just made, and finds it done when it looks again.
 async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), StoreError> {
-    const TRIES: u32 = 10;
     let mut tries = 1;
     while let Err(error) = migrator(SQLITE_MIGRATIONS).run(writer).await {
         let is_race = matches!(error, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..));
@@ -189,7 +198,7 @@ async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), StoreError> {
             return Err(StoreError::Migrate(Box::new(error)));
         }
         tries += 1;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
