@@ -254,7 +254,7 @@ fn detected(bytes: &[u8]) -> Result<Decoded<'_>, ReadError> {
 fn is_binary(bytes: &[u8]) -> bool {
     let n_trailing = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     let n_within = memchr::memchr_iter(0, &bytes[..bytes.len() - n_trailing]).count();
-    n_within * 50 > bytes.len()
+    n_within > 2 && n_within * 1000 > bytes.len()
 }
 
 /// The legacy encoding in which the whole body is valid and the header makes sense. Where the header is ASCII, one
