@@ -65,8 +65,10 @@ fn print_error(path: &Path, error: &ReadError, out: &mut Output) -> anyhow::Resu
 
 fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
     let n_bars: usize = reading.tickers.iter().map(|ticker| ticker.series.len()).sum();
+    let n_equal: usize = reading.tickers.iter().map(|ticker| ticker.duplicates).sum();
+    let equal = if n_equal > 0 { format!(", {n_equal} equal to or joined with another") } else { String::new() };
     out.say(format!(
-        "{}: {}, {} of {}, {} refused",
+        "{}: {}, {} of {}, {} refused{equal}",
         path.display(),
         counted(reading.tickers.len(), "ticker"),
         counted(n_bars, "bar"),

@@ -51,7 +51,7 @@ fn inspecting_tells_what_would_be_read_and_why() {
     let desk = Desk::new();
     std::fs::write(
         desk.0.path().join("GOOD.csv"),
-        "Date,Open,High,Low,Close\n13/02/2024,10,11,9,10.5\n14/02/2024,10,9,11,10\n",
+        "Date,Open,High,Low,Close\n13/02/2024,10,11,9,10.5\n13/02/2024,10,11,9,10.5\n14/02/2024,10,9,11,10\n",
     )
     .expect("a file");
     std::fs::write(desk.0.path().join("PAGE.csv"), "<html><title>Sign in</title></html>").expect("a file");
@@ -59,6 +59,7 @@ fn inspecting_tells_what_would_be_read_and_why() {
     for part in [
         "dates %d/%m/%Y: some rows can be read in this order only",
         "2024-02-13: open 10, high 11, low 9, close 10.5, volume none",
+        "1 bar of 3 rows, 1 refused, 1 equal to or joined with another",
         "refused for high_below_low: 1",
         "--date-format=%d/%m/%Y --decimal=. --delimiter=, --encoding=utf-8",
     ] {
