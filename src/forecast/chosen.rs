@@ -89,7 +89,7 @@ impl Chosen {
         let (have, needed) = (snapshot.record.bars_total, bars_for_a_network(snapshot));
         let are = if have == 1 { "is" } else { "are" };
         let message = format!(
-            "{} {are} too few for a network, which needs {needed}: the baseline {baseline} answers",
+            "{} {are} too few for a network, which is trained unasked from {needed} on: the baseline {baseline} answers",
             counted(have, "bar")
         );
         Some(ForecastWarning { code: "baseline_used", message })
