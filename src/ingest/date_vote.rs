@@ -93,22 +93,18 @@ pub(super) fn decide<'a>(
         Some(format) => {
             let order = order_of(format)?;
             votes.refuse_contradicted(order, format)?;
-            let is_unneeded = votes.n_shown == votes.n_cells && ORDERS.contains(&order);
-            (
-                order,
-                if is_unneeded {
-                    "every date shows its order, whatever date_format says"
-                } else {
-                    "as the caller says"
-                },
-            )
+            (order, "as the caller says")
         }
         None => votes.order(is_taiwanese)?,
+    };
+    let is_told_by_all = votes.n_shown == votes.n_cells && ORDERS.contains(&order);
+    let why = match is_told_by_all && options.date_format.is_some() {
+        true => "every date shows its order, whatever date_format says",
+        false => why,
     };
     let sample =
         if votes.n_open > votes.n_shown { votes.sample.as_ref().map(|(text, _)| text.as_str()) } else { first };
     let pattern = sample.map_or_else(|| "%Y-%m-%d".to_owned(), |text| pattern(text, order));
-    let is_told_by_all = votes.n_shown == votes.n_cells && ORDERS.contains(&order);
     Ok(DateReading { order, pattern, why, is_told_by_all, n_zoned: votes.n_zoned, n_naive: votes.n_naive })
 }
 
