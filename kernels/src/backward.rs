@@ -194,7 +194,6 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
                     self.through_weights::<S>(place);
                 }
             }
-            worked(2 * self.tape.batch * self.layer.multiplications());
         }
     }
 }
@@ -257,6 +256,7 @@ impl<C: Recurrence> Sweep<'_, C> {
                         }
                     }
                 }
+                worked(batch * columns * BLOCK * C::GATES * BLOCK);
             }
         }
     }
@@ -363,6 +363,7 @@ impl<C: Recurrence> Sweep<'_, C> {
                     }
                 }
             }
+            worked(steps * batch * (input + hidden) * C::GATES * BLOCK);
         }
     }
 
@@ -397,6 +398,7 @@ impl<C: Recurrence> Sweep<'_, C> {
                         }
                     }
                 }
+                worked(batch * columns * BLOCK * self.layer.blocks() * C::GATES * BLOCK);
             }
         }
     }

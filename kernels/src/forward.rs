@@ -109,8 +109,8 @@ impl<C: Recurrence> Job for Sweep<'_, C> {
                         step.activate_rows::<S>(block, row, height);
                     }
                 }
+                worked(tape.batch * layer.multiplications() / blocks);
             }
-            worked(tape.batch * layer.multiplications());
         }
     }
 }

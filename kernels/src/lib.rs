@@ -31,7 +31,7 @@ mod tile;
 pub use adamw::{AdamWStep, norm};
 pub use backward::{OutputGradient, Pass, Scratch, StateGradient};
 pub use forward::InitialState;
-pub use give_way::give_way_on_this_thread;
+pub use give_way::{give_way_on_this_thread, keep_candle_on_its_thread};
 pub use layer::{Cell, Gradients, Layer, Packed, Sequence, Weights};
 pub use linear::{Linear, LinearGradients};
 pub use simd::Isa;

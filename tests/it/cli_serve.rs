@@ -17,6 +17,38 @@ fn a_server_says_where_it_is_is_healthy_and_stops_when_told() {
     assert!(server.0.wait().expect("ended").success());
 }
 
+/// Threads of Candle's, one for each further processor, would look for work while answers wait.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_training_takes_one_thread() {
+    let desk = Desk::new();
+    desk.ok("generate --tickers 1 --bars 400 --last 2026-03-06 --folder prices");
+    desk.ok("ingest prices --no-train");
+    let (server, address) = Running::serve(&desk);
+    let large = r#"{"hidden":128,"lookback":5,"epochs":1,"ensemble":1}"#;
+    let posted = request(
+        &address,
+        &format!(
+            "POST /v1/tickers/SYN0001/models HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}",
+            large.len()
+        ),
+        large,
+    );
+    assert!(posted.starts_with("HTTP/1.1 202"), "{posted}");
+    let begun = std::time::Instant::now();
+    while !get(&address, "/v1/tickers/SYN0001/models").contains("\"version\":1") {
+        assert!(begun.elapsed().as_secs() < 60, "the training ends");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.0.id())).expect("its threads");
+    let name = |thread: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(thread.expect("a thread").path().join("comm")).unwrap_or_default()
+    };
+    let names: Vec<String> = threads.map(name).collect();
+    assert!(names.iter().any(|name| name.starts_with("tokio")), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("candle-bp")), "{names:?}");
+}
+
 /// A process of its own: its gauges are nobody else's.
 #[test]
 fn metrics_tell_how_old_models_are_how_long_jobs_wait_and_what_memory_is_used() {
@@ -56,8 +88,12 @@ const OF_A_WORKER: [&str; 3] =
     ["candlecast_job_attempts_total", "candlecast_job_duration_seconds_bucket", "candlecast_forecast_cache_total"];
 
 fn get(address: &str, path: &str) -> String {
+    request(address, &format!("GET {path} HTTP/1.1"), "")
+}
+
+fn request(address: &str, head: &str, body: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).expect("connects");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");
