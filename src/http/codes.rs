@@ -130,7 +130,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("looks_like_html", "The body is a web page, often a login or an error page: download the file again."),
     ("not_csv", "The body is a PDF, an old .xls, an archive or a database: export the prices as CSV or .xlsx."),
-    ("archive_files", "The zip holds several files: send them one by one."),
+    ("archive_files", "The zip holds several files, or the workbook several sheets of prices: send them one by one."),
     ("corrupt_body", "The packing is damaged, cut off or has a password: pack it again."),
     ("nul_byte", "NUL bytes stand in the text: save it as UTF-8."),
     ("invalid_utf8", "The characters are in an encoding that nothing names: pass `encoding=cp949` and the like."),

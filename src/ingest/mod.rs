@@ -2,7 +2,7 @@
 //! was understood go out.
 //!
 //! A body travels down these files: [`inflate`] unpacks it under caps, `decode` says what it is and finds its
-//! encoding, `records` and `csv` (or `json`, `parquet`, `workbook` and `worksheet`) make a table of text of it, `header`, `layout` and
+//! encoding, `records` and `csv` (or `json`, `parquet` or `workbook`) make a table of text of it, `header`, `layout` and
 //! `columns` (by the `names` that vendors use, `rivals` where two could be meant) tell which column is which, `rules` decides by all rows how dates and
 //! numbers are written, `bars` reads each row, `series` puts a ticker's bars in order, `repeats`, `meaning` and
 //! `volume_basis` tell what looks wrong in them, and `dialect` tells how all this was understood.
@@ -33,7 +33,6 @@ mod json_rows;
 mod json_shapes;
 mod json;
 mod parquet;
-mod worksheet;
 mod workbook;
 mod date_words;
 mod clock;

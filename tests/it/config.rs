@@ -181,8 +181,9 @@ fn write_doc(made: &mut String, doc: &[String]) {
 fn sections() -> BTreeMap<String, Section> {
     let mut sections = BTreeMap::new();
     for folder in ["src/config", "src/ingest", "src/train"] {
-        for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let paths = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for file in paths.filter(|path| path.is_file()) {
+            let text = fs::read_to_string(file).unwrap();
             let mut lines = text.lines();
             while let Some(line) = lines.next() {
                 let Some(name) = line.strip_prefix("pub struct ").and_then(|rest| rest.strip_suffix(" {")) else {
