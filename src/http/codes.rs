@@ -223,6 +223,10 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
         "No suffix names a market, but the dates are those of one: pass `calendar` where it is another.",
     ),
     (
+        "calendar_assumed",
+        "Nothing tells which market the dates are of: Monday to Friday are taken for sessions. Pass `calendar`.",
+    ),
+    (
         "volume_basis_suspected",
         "Volumes step by a split's ratio and prices do not: prices adjusted, volumes as traded?",
     ),

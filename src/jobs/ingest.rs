@@ -240,7 +240,6 @@ pub async fn ingest(
     let basis = price_basis(&reading.dialect);
     let mut sent = Vec::with_capacity(named.len());
     let mut detector = market::Detector::default();
-    let mut detected: Vec<(Ticker, Calendar)> = Vec::new();
     let mut warnings: Vec<Warning> = Vec::new();
     for (ticker, part) in &named {
         let known = known.get(ticker);
@@ -253,16 +252,12 @@ pub async fn ingest(
             Some(calendar) => Some(calendar.clone()),
             // Detection is for the first file: later ones must not move a series to another market.
             None if known.is_some_and(|record| record.bars_total > 0) => None,
-            None => {
-                let calendar = detector.calendar(ticker, &part.series);
-                detected.push((ticker.clone(), calendar.clone()));
-                Some(calendar)
-            }
+            None => Some(detector.calendar(ticker, &part.series)),
         };
         sent.push(SentBars { ticker, series: &part.series, calendar, currency: None, price_basis: basis, finishes });
     }
     let outcomes = app.store.put_bars(&sent, request.on_conflict, request.dry_run).await?;
-    warnings.extend(market::told(&detected));
+    warnings.extend(detector.told());
     // Of many tickers the counts tell.
     if let ([outcome], [(ticker, part)]) = (outcomes.as_slice(), named.as_slice()) {
         warnings.extend(market::missing_sessions(ticker, &part.series, &outcome.record.calendar));

@@ -13,6 +13,9 @@ const NEWEST: usize = 260;
 #[derive(Debug, Default)]
 pub(super) struct Detector {
     last: Option<(Vec<NaiveDate>, Option<Calendar>)>,
+    by_dates: Vec<(Ticker, Calendar)>,
+    /// Of which nothing told the market, though there may be holidays.
+    open: Vec<Ticker>,
 }
 
 impl Detector {
@@ -27,10 +30,44 @@ impl Detector {
             Some((known, calendar)) if *known == dates => calendar.clone(),
             _ => Calendar::of_dates(&dates),
         };
-        let calendar = of_dates.clone().or_else(|| korea(ticker, &dates)).unwrap_or(Calendar::Weekdays);
+        let found = of_dates.clone().or_else(|| korea(ticker, &dates));
+        match &found {
+            Some(calendar) => self.by_dates.push((ticker.clone(), calendar.clone())),
+            None if series.interval() != Interval::Day || keeps_no_holiday(&dates) => {}
+            None => self.open.push(ticker.clone()),
+        }
         self.last = Some((dates, of_dates));
-        calendar
+        found.unwrap_or(Calendar::Weekdays)
     }
+
+    /// What to tell of the calendars found: which were taken without anybody naming them.
+    pub(super) fn told(&self) -> impl Iterator<Item = Warning> {
+        let of_first = |first: &Ticker, count: usize| match count {
+            1 => ("the dates".to_owned(), Some(first.clone())),
+            several => (format!("the dates of {several} tickers, the first {first},"), None),
+        };
+        let detected = self.by_dates.first().map(|(first, calendar)| {
+            let (whose, ticker) = of_first(first, self.by_dates.len());
+            let message = format!(
+                "{whose} are sessions of {calendar}: forecasts name its next ones; pass calendar where it is another"
+            );
+            Warning { code: "calendar_detected", session: None, message, ticker }
+        });
+        let assumed = self.open.first().map(|first| {
+            let (whose, ticker) = of_first(first, self.open.len());
+            let message = format!(
+                "{whose} do not tell which market they are of: every day from Monday to Friday is taken for a session, \
+                 holidays too; pass calendar, as in calendar=XNYS"
+            );
+            Warning { code: "calendar_assumed", session: None, message, ticker }
+        });
+        detected.into_iter().chain(assumed)
+    }
+}
+
+/// Whether a year of dates has every weekday: an invented market, or one without holidays.
+fn keeps_no_holiday(dates: &[NaiveDate]) -> bool {
+    dates.len() >= NEWEST && Calendar::Weekdays.missing_sessions(dates).is_empty()
 }
 
 /// A code such as `005930`, unless bars stand on the exchange's holidays: the mainland's codes look alike.
@@ -38,22 +75,6 @@ fn korea(ticker: &Ticker, dates: &[NaiveDate]) -> Option<Calendar> {
     let calendar = ticker.is_krx_code().then(|| "XKRX".parse::<Calendar>().ok())??;
     let n_off = dates.iter().filter(|date| calendar.is_session(**date) == Some(false)).count();
     (n_off * 100 <= dates.len()).then_some(calendar)
-}
-
-/// What to tell of the calendar of new series: which was taken without anybody naming it.
-pub(super) fn told(detected: &[(Ticker, Calendar)]) -> Option<Warning> {
-    let by_dates: Vec<&(Ticker, Calendar)> = detected
-        .iter()
-        .filter(|(ticker, calendar)| Calendar::of_ticker(ticker).is_none() && *calendar != Calendar::Weekdays)
-        .collect();
-    let (ticker, calendar) = by_dates.first()?;
-    let (whose, ticker) = match by_dates.as_slice() {
-        [_] => ("the dates".to_owned(), Some(ticker.clone())),
-        several => (format!("the dates of {} tickers, the first {ticker},", several.len()), None),
-    };
-    let message =
-        format!("{whose} are sessions of {calendar}: forecasts name its next ones; pass calendar where it is another");
-    Some(Warning { code: "calendar_detected", session: None, message, ticker })
 }
 
 /// Sessions of a market within a daily series that have no bar; `None` where none is missing, or no market is known.
@@ -154,8 +175,32 @@ mod tests {
         dates.insert(at, christmas);
         let warning = off_calendar(&ticker, &series(&dates), &calendar).expect("one is a holiday");
         assert_eq!((warning.code, warning.session.as_deref()), ("off_calendar", Some("2023-12-25")));
-        let warning = told(&[(ticker, calendar.clone())]).expect("told");
-        assert!(warning.message.contains("XNYS"), "{}", warning.message);
-        assert_eq!(told(&[("AAPL.US".parse().expect("a ticker"), calendar)]), None);
+    }
+
+    #[test]
+    fn a_market_that_nobody_named_is_told_found_or_not() {
+        let told = |tickers: &[&str], dates: &[NaiveDate]| -> Vec<(&str, String)> {
+            let mut detector = Detector::default();
+            for ticker in tickers {
+                detector.calendar(&ticker.parse().expect("a ticker"), &series(dates));
+            }
+            detector.told().map(|warning| (warning.code, warning.message)).collect()
+        };
+        let codes = |tickers: &[&str], dates: &[NaiveDate]| -> Vec<&str> {
+            told(tickers, dates).into_iter().map(|(code, _)| code).collect()
+        };
+        assert_eq!(codes(&["AAPL"], &sessions("XNYS", 260)), ["calendar_detected"]);
+        assert!(told(&["AAPL"], &sessions("XNYS", 260))[0].1.contains("XNYS"));
+        assert!(codes(&["005930.KS", "7203.T"], &sessions("XKRX", 60)).is_empty(), "the suffix says it");
+        assert_eq!(codes(&["AAPL"], &sessions("XNYS", 60)), ["calendar_assumed"], "too few to tell");
+        assert_eq!(
+            codes(&["PETR4"], &sessions("BVMF", 400)),
+            ["calendar_assumed"],
+            "of none of the markets told by dates"
+        );
+        assert!(codes(&["SYN0001"], &sessions("weekdays", 400)).is_empty(), "there are no holidays to know");
+        assert!(
+            told(&["AAPL", "MSFT"], &sessions("XNYS", 60))[0].1.starts_with("the dates of 2 tickers, the first AAPL,")
+        );
     }
 }

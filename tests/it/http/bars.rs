@@ -51,7 +51,14 @@ async fn a_price_history_is_stored_counted_and_read_back() {
       "ticker": "AAPL",
       "unchanged": 0,
       "updated": 0,
-      "warnings": []
+      "warnings": [
+        {
+          "code": "calendar_assumed",
+          "message": "the dates do not tell which market they are of: every day from Monday to Friday is taken for a session, holidays too; pass calendar, as in calendar=XNYS",
+          "session": null,
+          "ticker": "AAPL"
+        }
+      ]
     }
     "#);
     let again = app.post_csv("/v1/tickers/AAPL/bars", TWO).await.json();
