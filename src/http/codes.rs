@@ -161,6 +161,7 @@ const FILES: &[(&str, &str)] = &[
     ("ambiguous_date", "03/04 is March or April and no row decides: pass `date_format`."),
     ("ambiguous_number", "1,234 is a thousand or one and a bit, and no row decides: pass `decimal`."),
     ("tick_data", "Ticks, or bars below a minute: send minutes or days."),
+    ("interval_unsupported", "Bars of quarters or years: send minutes, days, weeks or months."),
     ("error_body", "The body is the error answer of its source: download it again."),
     ("no_usable_rows", "Every row was refused: `refusals` says why each."),
 ];

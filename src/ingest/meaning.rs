@@ -29,12 +29,11 @@ pub(super) fn judge(
             "unit_error_suspected",
             bar,
             format!(
-                "the close goes from {} to {}, a step of {}: prices in another unit (pence for pounds)? There are {} \
-                 such steps",
+                "the close goes from {} to {}, a step of {}: prices in another unit (pence for pounds)?{}",
                 before.close(),
                 bar.close(),
                 named(first.ratio),
-                units.len()
+                if units.len() > 1 { format!(" There are {} such steps", units.len()) } else { String::new() }
             ),
         ));
     }

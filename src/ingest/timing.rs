@@ -58,7 +58,13 @@ impl Timing {
         };
         if !is_timed || typical >= SHORTEST_DAY {
             let late = if is_timed && zone.is_none() { Late::of(&stamps) } else { Late::None };
-            let interval = continued.unwrap_or_else(|| sessions(&gaps));
+            // A few rows of a ticker that has days are days, however far apart they stand.
+            let is_told = options.continues != Some(Interval::Day) || gaps.len() >= TELLING;
+            let interval = match continued {
+                Some(interval) => interval,
+                None if is_told => sessions(&gaps)?,
+                None => Interval::Day,
+            };
             let late_is_next_day = matches!(late, Late::NextDay | Late::NextDayAssumed);
             return Ok(Self { interval, late_is_next_day, zone, assumed: late.assumed(), resamples: false });
         }
@@ -253,18 +259,32 @@ pub fn may_be_neighbours(interval: Interval, one: i64, other: i64) -> bool {
     }
 }
 
-/// Weeks and months where nearly all gaps are such; a few sparse rows are sessions.
-fn sessions(gaps: &[i64]) -> Interval {
+/// Weeks and months where nearly all of many gaps are such, or all of a few; other sparse rows are sessions.
+///
+/// # Errors
+/// `interval_unsupported` for quarters and years.
+fn sessions(gaps: &[i64]) -> Result<Interval, ReadError> {
+    /// So few gaps tell only if all of them are alike.
+    const FEW: usize = 3;
+    let days = |gap: &i64| (gap + DAY / 2) / DAY;
     let most = |range: std::ops::RangeInclusive<i64>| {
-        let n_within = gaps.iter().filter(|gap| range.contains(&((**gap + DAY / 2) / DAY))).count();
+        let n_within = gaps.iter().filter(|gap| range.contains(&days(gap))).count();
         gaps.len() >= TELLING && n_within * 10 >= gaps.len() * 8
     };
-    if most(5..=9) {
-        Interval::Week
-    } else if most(26..=36) {
-        Interval::Month
+    let all =
+        |range: std::ops::RangeInclusive<i64>| gaps.len() >= FEW && gaps.iter().all(|gap| range.contains(&days(gap)));
+    if most(5..=9) || all(6..=8) {
+        Ok(Interval::Week)
+    } else if most(26..=36) || all(27..=34) {
+        Ok(Interval::Month)
+    } else if most(80..=100) || most(355..=375) || all(85..=95) || all(360..=370) {
+        let apart = if days(&gaps[gaps.len() / 2]) < 200 { "quarter" } else { "year" };
+        Err(ReadError::unusable(
+            "interval_unsupported",
+            format!("the rows stand a {apart} apart: bars of minutes, days, weeks and months are read"),
+        ))
     } else {
-        Interval::Day
+        Ok(Interval::Day)
     }
 }
 
@@ -379,10 +399,21 @@ mod tests {
     }
 
     #[test]
-    fn weeks_and_months_need_many_rows() {
-        let weeks: Vec<String> = (0..12).map(|week| dates::date_of(19_723 + 7 * week).to_string()).collect();
-        let weeks: Vec<&str> = weeks.iter().map(String::as_str).collect();
-        assert_eq!(first(&weeks), "1w 2024-01-01");
-        assert_eq!(first(&weeks[..4]), "1d 2024-01-01");
+    fn weeks_and_months_are_told_by_many_rows_or_by_a_few_that_are_all_alike() {
+        let every = |days: i32, count: i32| -> String {
+            let dates: Vec<String> = (0..count).map(|idx| dates::date_of(19_723 + days * idx).to_string()).collect();
+            first(&dates.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert_eq!(every(7, 12), "1w 2024-01-01");
+        assert_eq!(every(7, 4), "1w 2024-01-01");
+        assert_eq!(every(7, 3), "1d 2024-01-01");
+        assert_eq!(first(&["2024-01-31", "2024-02-29", "2024-03-28", "2024-04-30"]), "1mo 2024-01-31");
+        assert_eq!(first(&["2024-01-01", "2024-01-08", "2024-01-15", "2024-01-25"]), "1d 2024-01-01");
+        assert_eq!(first(&["2024-03-29", "2024-06-28", "2024-09-30", "2024-12-31"]), "interval_unsupported");
+        assert_eq!(every(365, 4), "interval_unsupported");
+        assert_eq!(every(60, 4), "1d 2024-01-01");
+        let options = ReadOptions { continues: Some(Interval::Day), ..ReadOptions::default() };
+        let corrected = stamps(&["2024-01-01", "2024-01-08", "2024-01-15", "2024-01-22"]);
+        assert_eq!(Timing::of(corrected, &options).map(|timing| timing.interval), Ok(Interval::Day));
     }
 }
