@@ -178,7 +178,7 @@ fn read_file(
     let reading = read(&bytes, format, options, limits)?;
     told.extend(reading.warnings.iter().map(|warning| Note::of(path, warning)));
     let source = |part: crate::ingest::TickerReading| {
-        let ticker = part.ticker.map_or_else(|| ticker_of_name(path), Ok)?;
+        let ticker = part.name().cloned().map_or_else(|| ticker_of_name(path), Ok)?;
         Ok(Source { name: path.display().to_string(), ticker, series: part.series })
     };
     reading.tickers.into_iter().map(source).collect()

@@ -100,7 +100,7 @@ fn print(path: &Path, reading: &Reading, out: &mut Output) -> anyhow::Result<()>
 /// The first bars as they were read.
 fn print_bars(reading: &Reading, out: &mut Output) -> anyhow::Result<()> {
     for part in reading.tickers.iter().take(TICKERS_SHOWN) {
-        let name = part.ticker.as_ref().map(|ticker| format!("{ticker} ")).unwrap_or_default();
+        let name = part.name().map(|ticker| format!("{ticker} ")).unwrap_or_default();
         for bar in part.series.bars().iter().take(BARS_SHOWN) {
             let BarRecord { session, open, high, low, close, volume } = BarRecord::of(bar, &part.series);
             let volume = volume.map_or_else(|| "none".to_owned(), |volume| volume.to_string());
@@ -123,7 +123,7 @@ fn as_json(path: &Path, reading: &Reading) -> Value {
     let tickers = reading.tickers.iter().map(|part| {
         let first: Vec<BarRecord> =
             part.series.bars().iter().take(BARS_SHOWN).map(|bar| BarRecord::of(bar, &part.series)).collect();
-        json!({ "ticker": part.ticker, "bars": part.series.len(), "duplicates": part.duplicates, "first_bars": first })
+        json!({ "ticker": part.name(), "bars": part.series.len(), "duplicates": part.duplicates, "first_bars": first })
     });
     json!({
         "file": path,

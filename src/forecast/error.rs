@@ -15,7 +15,7 @@ pub enum ForecastError {
         ticker: Ticker,
     },
     /// Nothing trained yet.
-    #[error("{ticker} has no model yet; train one, or ask a baseline with model=har")]
+    #[error("{ticker} has no model yet; train one, or wait for its job, or ask a baseline with model=har")]
     NoModelYet {
         /// Which.
         ticker: Ticker,

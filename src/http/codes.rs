@@ -214,6 +214,10 @@ const FILE_WARNINGS: &[(&str, &str)] = &[
         "A bar of a week or month that is not over, or one that its source calls incomplete, was left out.",
     ),
     ("time_zone_told", "Times were taken as those of the zone that the answer tells beside its bars."),
+    (
+        "other_ticker_told",
+        "A JSON answer names another ticker beside its bars: are they of the one that was asked for?",
+    ),
     ("price_unit", "Prices are whole numbers of billionths (Databento's fixed point) and were divided."),
     ("no_volume", "No column is the volume: pass `columns=volume:NAME` if one is."),
     ("ticker_above", "A ticker stands on the first of its rows only: those below were taken for the same ticker's."),

@@ -121,8 +121,9 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
         'ı' => 'i',
         other => other,
     };
-    // Syllables of Korean come apart and are put together again.
-    text.nfd().filter(|c| !ACCENTS.contains(c)).nfc().map(plain).flat_map(char::to_lowercase)
+    // Syllables of Korean come apart and are put together again; `Schluß` is written `Schluss` as well.
+    let spelled = |c: char| if c == 'ß' { ['s', 's'].into_iter().take(2) } else { [c, c].into_iter().take(1) };
+    text.nfd().filter(|c| !ACCENTS.contains(c)).nfc().map(plain).flat_map(char::to_lowercase).flat_map(spelled)
 }
 
 /// Bytes of a header at most; vendors' longest has about 120.

@@ -55,7 +55,7 @@ fn strict(text: &str, limits: &IngestLimits) -> Result<AsText, ReadError> {
         )),
         Some(rows) => {
             let text = rows.into_text()?.ok_or_else(no_bars)?;
-            Ok(AsText { zone: json_shapes::zone(&value), ..text })
+            Ok(AsText { zone: json_shapes::zone(&value), ticker: json_shapes::ticker(&value), ..text })
         }
         None => Err(error_message(&value).map_or_else(|| json_shapes::no_bars_in(&value), error_body)),
     }

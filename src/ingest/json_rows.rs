@@ -15,6 +15,8 @@ pub(super) struct AsText {
     pub has_header: bool,
     /// The zone that an answer tells beside its bars.
     pub zone: Option<String>,
+    /// Whose bars an answer says they are, beside them.
+    pub ticker: Option<String>,
 }
 
 /// What the tables of one body may take together. Text grows beyond what the JSON had: a name that only one record has is a
@@ -207,14 +209,19 @@ impl<'a> Rows<'a> {
         }
         if self.names.is_empty() {
             self.room.give_back(self.body.len());
-            return Ok(Some(AsText { csv: std::mem::take(&mut self.body), has_header: false, zone: None }));
+            return Ok(Some(AsText {
+                csv: std::mem::take(&mut self.body),
+                has_header: false,
+                zone: None,
+                ticker: None,
+            }));
         }
         let mut csv = String::with_capacity(self.body.len() + 200);
         push_line(&mut csv, self.names.iter().map(String::as_str));
         let width = self.names.len();
         if self.narrowest >= width && csv.len() + self.body.len() <= self.room.max_bytes {
             csv.push_str(&self.body);
-            return Ok(Some(AsText { csv, has_header: true, zone: None }));
+            return Ok(Some(AsText { csv, has_header: true, zone: None, ticker: None }));
         }
         for line in self.body.lines() {
             csv.push_str(line);
@@ -229,7 +236,7 @@ impl<'a> Rows<'a> {
                 return Err(ReadError::OverLimit { code: "inflated_too_large", what: "unpacked bytes", max });
             }
         }
-        Ok(Some(AsText { csv, has_header: true, zone: None }))
+        Ok(Some(AsText { csv, has_header: true, zone: None, ticker: None }))
     }
 }
 

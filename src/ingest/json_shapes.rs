@@ -7,6 +7,7 @@ use super::columns::Role;
 use super::json_rows::{Room, Rows, flat, n_named};
 use super::json_value::{Fields, Json};
 use super::{ReadError, bars, columns, dates};
+use crate::domain::Ticker;
 
 /// How deep bars may lie in an answer's wrapping.
 const MAX_DEPTH: usize = 6;
@@ -251,35 +252,55 @@ const MAX_SIDE_BY_SIDE: usize = 64;
 
 /// The zone that an answer tells beside its bars (Yahoo, Twelve Data, Alpha Vantage); `None` where it tells none, or several.
 pub(super) fn zone(value: &Json) -> Option<String> {
-    fn collect(value: &Json, depth: usize, zones: &mut Vec<String>) {
+    told(value, |name, text| {
+        // Folding letters takes its time, and an answer has a million names.
+        has(name, b"zone")
+            && matches!(columns::key(name).as_str(), "exchangetimezonename" | "exchangetimezone" | "timezone")
+            && Zone::of_name(text).is_some()
+    })
+}
+
+/// Whose bars an answer says that they are (Polygon, FMP, Twelve Data, Yahoo, Alpha Vantage); `None` where it does not, or
+/// names several.
+pub(super) fn ticker(value: &Json) -> Option<String> {
+    told(value, |name, text| {
+        (has(name, b"symbol") || has(name, b"ticker"))
+            && matches!(columns::key(name).as_str(), "symbol" | "ticker" | "tickersymbol" | "stocksymbol")
+            && text.parse::<Ticker>().is_ok()
+    })
+}
+
+fn has(name: &str, part: &[u8]) -> bool {
+    name.as_bytes().windows(part.len()).any(|found| found.eq_ignore_ascii_case(part))
+}
+
+/// The only text of an answer, whatever it stands beside, that is what is looked for by its name.
+fn told(value: &Json, is_meant: impl Fn(&str, &str) -> bool) -> Option<String> {
+    fn collect<'a>(value: &'a Json, depth: usize, is_meant: &dyn Fn(&str, &str) -> bool, found: &mut Vec<&'a str>) {
         match value {
             _ if depth > MAX_DEPTH => {}
             Json::Array(items) if items.len() <= MAX_SIDE_BY_SIDE => {
-                items.iter().for_each(|item| collect(item, depth + 1, zones));
+                items.iter().for_each(|item| collect(item, depth + 1, is_meant, found));
             }
             Json::Object(object) if object.len() <= MAX_SIDE_BY_SIDE => {
                 for (name, value) in object.iter() {
                     match value {
-                        Json::Text(text) if is_zone(name) && Zone::of_name(text).is_some() => {
-                            zones.push(text.clone().into_owned());
-                        }
-                        _ => collect(value, depth + 1, zones),
+                        Json::Text(text) if is_meant(name, text) => found.push(text),
+                        _ => collect(value, depth + 1, is_meant, found),
                     }
                 }
             }
             _ => {}
         }
     }
-    fn is_zone(name: &str) -> bool {
-        // Folding letters takes its time, and an answer has a million names.
-        let may_be = name.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"zone"));
-        may_be && matches!(columns::key(name).as_str(), "exchangetimezonename" | "exchangetimezone" | "timezone")
+    let mut found = Vec::new();
+    collect(value, 0, &is_meant, &mut found);
+    found.sort_unstable();
+    found.dedup();
+    match found.as_slice() {
+        [only] => Some((*only).to_owned()),
+        _ => None,
     }
-    let mut zones = Vec::new();
-    collect(value, 0, &mut zones);
-    zones.sort_unstable();
-    zones.dedup();
-    if zones.len() == 1 { zones.pop() } else { None }
 }
 
 pub(super) fn no_bars() -> ReadError {

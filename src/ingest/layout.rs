@@ -368,7 +368,11 @@ fn missing(names: &[String], prices: [Option<usize>; 4], date: Option<usize>, ti
         ),
         (_, absent) => ReadError::missing(
             absent.first().copied().unwrap_or("close"),
-            format!("no column is {}: the file has {has}; rename one, or pass columns=NAME:HEADER", absent.join(", ")),
+            format!(
+                "no column is {}: the file has {has}; rename one, or pass columns={}",
+                absent.join(", "),
+                absent.iter().map(|name| format!("{name}:HEADER")).collect::<Vec<_>>().join(",")
+            ),
         ),
     }
 }

@@ -6,7 +6,7 @@ use super::sheet::Source;
 use super::workbook::{self, Unpacked};
 use super::{
     BodyFormat, IngestLimits, ReadError, ReadOptions, Reading, Refusal, Warning, csv, decode, dialect, json, parquet,
-    rules, stretches,
+    reading::TickerReading, rules, stretches,
 };
 
 /// Reads a body that [`inflate`](super::inflate) has unpacked.
@@ -64,6 +64,9 @@ fn read_json(decoded: &Decoded<'_>, options: &ReadOptions, limits: &IngestLimits
     let mut source = csv::read(&table.csv, options, limits)?;
     (source.delimiter, source.told_zone) = (None, table.zone);
     let mut reading = finish(source, decoded.encoding, options, limits)?;
+    if let [TickerReading { ticker: None, told, .. }] = reading.tickers.as_mut_slice() {
+        *told = table.ticker.and_then(|name| name.parse().ok());
+    }
     if table.has_header {
         // Records count from 1; the header is not one of them.
         for refusal in &mut reading.refusals {

@@ -29,6 +29,8 @@ pub struct Reading {
 pub struct TickerReading {
     /// The name; `None` where the body has no ticker column.
     pub ticker: Option<Ticker>,
+    /// Whose bars they are by what an answer in JSON says beside them: a name for who gives none.
+    pub told: Option<Ticker>,
     /// Rows that claim to be bars of it.
     pub received: usize,
     /// Rows equal to another one, beyond the first.
@@ -37,6 +39,13 @@ pub struct TickerReading {
     pub refused: usize,
     /// The bars, ascending.
     pub series: Series,
+}
+
+impl TickerReading {
+    /// Whose bars they are, where the body says it in any way.
+    pub fn name(&self) -> Option<&Ticker> {
+        self.ticker.as_ref().or(self.told.as_ref())
+    }
 }
 
 /// A row that is no bar.

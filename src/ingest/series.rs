@@ -87,7 +87,14 @@ pub(super) fn finish(
         }
         several.push(error);
         let series = Series::new(interval, Vec::new()).ok()?;
-        return Some(TickerReading { received, ticker, duplicates, refused: refused + lines.len(), series });
+        return Some(TickerReading {
+            received,
+            ticker,
+            told: None,
+            duplicates,
+            refused: refused + lines.len(),
+            series,
+        });
     }
     let repeated = repeats::find(&kept, interval);
     warnings.extend(repeated.warnings(&kept, ticker.as_ref()));
@@ -99,7 +106,7 @@ pub(super) fn finish(
     let n_left_out = repeated.len() + usize::from(drop_running_period(&mut kept, interval, ticker.as_ref(), warnings));
     kept = meaning::judge(kept, interval, ticker.as_ref(), adjusts, warnings);
     let series = Series::new(interval, kept).ok()?;
-    Some(TickerReading { received: received - n_left_out, ticker, duplicates, refused, series })
+    Some(TickerReading { received: received - n_left_out, ticker, told: None, duplicates, refused, series })
 }
 
 /// Vendors end weekly and monthly files with the running session, which the running week has already, or with a week

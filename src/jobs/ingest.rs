@@ -12,7 +12,7 @@ use super::level::level_break;
 use super::market;
 use super::neighbours::check_neighbours;
 use super::settle::{Settled, StoredTicker, settle};
-use super::whose::name;
+use super::whose::{name, other_told};
 use crate::app::App;
 use crate::domain::{Calendar, Interval, Ticker};
 use crate::ingest::{
@@ -218,7 +218,7 @@ pub async fn ingest(
     let again = (request.ticker.is_none() && body.bytes.len() <= SHORT_BODY).then(|| body.bytes.clone());
     let (mut reading, mut room) = read(app, body, request, continues).await?;
     if request.ticker.is_none() {
-        known = self::known(app, reading.tickers.iter().filter_map(|part| part.ticker.as_ref())).await?;
+        known = self::known(app, reading.tickers.iter().filter_map(TickerReading::name)).await?;
     }
     if let Some(bytes) = again
         && let Some(interval) = other_interval(&known, &reading)
@@ -242,6 +242,7 @@ pub async fn ingest(
     let mut detector = market::Detector::default();
     let mut warnings: Vec<Warning> = Vec::new();
     for (ticker, part) in &named {
+        warnings.extend(other_told(ticker, part));
         let known = known.get(ticker);
         let mut finishes = None;
         if let Some(record) = known {
@@ -304,9 +305,8 @@ fn stored_interval(known: &HashMap<Ticker, TickerRecord>, ticker: &Ticker) -> Op
 /// The interval of the first series that the body continues, where it was read as another.
 fn other_interval(known: &HashMap<Ticker, TickerRecord>, reading: &Reading) -> Option<Interval> {
     let parts = reading.tickers.iter().filter(|part| !part.series.is_empty());
-    let (read, stored) = parts
-        .filter_map(|part| Some((part.series.interval(), stored_interval(known, part.ticker.as_ref()?)?)))
-        .next()?;
+    let (read, stored) =
+        parts.filter_map(|part| Some((part.series.interval(), stored_interval(known, part.name()?)?))).next()?;
     Some(stored).filter(|stored| *stored != read)
 }
 

@@ -2,7 +2,7 @@
 
 use super::ingest::IngestError;
 use crate::domain::Ticker;
-use crate::ingest::TickerReading;
+use crate::ingest::{TickerReading, Warning};
 
 /// Gives every part its ticker: the one asked for, else the body's own.
 pub(super) fn name<'a>(
@@ -12,7 +12,10 @@ pub(super) fn name<'a>(
     match asked {
         None => parts
             .iter()
-            .map(|part| part.ticker.clone().map(|ticker| (ticker, part)).ok_or(IngestError::NoTickerColumn))
+            .map(|part| {
+                let ticker = part.name().ok_or(IngestError::NoTickerColumn)?;
+                Ok((ticker.clone(), part))
+            })
             .collect(),
         Some(asked) => {
             let stranger = parts.iter().filter_map(|part| part.ticker.as_ref()).find(|found| !is_same(asked, found));
@@ -28,6 +31,20 @@ pub(super) fn name<'a>(
             }
         }
     }
+}
+
+/// A warning where an answer says beside its bars that they are of another ticker than the one asked for: vendors have
+/// names of their own (`BTCUSDT`), so it refuses nothing.
+pub(super) fn other_told(ticker: &Ticker, part: &TickerReading) -> Option<Warning> {
+    let told = part.told.as_ref().filter(|told| !is_same(ticker, told))?;
+    Some(Warning {
+        code: "other_ticker_told",
+        session: None,
+        message: format!(
+            "the answer says that its bars are of {told}: they were taken for those of {ticker}, as asked"
+        ),
+        ticker: Some(ticker.clone()),
+    })
 }
 
 /// Vendors write one ticker with and without its market (`AAPL`, `AAPL.US`; `005930`, `005930.KS`; `SH.600000`,

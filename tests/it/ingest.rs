@@ -95,7 +95,7 @@ fn legacy_encodings_are_known_by_the_header() {
     let korean = "일자,종가,시가,고가,저가,거래량\n20240102,10.5,10,11,9,500\n";
     let japanese = "日付,始値,高値,安値,終値,出来高\n2024/01/02,10,11,9,10.5,500\n";
     let chinese = "日期,收盘价,最高价,最低价,开盘价,成交量\n2024/1/2,10.5,11,9,10,500\n";
-    let german = "Datum;Eröffnung;Höchst;Tief;Schluss;Stück\n2024-01-02;10;11;9;10.5;500\n";
+    let german = "Datum;Eröffnung;Höchst;Tief;Schluß;Stück\n2024-01-02;10;11;9;10.5;500\n";
     for (text, encoding, name) in [
         (korean, encoding_rs::EUC_KR, "cp949"),
         (japanese, encoding_rs::SHIFT_JIS, "shift_jis"),

@@ -206,9 +206,13 @@ fn sheet(mut parts: Parts<'_>) -> Result<String, ReadError> {
     }
     if let ([first, second, ..], Some(1..)) = (best.as_slice(), best_score) {
         let n_sheets = best.len();
+        let more = if n_sheets > 2 { " …" } else { "" };
         return Err(ReadError::unusable(
             "archive_files",
-            format!("the workbook has {n_sheets} sheets of prices ({first}, {second} …): send them one by one"),
+            format!(
+                "the workbook has {n_sheets} sheets of prices ({first}, {second}{more}): save each as a file of its own, or \
+                 put all into one with a column of tickers"
+            ),
         ));
     }
     let text = match best.is_empty() {

@@ -300,3 +300,32 @@ async fn a_ticker_without_a_bar_is_not_made_by_a_file_of_many() {
     let counts = ["received", "inserted", "updated", "unchanged", "refused"].map(|name| answer[name].as_u64());
     assert_eq!(counts, [13, 0, 0, 3, 10].map(Some), "{answer}");
 }
+
+#[tokio::test]
+async fn an_answer_in_json_that_says_whose_its_bars_are_names_them() {
+    let app = TestApp::new().await;
+    let bar = r#"{"date":"2024-01-02","open":10,"high":11,"low":9,"close":10.5}"#;
+    for (ticker, body) in [
+        ("ACME", format!(r#"{{"ticker":"ACME","results":[{bar}]}}"#)),
+        ("FMPX", format!(r#"{{"symbol":"FMPX","historical":[{bar}]}}"#)),
+        ("TWLV.L", format!(r#"{{"meta":{{"symbol":"TWLV.L","currency":"GBP"}},"values":[{bar}]}}"#)),
+        ("AVAN", format!(r#"{{"Meta Data":{{"2. Symbol":"AVAN"}},"rows":[{bar}]}}"#)),
+    ] {
+        let answer = app.post_json("/v1/bars", &body).await.json();
+        assert_eq!(answer["inserted"], 1, "{answer}");
+        assert_eq!(app.get(&format!("/v1/tickers/{ticker}")).await.json()["bars_total"], 1, "{body}");
+        let again = app.post_json("/v1/bars", &body).await.json();
+        assert_eq!(again["unchanged"], 1, "{again}");
+        let told = |answer: &serde_json::Value| {
+            let warnings = answer["warnings"].as_array().expect("a list");
+            warnings.iter().any(|warning| warning["code"] == "other_ticker_told")
+        };
+        let asked = app.post_json(&format!("/v1/tickers/{ticker}/bars"), &body).await.json();
+        assert!(!told(&asked), "{asked}");
+        let other = app.post_json("/v1/tickers/OTHER/bars?dry_run=true", &body).await.json();
+        assert!(told(&other), "{other}");
+    }
+    let unnamed =
+        app.post_json("/v1/bars", &format!(r#"{{"rows":[{bar}],"a":{{"symbol":"A"}},"b":{{"symbol":"B"}}}}"#)).await;
+    assert_eq!(unnamed.json()["code"], "no_ticker_column");
+}

@@ -101,7 +101,7 @@ async fn what_cannot_be_forecast_is_refused_with_the_way_out() {
     409 Conflict
     {
       "code": "no_model_yet",
-      "detail": "NEW has no model yet; train one, or ask a baseline with model=har.",
+      "detail": "NEW has no model yet; train one, or wait for its job, or ask a baseline with model=har.",
       "job": null,
       "request_id": "[request_id]",
       "status": 409,
