@@ -218,6 +218,13 @@ fn a_workbook_of_several_sheets_is_read_where_one_is_of_prices() {
     let one = book(&[("AAPL", prices.clone())]);
     assert!(one.contains("2024-01-02 1 1 1 1 -"), "{one}");
     assert_eq!(book(&[("Notes", notes), ("AAPL", prices.clone()), ("Form", header_alone)]), one);
+    let hidden = "Cache\" state=\"veryHidden";
+    assert_eq!(book(&[(hidden, prices.clone()), ("AAPL", prices.clone())]), one, "what nobody sees is no rival");
+    assert_eq!(
+        book(&[(hidden, prices.clone()), ("Empty", sheet_of(&[]))]),
+        one,
+        "but it is read where nothing else is"
+    );
     let two = book(&[("AAPL", prices.clone()), ("R&amp;D", prices)]);
     assert!(two.starts_with("archive_files: ") && two.contains("2 sheets of prices (AAPL, R&D)"), "{two}");
 }
@@ -235,7 +242,7 @@ fn packed_bodies_are_capped_on_both_sides() {
     assert_eq!(code(&book, BodyFormat::Csv, &IngestLimits { max_columns: 4, ..limits() }), "too_many_columns");
     // What is unpacked: all but what says whose the book is, and how it looks.
     let long = workbook(&sheet_of(&[&[header][..], &[["2024-01-02", "1", "1", "1", "1"]; 200]].concat()));
-    let is_read = |name: &str| name.starts_with("xl/") && !name.contains("theme");
+    let is_read = |name: &str| name.ends_with(".rels") || (name.starts_with("xl/") && !name.contains("theme"));
     let n_bytes: usize = parts(&long).iter().filter(|(name, _)| is_read(name)).map(|(_, part)| part.len()).sum();
     for (max_inflated_bytes, expected) in [(n_bytes, "ok"), (n_bytes - 1, "inflated_too_large")] {
         assert_eq!(code(&long, BodyFormat::Csv, &IngestLimits { max_inflated_bytes, ..limits() }), expected);

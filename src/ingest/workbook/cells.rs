@@ -17,7 +17,7 @@ pub(super) struct Cell<'a> {
     /// Counted from 0, as is the column.
     pub row: u32,
     pub column: u32,
-    /// Its place in the list of formats.
+    /// Its place in the list of formats; a number that says none is one, whatever the first format is.
     pub style: Option<usize>,
     pub kind: Kind,
     /// Empty where it has no value.
@@ -72,11 +72,11 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The same cells for two readers, if where a row begins can be told from the bytes in the middle: nothing is written as
-    /// a comment or as plain characters, which may hold anything, and the row says its number.
+    /// The same cells for two readers, if where a row begins can be told from the bytes in the middle: there are no comments,
+    /// instructions or plain characters, which may hold anything, and the row says its number.
     pub(super) fn halves(self) -> Result<[Self; 2], Self> {
         let bytes = &self.xml.as_bytes()[self.at..];
-        let is_plain = memmem::find(bytes, b"<!").is_none();
+        let is_plain = memmem::find(bytes, b"<!").is_none() && memmem::find(bytes, b"<?").is_none();
         let end = memmem::rfind(bytes, b"</sheetData>").filter(|_| is_plain).unwrap_or(0);
         let from = end / 2;
         match memmem::find(&bytes[from..end], b"<row r=\"") {
@@ -94,6 +94,8 @@ impl<'a> Cells<'a> {
     /// `corrupt_body`.
     pub(super) fn next(&mut self) -> Result<Option<Cell<'a>>, ReadError> {
         loop {
+            // What stands between tags means nothing here.
+            self.at += memchr(b'<', &self.xml.as_bytes()[self.at..]).unwrap_or(self.xml.len() - self.at);
             let rest = &self.xml[self.at..];
             if let Some((cell, n_bytes)) = self.plain(rest)? {
                 self.at += n_bytes;
@@ -123,8 +125,11 @@ impl<'a> Cells<'a> {
                 }
                 Event::Start(tag) if tag.local_name().as_ref() == "c" => {
                     let tag = of_event(tag)?;
-                    let text = value(&mut events, &tag)?;
-                    let cell = self.cell(tag.borrowed(), Cow::Owned(text))?;
+                    let (text, is_inline) = value(&mut events, &tag)?;
+                    let mut cell = self.cell(tag.borrowed(), Cow::Owned(text))?;
+                    if is_inline {
+                        cell.kind = Kind::Text;
+                    }
                     self.at += events.buffer_position() as usize;
                     return Ok(Some(cell));
                 }
@@ -152,12 +157,11 @@ impl<'a> Cells<'a> {
         let kind = match tag.kind {
             None | Some("n") => Kind::Number,
             Some("s") => Kind::Shared,
-            Some("str" | "inlineStr" | "d" | "e") => Kind::Text,
+            Some("str" | "inlineStr" | "is" | "d" | "e") => Kind::Text,
             Some("b") => Kind::Bool,
             Some(other) => return Err(corrupt(&format!("a cell is of an unknown type, {other}"))),
         };
-        // A style that is no number is the first, as for Excel.
-        let style = tag.style.map(|style| style.parse().unwrap_or(0));
+        let style = tag.style.and_then(|style| style.parse().ok());
         Ok(Cell { row, column, style, kind, text })
     }
 }
@@ -171,7 +175,7 @@ fn parts_of_plain(xml: &str) -> Option<(Tag<'_>, &str, &str)> {
         return Some((attributes(tag)?, "", body));
     }
     let tag = attributes(tag)?;
-    let is_inline = tag.kind == Some("inlineStr");
+    let is_inline = matches!(tag.kind, Some("inlineStr" | "is"));
     let (body, closing) = match is_inline {
         false => (body.strip_prefix("<v>")?, "</v></c>"),
         true => (body.strip_prefix("<is><t>")?, "</t></is></c>"),
@@ -222,9 +226,10 @@ fn of_event(tag: &BytesStart<'_>) -> Result<OfEvent, ReadError> {
     Ok(OfEvent { place: of("r")?, style: of("s")?, kind: of("t")? })
 }
 
-/// The value of a cell whose tag was read, up to its end. A formula is what it was computed to.
-fn value(events: &mut xml::Events<'_>, tag: &OfEvent) -> Result<String, ReadError> {
-    let is_inline = tag.kind.as_deref() == Some("inlineStr");
+/// The value of a cell whose tag was read, up to its end, and whether it is a text within the cell. A formula is what it was
+/// computed to.
+fn value(events: &mut xml::Events<'_>, tag: &OfEvent) -> Result<(String, bool), ReadError> {
+    let mut is_inline = matches!(tag.kind.as_deref(), Some("inlineStr" | "is"));
     let mut text = String::new();
     loop {
         match events.read_event().map_err(corrupt_xml)? {
@@ -232,13 +237,13 @@ fn value(events: &mut xml::Events<'_>, tag: &OfEvent) -> Result<String, ReadErro
                 let name = inner.local_name();
                 match name.as_ref() {
                     "v" if !is_inline => text = xml::content(events, inner.name())?,
-                    "is" => text = xml::rich_text(events, inner.name())?,
+                    "is" => (text, is_inline) = (xml::rich_text(events, inner.name())?, true),
                     _ => {
                         events.read_to_end(inner.name()).map_err(corrupt_xml)?;
                     }
                 }
             }
-            Event::End(inner) if inner.local_name().as_ref() == "c" => return Ok(text),
+            Event::End(inner) if inner.local_name().as_ref() == "c" => return Ok((text, is_inline)),
             Event::Eof => return Err(corrupt("a sheet ends in the middle of a cell")),
             _ => {}
         }
@@ -270,7 +275,7 @@ pub(super) mod tests {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let sheet = format!("<worksheet><sheetData>{sheet}</sheetData></worksheet>");
         let workbook = format!(
-            r#"<workbook><workbookPr date1904="{is_1904}"/><sheets><sheet name="Prices" r:id="rId1"/></sheets></workbook>"#
+            r#"<workbook><workbookPr date1904="{is_1904}"/><extLst><ext><x15:workbookPr chartTrackingRefBase="1"/></ext></extLst><sheets><sheet name="Prices" r:id="rId1"/></sheets></workbook>"#
         );
         let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
         let package = format!(
@@ -332,6 +337,8 @@ pub(super) mod tests {
             (r#"<c t="inlineStr"><is><t>日付</t><rPh sb="0" eb="2"><t>ひづけ</t></rPh></is></c>"#, "日付"),
             (r#"<c t="inlineStr"><v>7</v><is><t>date</t></is></c>"#, "date"),
             (r#"<c t="str"><v>line_x000D_break_x005F_x</v></c>"#, "line\rbreak_x"),
+            (r#"<c t="is"><is><t>date</t></is></c>"#, "date"),
+            (r#"<c t="s"><is><t>7</t></is></c>"#, "7"),
             (r#"<c t="e"><v>#N/A</v></c>"#, "#N/A"),
             (r#"<c t="d"><v>2024-01-02</v></c>"#, "2024-01-02"),
             (r#"<c t="str"></c>"#, ""),
@@ -350,6 +357,37 @@ pub(super) mod tests {
             r#"<row><c/><c><v>1</v></c></row><row/><row><c r="C3"/><c/></row><row r="9"><c/></row><row><c/></row>"#;
         assert_eq!(places(sheet), [(0, 0), (0, 1), (2, 2), (2, 3), (8, 0), (9, 0)]);
         assert_eq!(places(r#"<row r="1"><c r="AA1"/><c r="XFD1048576"/></row>"#), [(0, 26), (1_048_575, 16_383)]);
+    }
+
+    #[test]
+    fn two_readers_find_the_cells_that_one_does() {
+        let row = |at: u32| format!("<row r=\"{at}\"><c r=\"A{at}\"><v>{at}</v></c></row>");
+        let rows: String = (1..=20).filter(|at| at % 3 > 0).map(row).collect();
+        let halves = |sheet: &str| {
+            let part = format!("<worksheet><sheetData>{sheet}</sheetData></worksheet>");
+            let cells = Cells::new(&part).expect("XML").expect("a sheet");
+            let mut places = Vec::new();
+            for mut half in cells.halves().ok()? {
+                let before = places.len();
+                while let Some(cell) = half.next().expect("cells") {
+                    places.push((cell.row, cell.column));
+                }
+                assert!(places.len() > before, "each has some");
+            }
+            Some(places)
+        };
+        let one: Vec<(u32, u32)> = cells(&rows).into_iter().map(|(row, column, ..)| (row, column)).collect();
+        assert_eq!(halves(&rows), Some(one));
+        for hides_a_row in ["<!--<row r=\"9\">-->", "<?a <row r=\"9\">?>", "<c><v><![CDATA[<row r=\"9\">]]></v></c>"] {
+            assert_eq!(halves(&format!("{rows}{hides_a_row}{rows}")), None, "{hides_a_row}");
+        }
+        assert_eq!(halves("<row><c><v>1</v></c></row>"), None, "rows that say no number");
+    }
+
+    #[test]
+    fn marks_and_letters_of_any_length_break_nothing() {
+        let cell = |text: &str| (0, 0, None, Kind::Number, text.to_owned());
+        assert_eq!(cells("\u{feff}<x 가=\"\"가><row>\u{feff}<c><v>1</v></c></row>"), [cell("1")]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A sheet of a workbook to delimited text, cell by cell: one with two cells far apart would be billions of them.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Datelike;
 
@@ -11,19 +12,23 @@ use crate::ingest::dates::date_of;
 use crate::ingest::inflate::too_large;
 use crate::ingest::json_rows;
 
-/// A sheet's first `max_lines` lines with values as delimited text, lines counted as its rows; `None` for one without
-/// cells, such as a chart.
+/// So many lines with values show whether a sheet has a header, and so many bytes of them.
+const MAX_HEAD_LINES: usize = 100;
+const MAX_HEAD: usize = 1 << 20;
+
+/// A sheet's first lines with values as delimited text, lines counted as its rows; `None` for one without cells, such
+/// as a chart.
 ///
 /// # Errors
 /// `corrupt_body`; a cap that is passed.
-pub(super) fn head(
-    book: &Book,
-    part: &str,
-    max_lines: usize,
-    limits: &IngestLimits,
-) -> Result<Option<String>, ReadError> {
+pub(super) fn head(book: &Book, part: &str, limits: &IngestLimits) -> Result<Option<String>, ReadError> {
     let Some(cells) = Cells::new(part)? else { return Ok(None) };
-    Lines::read(book, cells, max_lines, limits)?.fitted(limits).map(Some)
+    let room = Room::of(limits);
+    let lines = Lines::read(book, cells, &room, |lines, row, text| {
+        let is_full = lines.rows.len() == MAX_HEAD_LINES && lines.rows.last().is_some_and(|last| last.at < row);
+        is_full || lines.text.len() + text.len() > MAX_HEAD
+    })?;
+    fitted(&[lines], limits).map(Some)
 }
 
 /// All of a sheet.
@@ -32,15 +37,33 @@ pub(super) fn head(
 /// As [`head`].
 pub(super) fn text(book: &Book, part: &str, limits: &IngestLimits) -> Result<Option<String>, ReadError> {
     let Some(cells) = Cells::new(part)? else { return Ok(None) };
-    let read = |cells| Lines::read(book, cells, usize::MAX, limits);
-    let lines = match cells.halves() {
-        Err(cells) => read(cells)?,
+    let room = Room::of(limits);
+    let read = |cells| Lines::read(book, cells, &room, |_, _, _| false);
+    match cells.halves() {
+        Err(cells) => fitted(&[read(cells)?], limits),
         Ok([first, second]) => {
             let (first, second) = rayon::join(|| read(first), || read(second));
-            first?.and(second?)?
+            fitted(&[first?, second?], limits)
         }
-    };
-    lines.fitted(limits).map(Some)
+    }
+    .map(Some)
+}
+
+/// What the lines of a sheet may take together, whoever reads them.
+struct Room<'a> {
+    limits: &'a IngestLimits,
+    taken: AtomicUsize,
+}
+
+impl<'a> Room<'a> {
+    fn of(limits: &'a IngestLimits) -> Self {
+        Self { limits, taken: AtomicUsize::new(0) }
+    }
+
+    fn take(&self, n_bytes: usize) -> Result<(), ReadError> {
+        let before = self.taken.fetch_add(n_bytes, Ordering::Relaxed);
+        if before + n_bytes > self.limits.max_inflated_bytes { Err(too_large(self.limits)) } else { Ok(()) }
+    }
 }
 
 /// Cells that were read, row by row, beginning with the first column of the sheet.
@@ -58,19 +81,27 @@ struct Row {
 }
 
 impl Lines {
-    fn read(book: &Book, mut cells: Cells<'_>, max_lines: usize, limits: &IngestLimits) -> Result<Self, ReadError> {
+    fn read(
+        book: &Book,
+        mut cells: Cells<'_>,
+        room: &Room<'_>,
+        is_enough: impl Fn(&Self, u32, &str) -> bool,
+    ) -> Result<Self, ReadError> {
+        /// Room is taken in steps, for two threads ask for it.
+        const STEP: usize = 64 << 10;
+        let (limits, mut taken) = (room.limits, 0);
         let mut lines = Self { text: String::new(), rows: Vec::new(), first_column: u32::MAX };
         while let Some(cell) = cells.next()? {
             let Cell { row, column, .. } = cell;
             if row as usize > limits.max_rows.saturating_add(1000) {
                 return Err(ReadError::OverLimit { code: "too_many_rows", what: "rows", max: limits.max_rows });
             }
-            let text = match cell.kind {
-                Kind::Shared if !cell.text.is_empty() => {
-                    let shared = cell.text.parse().ok().and_then(|idx| book.texts.get(idx));
+            let text = match cell.text.trim() {
+                idx if cell.kind == Kind::Shared && !idx.is_empty() => {
+                    let shared = idx.parse().ok().and_then(|idx| book.texts.get(idx));
                     shared.ok_or_else(|| corrupt("a cell shares a text that there is not"))?
                 }
-                _ => cell.text.trim(),
+                text => text,
             };
             if text.is_empty() {
                 continue;
@@ -82,33 +113,23 @@ impl Lines {
                     max: limits.max_columns,
                 });
             }
-            if lines.rows.len() == max_lines && lines.rows.last().is_some_and(|last| last.at < row) {
+            if is_enough(&lines, row, text) {
                 break;
+            }
+            // A text that many cells share is stored once and read once a cell.
+            if lines.text.len() + text.len() >= taken + STEP {
+                room.take(lines.text.len() + text.len() - taken)?;
+                taken = lines.text.len() + text.len();
             }
             lines.go_to(row, column)?;
             match cell.kind {
                 Kind::Number => push_number(&mut lines.text, text, book.format(cell.style), book.is_1904),
-                Kind::Bool => lines.text.push_str(if matches!(text, "1" | "true") { "true" } else { "false" }),
-                // A text that many cells share is stored once and read once a cell.
-                Kind::Shared | Kind::Text => json_rows::push_cell(&mut lines.text, text),
+                Kind::Bool if text == "1" || text.eq_ignore_ascii_case("true") => lines.text.push_str("true"),
+                Kind::Bool if text == "0" || text.eq_ignore_ascii_case("false") => lines.text.push_str("false"),
+                Kind::Shared | Kind::Text | Kind::Bool => json_rows::push_cell(&mut lines.text, text),
             }
-            refuse_over_cap(&lines.text, limits)?;
         }
         Ok(lines)
-    }
-
-    /// These lines and those of the rest of the sheet.
-    fn and(mut self, rest: Self) -> Result<Self, ReadError> {
-        if let (Some(last), Some(next)) = (self.rows.last(), rest.rows.first())
-            && last.at >= next.at
-        {
-            return Err(out_of_order());
-        }
-        let n_bytes = self.text.len();
-        self.text.push_str(&rest.text);
-        self.rows.extend(rest.rows.into_iter().map(|row| Row { start: n_bytes + row.start, ..row }));
-        self.first_column = self.first_column.min(rest.first_column);
-        Ok(self)
     }
 
     /// Begins a cell.
@@ -126,31 +147,35 @@ impl Lines {
         last.width = column + 1;
         Ok(())
     }
+}
 
-    /// The columns that are used, as wide in every line; empty rows between are empty lines.
-    fn fitted(self, limits: &IngestLimits) -> Result<String, ReadError> {
-        let width = self.rows.iter().map(|row| row.width).max().unwrap_or(0);
-        let mut out = String::with_capacity(self.text.len() + self.rows.len());
-        let ends = self.rows.iter().skip(1).map(|row| row.start).chain([self.text.len()]);
-        let mut line = 0;
-        for (row, end) in self.rows.iter().zip(ends) {
-            out.extend(std::iter::repeat_n('\n', (row.at - line) as usize));
-            out.push_str(&self.text[row.start + self.first_column as usize..end]);
+/// The columns that are used, as wide in every line; empty rows between are empty lines. `parts` are of one sheet, one
+/// after another.
+fn fitted(parts: &[Lines], limits: &IngestLimits) -> Result<String, ReadError> {
+    let width = parts.iter().flat_map(|lines| &lines.rows).map(|row| row.width).max().unwrap_or(0);
+    let first_column = parts.iter().map(|lines| lines.first_column).min().unwrap_or(0) as usize;
+    let n_bytes: usize = parts.iter().map(|lines| lines.text.len() + lines.rows.len()).sum();
+    let mut out = String::with_capacity(n_bytes.min(limits.max_inflated_bytes));
+    let mut line = 0;
+    for lines in parts {
+        let ends = lines.rows.iter().skip(1).map(|row| row.start).chain([lines.text.len()]);
+        for (row, end) in lines.rows.iter().zip(ends) {
+            let n_empty = row.at.checked_sub(line).ok_or_else(out_of_order)?;
+            out.extend(std::iter::repeat_n('\n', n_empty as usize));
+            out.push_str(&lines.text[row.start + first_column..end]);
             out.extend(std::iter::repeat_n(',', (width - row.width) as usize));
             out.push('\n');
             line = row.at + 1;
-            refuse_over_cap(&out, limits)?;
+            if out.len() > limits.max_inflated_bytes {
+                return Err(too_large(limits));
+            }
         }
-        Ok(out)
     }
+    Ok(out)
 }
 
 fn out_of_order() -> ReadError {
     corrupt("its cells are not in order")
-}
-
-fn refuse_over_cap(text: &str, limits: &IngestLimits) -> Result<(), ReadError> {
-    if text.len() > limits.max_inflated_bytes { Err(too_large(limits)) } else { Ok(()) }
 }
 
 /// A number as a vendor would write it; what is none is left as it stands, for the row to be refused with it.
@@ -162,7 +187,7 @@ fn push_number(out: &mut String, text: &str, format: Format, is_1904: bool) {
         Ok(value) if value.is_finite() => match format {
             Format::Number => push_shortest(out, value),
             Format::Date => push_date(out, value, is_1904),
-            Format::Duration => push_time(out, value),
+            Format::Duration => push_time(out, whole_seconds(value)),
         },
         _ => json_rows::push_cell(out, text),
     }
@@ -193,12 +218,12 @@ fn push_shortest(out: &mut String, value: f64) {
 /// no day.
 fn push_date(out: &mut String, serial: f64, is_1904: bool) {
     const UNIX_EPOCH: i64 = 25_569;
-    const SECONDS: f64 = 86_400.0;
-    if (0.0..1.0).contains(&serial) {
-        return push_time(out, serial);
+    const DAY: i64 = 86_400;
+    let seconds = whole_seconds(serial);
+    let (day, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    if day == 0 {
+        return push_time(out, second);
     }
-    let seconds = (serial * SECONDS).round() as i64;
-    let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Excel has a 29th of February 1900: the days before it are one too high.
     let day = day + if is_1904 { 1462 } else { i64::from(day < 60) };
     let date = i32::try_from(day - UNIX_EPOCH).map(date_of).ok();
@@ -212,12 +237,16 @@ fn push_date(out: &mut String, serial: f64, is_1904: bool) {
     push_digits(out, date.day(), 10);
     if second != 0 {
         out.push(' ');
-        push_time(out, second as f64 / SECONDS);
+        push_time(out, second);
     }
 }
 
-fn push_time(out: &mut String, days: f64) {
-    let seconds = (days * 86_400.0).round() as i64;
+/// The last second that has begun; of days as fractions a thousandth is kept, so that 23:59:59.999 is of its day.
+fn whole_seconds(days: f64) -> i64 {
+    ((days * 86_400_000.0).round() as i64).div_euclid(1000)
+}
+
+fn push_time(out: &mut String, seconds: i64) {
     let _ = write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
