@@ -265,39 +265,8 @@ fn misplaced() -> ReadError {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::io::{Cursor, Write};
-
+mod tests {
     use super::*;
-
-    /// A workbook of one sheet, "Prices", with some shared texts and, as its second style, a date.
-    pub(in super::super) fn book_of(sheet: &str, is_1904: bool) -> Vec<u8> {
-        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let sheet = format!("<worksheet><sheetData>{sheet}</sheetData></worksheet>");
-        let workbook = format!(
-            r#"<workbook><workbookPr date1904="{is_1904}"/><extLst><ext><x15:workbookPr chartTrackingRefBase="1"/></ext></extLst><sheets><sheet name="Prices" r:id="rId1"/></sheets></workbook>"#
-        );
-        let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-        let package = format!(
-            r#"<Relationships><Relationship Id="rId1" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
-        );
-        let sheets = package.replace("officeDocument\"", "worksheet\"").replace("xl/workbook", "worksheets/sheet1");
-        for (name, part) in [
-            ("_rels/.rels", package.as_str()),
-            ("xl/workbook.xml", &workbook),
-            ("xl/_rels/workbook.xml.rels", &sheets),
-            (
-                "xl/sharedStrings.xml",
-                "<sst><si><t>date</t></si><si><t> A, \"B\" </t></si><si/><si><r><t>x</t></r><r><t>y</t></r></si></sst>",
-            ),
-            ("xl/styles.xml", r#"<styleSheet><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>"#),
-            ("xl/worksheets/sheet1.xml", &sheet),
-        ] {
-            zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("a part");
-            zip.write_all(part.as_bytes()).expect("into memory");
-        }
-        zip.finish().expect("into memory").into_inner()
-    }
 
     fn cells(sheet: &str) -> Vec<(u32, u32, Option<usize>, Kind, String)> {
         let part = format!("<worksheet><cols/><sheetData>{sheet}</sheetData><pageMargins/></worksheet>");

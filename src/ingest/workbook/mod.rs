@@ -111,11 +111,41 @@ fn corrupt(why: &str) -> ReadError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use calamine::{Data, Reader, Xlsx};
     use proptest::prelude::*;
 
-    use super::cells::tests::book_of;
     use super::*;
+
+    /// A workbook of one sheet, "Prices", with some shared texts and, as its second style, a date.
+    fn book_of(sheet: &str, is_1904: bool) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let sheet = format!("<worksheet><sheetData>{sheet}</sheetData></worksheet>");
+        let workbook = format!(
+            r#"<workbook><workbookPr date1904="{is_1904}"/><extLst><ext><x15:workbookPr chartTrackingRefBase="1"/></ext></extLst><sheets><sheet name="Prices" r:id="rId1"/></sheets></workbook>"#
+        );
+        let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+        let package = format!(
+            r#"<Relationships><Relationship Id="rId1" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
+        );
+        let sheets = package.replace("officeDocument\"", "worksheet\"").replace("xl/workbook", "worksheets/sheet1");
+        for (name, part) in [
+            ("_rels/.rels", package.as_str()),
+            ("xl/workbook.xml", &workbook),
+            ("xl/_rels/workbook.xml.rels", &sheets),
+            (
+                "xl/sharedStrings.xml",
+                "<sst><si><t>date</t></si><si><t> A, \"B\" </t></si><si/><si><r><t>x</t></r><r><t>y</t></r></si></sst>",
+            ),
+            ("xl/styles.xml", r#"<styleSheet><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>"#),
+            ("xl/worksheets/sheet1.xml", &sheet),
+        ] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("a part");
+            zip.write_all(part.as_bytes()).expect("into memory");
+        }
+        zip.finish().expect("into memory").into_inner()
+    }
 
     /// What calamine reads in a cell, in our words.
     fn by_calamine(value: &Data) -> String {
