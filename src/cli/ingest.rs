@@ -49,7 +49,7 @@ pub(super) struct Files {
     /// Files, or folders whose price files are taken.
     #[arg(required = true, value_name = "FILE")]
     pub(super) paths: Vec<PathBuf>,
-    /// Whose bars these are [default: the file's ticker column, else its name].
+    /// Whose bars these are [default: the file's ticker column, or what its JSON says, else the file's name].
     #[arg(long)]
     ticker: Option<Ticker>,
     #[command(flatten)]
