@@ -81,12 +81,13 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     for Note { file, code, message } in &notes {
         eprintln!("note: {file}: {} ({code})", in_flags(message));
     }
+    let control = Control { device: settings.worker.device.open()?, ..Control::quiet() };
     let n_jobs = arguments.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut tickers = Vec::new();
     for source in &mut sources {
         source.series = source.series.slice(0..source.series.len().saturating_sub(arguments.before));
     }
-    for (source, outcome) in score_all(&sources, &arguments.models, &config, n_jobs) {
+    for (source, outcome) in score_all(&sources, &arguments.models, &config, &control, n_jobs) {
         match outcome {
             Ok(ticker) => {
                 unusable.extend(refused_by(&ticker).map(|reason| Unusable { name: source.name.clone(), reason }));
@@ -191,6 +192,7 @@ fn score_all<'a>(
     sources: &'a [Source],
     contestants: &[Contestant],
     config: &TrainConfig,
+    control: &Control,
     n_jobs: usize,
 ) -> Vec<Scored<'a>> {
     let bar = ProgressBar::new(sources.len() as u64).with_style(style());
@@ -201,7 +203,7 @@ fn score_all<'a>(
             scope.spawn(move || {
                 while let Some((idx, source)) = nth(sources, next.fetch_add(1, Ordering::Relaxed)) {
                     // The receiver outlives the scope.
-                    let _ = tell.send((idx, (source, score(source, contestants, config))));
+                    let _ = tell.send((idx, (source, score(source, contestants, config, control))));
                 }
             });
         }
@@ -222,9 +224,14 @@ fn nth<T>(entries: &[T], idx: usize) -> Option<(usize, &T)> {
     entries.get(idx).map(|entry| (idx, entry))
 }
 
-fn score(source: &Source, contestants: &[Contestant], config: &TrainConfig) -> Result<PanelTicker, EvaluateError> {
-    let (control, begun) = (Control::quiet(), Instant::now());
-    let network = || Network { name: "network".to_owned(), config: config.clone(), control: &control };
+fn score(
+    source: &Source,
+    contestants: &[Contestant],
+    config: &TrainConfig,
+    control: &Control,
+) -> Result<PanelTicker, EvaluateError> {
+    let begun = Instant::now();
+    let network = || Network { name: "network".to_owned(), config: config.clone(), control };
     let (network, served) = (network(), ServedNetwork { network: network() });
     let mut methods: Vec<&dyn Method> = Vec::with_capacity(contestants.len());
     for contestant in contestants {

@@ -24,7 +24,7 @@ pub(super) async fn run_to_the_end(
     jobs: Vec<JobRecord>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JobRecord>> {
-    let runner = Runner::new(Arc::clone(app));
+    let runner = Runner::new(Arc::clone(app))?;
     let running = tokio::spawn({
         let runner = runner.clone();
         async move { runner.run().await }

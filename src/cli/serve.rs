@@ -68,6 +68,7 @@ pub(super) async fn answer(
     out: &mut Output,
     told: impl FnOnce(SocketAddr) -> String,
 ) -> anyhow::Result<()> {
+    let runner = app.settings.worker.in_serve.then(|| Runner::new(Arc::clone(&app))).transpose()?;
     let server = Server::bind(Arc::clone(&app), stop.clone()).await?;
     let following = tokio::spawn({
         let (app, stop) = (Arc::clone(&app), stop.clone());
@@ -79,8 +80,8 @@ pub(super) async fn answer(
         async move { sweep(&app).await }
     });
     let working = async {
-        if app.settings.worker.in_serve {
-            work(&app, &stop).await;
+        if let Some(runner) = runner {
+            work(&runner, &app, &stop).await;
         }
     };
     tokio::join!(server.run(), working);
@@ -95,16 +96,16 @@ pub(super) async fn worker(settings: Settings, out: &mut Output) -> anyhow::Resu
     logging::full(&settings)?;
     let stop = stop_on_signal()?;
     let app = Arc::new(App::open(settings).await?);
+    let runner = Runner::new(Arc::clone(&app))?;
     out.raw(format!("candlecast works on the jobs of {}\n", app.settings.database.shown_url()).as_bytes())?;
     sweep(&app).await;
-    work(&app, &stop).await;
+    work(&runner, &app, &stop).await;
     app.store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs jobs, and queues those that are due, until `stop`; then hands back those that do not end in time.
-async fn work(app: &Arc<App>, stop: &CancellationToken) {
-    let runner = Runner::new(Arc::clone(app));
+async fn work(runner: &Runner, app: &Arc<App>, stop: &CancellationToken) {
     let stopping = async {
         stop.cancelled().await;
         runner.stop(app.settings.http.shutdown_timeout()).await;

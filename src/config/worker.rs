@@ -3,6 +3,8 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
+use crate::train::DeviceName;
+
 /// Settings of the job runner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 pub struct WorkerSettings {
@@ -13,6 +15,11 @@ pub struct WorkerSettings {
     /// each two processors. More than there are processors slows all of them.
     #[garde(range(max = 256))]
     pub n_jobs: usize,
+    /// Where networks are trained: `cpu`, or `cuda`, `cuda:1`, `metal` in a binary built with that feature. Forecasts
+    /// are computed on the processor whatever is said here. The default networks are so small that a GPU waits
+    /// for its next step most of the time: it is for those of hundreds of units.
+    #[garde(skip)]
+    pub device: DeviceName,
     /// For how long a claimed job is a worker's own without a sign of life; then another takes it up. Too low
     /// and a busy machine loses jobs that it still works on; too high and the job of a dead worker waits that
     /// long.
@@ -51,6 +58,7 @@ impl Default for WorkerSettings {
         Self {
             in_serve: true,
             n_jobs: 0,
+            device: DeviceName::Cpu,
             lease_ms: 30_000,
             heartbeat_ms: 10_000,
             poll_ms: 500,

@@ -315,7 +315,7 @@ impl From<BacktestRefusal> for Problem {
             BacktestRefusal::TooManyPoints { asked, max } => {
                 Self::new("out_of_range", text).with("name", "points").with("asked", asked).with("max", max)
             }
-            BacktestRefusal::TooFewBars { needed, have } => {
+            BacktestRefusal::TooFewBars { needed, have, .. } => {
                 Self::new("too_few_bars", text).with("needed", needed).with("have", have)
             }
             BacktestRefusal::Config(error) => error.into(),

@@ -15,7 +15,7 @@ use crate::domain::{Horizon, Series, Ticker, counted};
 use crate::evaluate::backtest::{Plan, Watch, Window};
 use crate::evaluate::{Backtest, Baseline, EvaluateError, Method, Network, ServedNetwork, backtest};
 use crate::store::{JobRecord, NewBacktest, StoreError};
-use crate::train::{ConfigError, Control, TrainConfig, min_bars};
+use crate::train::{ConfigError, Control, TrainConfig, TrainDevice, min_bars};
 
 /// The kind of a backtest job.
 pub const BACKTEST: &str = "backtest";
@@ -109,8 +109,10 @@ pub enum BacktestRefusal {
         max: usize,
     },
     /// Nothing is left to fit on.
-    #[error("{}: this backtest needs {needed}: send more, or ask for fewer folds", counted(*have, "bar"))]
+    #[error("{}: this backtest needs {needed}: send more, or ask for {way_out}", counted(*have, "bar"))]
     TooFewBars {
+        /// What to ask for that these bars are enough for, or nearer to it.
+        way_out: &'static str,
         /// How many would do.
         needed: usize,
         /// How many there are.
@@ -147,13 +149,24 @@ impl BacktestConfig {
         }
         let needed = self.min_bars();
         if n_bars < needed {
-            return Err(BacktestRefusal::TooFewBars { needed, have: n_bars });
+            return Err(BacktestRefusal::TooFewBars { way_out: self.way_out(n_bars), needed, have: n_bars });
         }
         let cutoffs: usize = self.plan().lay(n_bars).iter().flatten().map(|fold| fold.cutoffs.len()).sum();
         let asked = cutoffs * self.horizon.steps() * (1 + self.baselines.len());
         match asked > caps.points {
             true => Err(BacktestRefusal::TooManyPoints { asked, max: caps.points }),
             false => Ok(()),
+        }
+    }
+
+    /// The smallest change that makes `n_bars` enough.
+    fn way_out(&self, n_bars: usize) -> &'static str {
+        let one_fold = Self { folds: 1, ..self.clone() };
+        let one_bar = Self { fold_bars: Some(1), ..one_fold.clone() };
+        match () {
+            () if self.folds > 1 && one_fold.min_bars() <= n_bars => "fewer folds",
+            () if one_bar.min_bars() <= n_bars => "fewer fold_bars",
+            () => "a shorter lookback or horizon",
         }
     }
 
@@ -193,8 +206,11 @@ pub async fn enqueue_backtest(
 }
 
 /// Runs a ticker's backtest and keeps its report.
-#[derive(Debug, Clone, Copy)]
-pub struct Backtesting;
+#[derive(Debug, Clone)]
+pub struct Backtesting {
+    /// Where networks are trained.
+    pub device: TrainDevice,
+}
 
 impl JobKind for Backtesting {
     fn name(&self) -> &'static str {
@@ -211,7 +227,7 @@ impl JobKind for Backtesting {
         }
         let (ticker, series) = context.wait_for(consistent_series(app, &job.ticker))?;
         config.check(series.len(), &app.settings.limits).map_err(of_refusal)?;
-        let Backtest { report, points_csv } = walk_forward(&series, &config, context)?;
+        let Backtest { report, points_csv } = walk_forward(&series, &config, &self.device, context)?;
         let json = |value: Result<Value, _>| value.map_err(|error| JobFailure::lasting("bad_report", error));
         let verdict = json(serde_json::to_value(report.verdict))?.as_str().unwrap_or_default().to_owned();
         let kept = NewBacktest {
@@ -235,7 +251,12 @@ fn result(job: &JobRecord, verdict: &str) -> Value {
     json!({"backtest_id": job.id, "verdict": verdict, "url": url})
 }
 
-fn walk_forward(series: &Series, config: &BacktestConfig, context: &JobContext) -> Result<Backtest, JobFailure> {
+fn walk_forward(
+    series: &Series,
+    config: &BacktestConfig,
+    device: &TrainDevice,
+    context: &JobContext,
+) -> Result<Backtest, JobFailure> {
     let begun = Instant::now();
     let progress = |fraction: f64| {
         let rest = begun.elapsed().as_secs_f64() * (1.0 - fraction) / fraction;
@@ -243,7 +264,7 @@ fn walk_forward(series: &Series, config: &BacktestConfig, context: &JobContext) 
         context.report(json!({"fraction": fraction, "eta_ms": eta_ms}));
     };
     // No deadline of its own: the runner raises the flag at the job's, and then knows why.
-    let control = Control { cancel: context.cancel_flag(), ..Control::quiet() };
+    let control = Control { cancel: context.cancel_flag(), device: device.clone(), ..Control::quiet() };
     let network = Network { name: "network".to_owned(), config: config.config.clone(), control: &control };
     let baselines: Vec<&dyn Method> = config.baselines.iter().map(|baseline| baseline as &dyn Method).collect();
     let watch = Watch { progress: &progress, is_canceled: &|| context.is_canceled() };
@@ -335,7 +356,7 @@ mod tests {
     fn the_bars_that_a_refusal_asks_for_are_the_fewest_that_do() {
         let asks = |folds: usize, fold_bars: Option<usize>| {
             let change = move |c: &mut BacktestConfig| (c.folds, c.fold_bars) = (folds, fold_bars);
-            let Some(BacktestRefusal::TooFewBars { needed, have: 100 }) = refusal(change, 100) else {
+            let Some(BacktestRefusal::TooFewBars { needed, have: 100, .. }) = refusal(change, 100) else {
                 panic!("100 bars do")
             };
             assert_eq!(refusal(change, needed), None, "{folds} folds of {fold_bars:?}");
@@ -344,6 +365,22 @@ mod tests {
         asks(5, None);
         asks(1, Some(10));
         asks(50, Some(3));
+    }
+
+    #[test]
+    fn a_refusal_asks_for_nothing_that_does_not_help() {
+        let way_out = |folds: usize, fold_bars: Option<usize>, n_bars: usize| {
+            let change = |c: &mut BacktestConfig| (c.folds, c.fold_bars) = (folds, fold_bars);
+            match refusal(change, n_bars) {
+                Some(BacktestRefusal::TooFewBars { way_out, .. }) => way_out,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(way_out(50, Some(4), 300), "fewer folds");
+        assert_eq!(refusal(|c| (c.folds, c.fold_bars) = (1, Some(4)), 300), None);
+        assert_eq!(way_out(1, Some(200), 300), "fewer fold_bars");
+        assert_eq!(refusal(|c| (c.folds, c.fold_bars) = (1, Some(1)), 300), None);
+        assert_eq!(way_out(5, None, 100), "a shorter lookback or horizon");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{Backtesting, JobKind, Training};
 use crate::app::App;
 use crate::config::WorkerSettings;
 use crate::store::StoreError;
+use crate::train::DeviceError;
 
 /// Runs jobs of its kinds. Cloning shares the slots: all clones together run as many jobs as one.
 #[derive(Clone)]
@@ -30,9 +31,14 @@ pub struct Runner {
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 impl Runner {
-    /// A runner of every kind of job there is.
-    pub fn new(app: Arc<App>) -> Self {
-        Self::of_kinds(app, vec![Box::new(Training), Box::new(Backtesting)])
+    /// A runner of every kind of job there is; trains on the device that the settings name.
+    ///
+    /// # Errors
+    /// When that device cannot be trained on.
+    pub fn new(app: Arc<App>) -> Result<Self, DeviceError> {
+        let device = app.settings.worker.device.open()?;
+        let training = Training { device: device.clone() };
+        Ok(Self::of_kinds(app, vec![Box::new(training), Box::new(Backtesting { device })]))
     }
 
     /// A runner of these kinds only.

@@ -13,11 +13,14 @@ use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::HeldBackRecord;
 use crate::registry::RegistryError;
 use crate::store::{JobRecord, ModelRecord, StoreError, TickerRecord};
-use crate::train::{Checkpoint, Control, Keep, Progress, TrainConfig, TrainError, Trained, train};
+use crate::train::{Checkpoint, Control, Keep, Progress, TrainConfig, TrainDevice, TrainError, Trained, train};
 
 /// Trains a ticker's next model.
-#[derive(Debug, Clone, Copy)]
-pub struct Training;
+#[derive(Debug, Clone)]
+pub struct Training {
+    /// Where it computes.
+    pub device: TrainDevice,
+}
 
 impl JobKind for Training {
     fn name(&self) -> &'static str {
@@ -29,7 +32,7 @@ impl JobKind for Training {
             serde_json::from_value(job.payload.clone()).map_err(|error| JobFailure::lasting("bad_payload", error))?;
         let model = match context.wait_for(already_published(app, job))? {
             Some(model) => model,
-            None => train_and_publish(app, job, &payload.config, context)?,
+            None => train_and_publish(app, job, &payload.config, &self.device, context)?,
         };
         let decided = challenge(app, &job.ticker, model.version, context)?;
         Ok(json!({"model_version": model.version, "promoted": decided.promoted, "reason": decided.reason}))
@@ -46,6 +49,7 @@ fn train_and_publish(
     app: &App,
     job: &JobRecord,
     config: &TrainConfig,
+    device: &TrainDevice,
     context: &JobContext,
 ) -> Result<ModelRecord, JobFailure> {
     let (ticker, series) = context.wait_for(consistent_series(app, &job.ticker))?;
@@ -63,6 +67,7 @@ fn train_and_publish(
         deadline: Some(context.deadline()),
         resume: resume.as_ref(),
         keep: Some(Keep { checkpoint: &keep, every }),
+        device: device.clone(),
     };
     let trained: Trained = train(&series, config, &control).map_err(of_training)?;
     // Training that stops early says nothing more; who follows the job should see it arrive.

@@ -104,6 +104,7 @@ impl FixedMatrix {
     /// # Errors
     /// When the rows are not `inputs` wide.
     pub fn apply(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = rows.contiguous()?; // CUDA multiplies no narrowed view
         if !rows.device().is_cpu() {
             let outputs = self.weight.len() / self.inputs;
             let matrix = Tensor::from_slice(&self.transposed, (self.inputs, outputs), rows.device())?;
@@ -111,7 +112,7 @@ impl FixedMatrix {
         }
         let linear = kernels::Linear::new(self.inputs, self.weight.len() / self.inputs);
         let (weight, transposed) = (Arc::clone(&self.weight), Arc::clone(&self.transposed));
-        rows.contiguous()?.apply_op1(FusedProduct { weight, transposed, linear })
+        rows.apply_op1(FusedProduct { weight, transposed, linear })
     }
 }
 

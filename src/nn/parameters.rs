@@ -169,6 +169,14 @@ impl Parameters {
         self.flat.set(&Tensor::from_slice(numbers, self.layout.len, self.flat.device())?)
     }
 
+    /// A copy of all numbers on a device.
+    ///
+    /// # Errors
+    /// When either device fails.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        Self::from_vec(self.layout.clone(), self.to_vec()?, device)
+    }
+
     /// One tensor by name, as a view that gradients flow through; none where the layout has no such name.
     ///
     /// # Errors

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
-use super::{Control, TrainConfig, TrainError};
+use super::{Control, TrainConfig, TrainDevice, TrainError};
 use crate::domain::Series;
 use crate::nn::{AdamWMemory, Generator};
 
 /// Where a training stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// Of config, bars and code: what stands here means nothing for others.
+    /// Of config, bars, code and device: what stands here means nothing for others.
     fingerprint: [u8; 32],
     /// Time spent so far, over all attempts.
     pub(super) elapsed: Duration,
@@ -229,7 +229,7 @@ pub(super) struct Keeper<'a> {
 impl<'a> Keeper<'a> {
     /// Begins anew, or where the checkpoint of `control` stands if that is one of the same bars and config.
     pub(super) fn new(control: &'a Control<'a>, series: &Series, config: &TrainConfig) -> Self {
-        let fingerprint = fingerprint(series, config);
+        let fingerprint = fingerprint(series, config, &control.device);
         let resumed = control.resume.filter(|earlier| earlier.fingerprint == fingerprint).cloned();
         let anew = Checkpoint { fingerprint, elapsed: Duration::ZERO, done: Vec::new(), standing: None };
         let now = Instant::now();
@@ -239,6 +239,11 @@ impl<'a> Keeper<'a> {
     /// Time spent, over all attempts.
     pub(super) fn elapsed(&self) -> Duration {
         self.checkpoint.elapsed + self.begun.elapsed()
+    }
+
+    /// Where the training computes.
+    pub(super) fn device(&self) -> &'a TrainDevice {
+        &self.control.device
     }
 
     /// A member that an earlier attempt finished.
@@ -273,8 +278,9 @@ impl<'a> Keeper<'a> {
 }
 
 /// Of all that decides a training's result.
-fn fingerprint(series: &Series, config: &TrainConfig) -> [u8; 32] {
-    let mut hasher = Sha256::new_with_prefix(format!("{} {config:?}", env!("CARGO_PKG_VERSION")));
+fn fingerprint(series: &Series, config: &TrainConfig, device: &TrainDevice) -> [u8; 32] {
+    let device = device.0.location();
+    let mut hasher = Sha256::new_with_prefix(format!("{} {device:?} {config:?}", env!("CARGO_PKG_VERSION")));
     for bar in series.bars() {
         hasher.update(bar.at().seconds().to_le_bytes());
         for value in [bar.open(), bar.high(), bar.low(), bar.close(), bar.volume().unwrap_or(-1.0)] {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, TrainError};
+use super::{Checkpoint, TrainDevice, TrainError};
 
 /// The wires between a training and who started it.
 pub struct Control<'a> {
@@ -15,10 +15,13 @@ pub struct Control<'a> {
     pub cancel: &'a AtomicBool,
     /// When the training gives up by itself; `None`: never.
     pub deadline: Option<Instant>,
-    /// Where an earlier attempt stood. One of other bars, another config or another release is not taken up.
+    /// Where an earlier attempt stood. One of other bars, another config, device or release is not
+    /// taken up.
     pub resume: Option<&'a Checkpoint>,
     /// Who keeps where this attempt stands; `None`: nobody.
     pub keep: Option<Keep<'a>>,
+    /// Where it computes. The model that comes of it forecasts on the processor.
+    pub device: TrainDevice,
 }
 
 /// How a training's checkpoints are kept.
@@ -59,9 +62,9 @@ impl Progress {
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Control<'static> {
-    /// Nobody listens and nobody interrupts.
+    /// Nobody listens and nobody interrupts; on the processor.
     pub fn quiet() -> Self {
-        Self { progress: &|_| (), cancel: &NEVER, deadline: None, resume: None, keep: None }
+        Self { progress: &|_| (), cancel: &NEVER, deadline: None, resume: None, keep: None, device: TrainDevice::CPU }
     }
 }
 

@@ -10,7 +10,7 @@ use super::base::Base;
 use super::checkpoint::{DoneMember, Keeper, Standing};
 use super::network::{Network, pinball};
 use super::shape::Shape;
-use super::{Topology, TrainConfig, TrainError};
+use super::{Topology, TrainConfig, TrainDevice, TrainError};
 use crate::features::volatility::TooFewRows;
 use crate::features::{Columns, FeatureMatrix, RegressorTable, Rows, Scaler};
 use crate::nn::{AdamW, AdamWConfig, Generator, Parameters, seeded};
@@ -90,20 +90,22 @@ impl Member {
         let shape = Shape::new(&base.quantiles, config.middle(), &Device::Cpu)?;
         let fitted = Self { base, scaler, network, parameters, shape };
         let scales = fitted.base.scales(columns, &material.table, &held);
-        let course = Course::new(&fitted, material, config)?;
+        let inputs = material.features.scaled(&fitted.scaler);
         let (losses, epochs) = match keeper.done(member) {
             Some(DoneMember { weights, losses, epochs }) => {
                 fitted.parameters.set(weights)?;
                 (*losses, *epochs)
             }
             None => {
+                let course = Course::new(&fitted, &inputs, material, config, keeper.device())?;
                 let done = course.run(kept, &held, generator, keeper, report)?;
+                fitted.parameters.set(&done.weights)?;
                 let outcome = (done.losses, done.epochs);
                 keeper.finish(done);
                 outcome
             }
         };
-        let scaled = fitted.scaled_quantiles(&course.inputs, &held, config.batch_size)?;
+        let scaled = fitted.scaled_quantiles(&inputs, &held, config.batch_size)?;
         let quantiles = unscale(&scaled, &scales);
         Ok((fitted, Validation { cutoffs: held, quantiles, losses, epochs }))
     }
@@ -135,11 +137,15 @@ pub(super) fn unscale(quantiles: &[f32], scales: &[Vec<f64>]) -> Vec<f64> {
     quantiles.iter().enumerate().map(|(idx, value)| f64::from(*value) * scales[idx / n_levels]).collect()
 }
 
-/// A training under way.
+/// A training under way, on whichever device.
 struct Course<'a> {
-    member: &'a Member,
+    network: &'a Network,
     config: &'a TrainConfig,
-    inputs: Rows,
+    device: &'a Device,
+    /// Of their own: the member's stay on the processor, where it forecasts.
+    parameters: Parameters,
+    shape: Shape,
+    inputs: &'a Rows,
     /// Returns over scales, one a step.
     targets: Rows,
     levels: Tensor,
@@ -199,7 +205,14 @@ fn optimizer(config: &TrainConfig) -> AdamWConfig {
 }
 
 impl<'a> Course<'a> {
-    fn new(member: &'a Member, material: &Material, config: &'a TrainConfig) -> Result<Self, TrainError> {
+    fn new(
+        member: &'a Member,
+        inputs: &'a Rows,
+        material: &Material,
+        config: &'a TrainConfig,
+        device: &'a TrainDevice,
+    ) -> Result<Self, TrainError> {
+        let TrainDevice(device) = device;
         let (columns, first) = (material.columns, material.table.first());
         let every: Vec<usize> = (first..columns.len()).collect();
         let scales = member.base.scales(columns, &material.table, &every);
@@ -213,15 +226,18 @@ impl<'a> Course<'a> {
         }
         let levels: Vec<f32> = config.levels.iter().map(|level| *level as f32).collect();
         Ok(Self {
-            member,
+            network: &member.network,
             config,
-            inputs: material.features.scaled(&member.scaler),
+            device,
+            parameters: member.parameters.on(device)?,
+            shape: Shape::new(&member.base.quantiles, config.middle(), device)?,
+            inputs,
             targets: Rows::new(first, config.horizon.steps(), targets),
-            levels: Tensor::from_vec(levels, config.levels.len(), &Device::Cpu)?,
+            levels: Tensor::from_vec(levels, config.levels.len(), device)?,
         })
     }
 
-    /// Trains and leaves the best weights, from the first batch or from where `keeper` knows it to stand.
+    /// Trains to the best weights, from the first batch or from where `keeper` knows it to stand.
     fn run(
         &self,
         kept: Vec<usize>,
@@ -230,7 +246,7 @@ impl<'a> Course<'a> {
         keeper: &mut Keeper,
         report: &dyn Fn(Epoch),
     ) -> Result<DoneMember, TrainError> {
-        let (config, parameters) = (self.config, &self.member.parameters);
+        let (config, parameters) = (self.config, &self.parameters);
         let mut pass = match keeper.resume() {
             Some(standing) => Pass::resume(standing, config, parameters)?,
             None => Pass::first(kept, self.validate(held)?, generator, config, parameters)?,
@@ -250,13 +266,12 @@ impl<'a> Course<'a> {
             }
             (pass.epoch, pass.n_batches, pass.loss_sum) = (pass.epoch + 1, 0, 0.0);
         }
-        parameters.set(&pass.best)?;
         Ok(DoneMember { weights: pass.best, losses: pass.losses, epochs: pass.epoch })
     }
 
     /// The batches of an epoch that are not done yet.
     fn epoch(&self, pass: &mut Pass, keeper: &mut Keeper) -> Result<(), TrainError> {
-        let (config, parameters) = (self.config, &self.member.parameters);
+        let (config, parameters) = (self.config, &self.parameters);
         let n_batches = pass.order.len().div_ceil(config.batch_size);
         while pass.n_batches < n_batches {
             keeper.between_batches(|| pass.standing(parameters))?;
@@ -282,18 +297,18 @@ impl<'a> Course<'a> {
     /// Mean pinball loss of windows that end with `cutoffs`: of every position in training (when `dropout` draws
     /// masks), else of the newest bar.
     fn loss(&self, cutoffs: &[usize], dropout: Option<&mut Generator>) -> candle_core::Result<Tensor> {
-        let network = &self.member.network;
+        let (network, device) = (self.network, self.device);
         let (window, n_steps) = (network.window(), self.targets.width());
         let positions = if dropout.is_some() { network.positions() } else { 1 };
         let shape = (cutoffs.len(), window, self.inputs.width());
-        let windows = Tensor::from_vec(self.inputs.gather(cutoffs, window), shape, &Device::Cpu)?;
+        let windows = Tensor::from_vec(self.inputs.gather(cutoffs, window), shape, device)?;
         let targets = self.targets.gather(cutoffs, positions);
-        let targets = Tensor::from_vec(targets, (cutoffs.len() * positions, n_steps), &Device::Cpu)?;
-        let mut corrections = network.forward(&self.member.parameters, &windows, dropout)?;
+        let targets = Tensor::from_vec(targets, (cutoffs.len() * positions, n_steps), device)?;
+        let mut corrections = network.forward(&self.parameters, &windows, dropout)?;
         if positions != network.positions() {
             corrections = network.newest(&corrections)?;
         }
-        pinball(&self.member.shape.quantiles(&corrections)?, &targets, &self.levels)
+        pinball(&self.shape.quantiles(&corrections)?, &targets, &self.levels)
     }
 
     fn validate(&self, held: &[usize]) -> candle_core::Result<f64> {

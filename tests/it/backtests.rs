@@ -37,7 +37,7 @@ fn a_backtest_is_run_once_kept_and_read_by_another_process() {
         let app = Arc::new(App::open(settings.clone()).await.unwrap());
         let name = ticker("A");
         put(&app, &name, &market("A", 420)).await;
-        let runner = Runner::new(Arc::clone(&app));
+        let runner = Runner::new(Arc::clone(&app)).expect("a processor");
         let first = queue(&app, &name, &small()).await;
         assert_eq!(queue(&app, &name, &small()).await.id, first.id, "one is active a ticker");
         assert!(runner.run_one().await.unwrap());
@@ -122,7 +122,7 @@ async fn a_backtest_told_to_stop_ends_within_a_batch_and_keeps_nothing() {
     // Far more epochs than anybody waits for.
     let config = json!({"config": {"epochs": 1000, "patience": 1000, "ensemble": 16}});
     let job = queue(&app, &name, &serde_json::from_value(config).unwrap()).await;
-    let runner = Runner::new(Arc::clone(&app));
+    let runner = Runner::new(Arc::clone(&app)).expect("a processor");
     let works = tokio::spawn({
         let runner = runner.clone();
         async move { runner.run().await }
@@ -163,7 +163,7 @@ async fn a_client_asks_waits_and_reads_the_report_and_its_points() {
     assert_eq!((early.status.as_u16(), &early.json()["job"]["state"]), (409, &"enqueued".into()));
     assert_eq!(early.json()["code"], "backtest_not_done");
 
-    assert!(Runner::new(Arc::clone(&app.app)).run_one().await.unwrap());
+    assert!(Runner::new(Arc::clone(&app.app)).expect("a processor").run_one().await.unwrap());
     let job = app.get(&format!("/v1/jobs/{id}")).await.json();
     assert_eq!(
         (&job["kind"], &job["state"], &job["result"]["url"]),

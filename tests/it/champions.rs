@@ -17,7 +17,7 @@ fn a_training_publishes_a_version_and_the_first_becomes_champion() {
     on_both_apps(&quick(), |app| async move {
         let (name, series) = (ticker("A"), market("A", 400));
         put(&app, &name, &series).await;
-        let runner = Runner::new(Arc::clone(&app));
+        let runner = Runner::new(Arc::clone(&app)).expect("a processor");
         let fast = TrainConfig::preset(Preset::Fast);
         let (first, is_new) =
             enqueue_training(&app, &name, fast.clone(), 1).await.unwrap().expect("the ticker is there");
@@ -47,7 +47,7 @@ fn a_history_that_was_rewritten_is_learned_anew() {
         let name = ticker("A");
         put(&app, &name, &market("A", 400)).await;
         enqueue_training(&app, &name, TrainConfig::preset(Preset::Fast), 1).await.unwrap();
-        assert!(Runner::new(Arc::clone(&app)).run_one().await.unwrap());
+        assert!(Runner::new(Arc::clone(&app)).expect("a processor").run_one().await.unwrap());
         let due_after = async |n_replaced: usize, price: f64| {
             let days =
                 market("A", 400).bars()[..n_replaced].iter().map(|bar| bar.at().seconds() / 86_400).collect::<Vec<_>>();
@@ -91,7 +91,7 @@ fn a_challenger_that_is_worse_stays_listed_with_the_reason_and_one_that_is_not_t
         app.registry.promote(&name, champion, None).await.unwrap();
         app.refresh().await.unwrap();
         put(&app, &name, &series).await;
-        let runner = Runner::new(Arc::clone(&app));
+        let runner = Runner::new(Arc::clone(&app)).expect("a processor");
         let (trained, record) = fitted(&series, &fast);
         let challenged = async |trained: &Trained, record: &HeldBackRecord| {
             let (queued, _) = enqueue_training(&app, &name, TrainConfig::default(), 1).await.unwrap().unwrap();

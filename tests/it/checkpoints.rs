@@ -108,7 +108,7 @@ async fn a_stopping_process_hands_its_training_back_and_the_next_one_finishes_it
     let config = TrainConfig { hidden: 24, epochs: 30, patience: 30, ..config() };
     let (queued, _) = enqueue_training(app, &name, config.clone(), 1).await.unwrap().expect("queued");
 
-    let runner = Runner::new(app.clone());
+    let runner = Runner::new(app.clone()).expect("a processor");
     let works = tokio::spawn({
         let runner = runner.clone();
         async move { runner.run().await }
@@ -130,7 +130,7 @@ async fn a_stopping_process_hands_its_training_back_and_the_next_one_finishes_it
     // A sweep leaves it: the job waits.
     assert_eq!(app.registry.sweep(Duration::ZERO).await.unwrap().removed, [""; 0]);
 
-    assert!(Runner::new(app.clone()).run_one().await.unwrap());
+    assert!(Runner::new(app.clone()).expect("a processor").run_one().await.unwrap());
     let done = app.store.job(&queued.id).await.unwrap().unwrap();
     assert_eq!(done.state, JobState::Succeeded, "{:?}", done.error);
     assert!(!checkpoint.exists(), "removed with the job's end");

@@ -268,8 +268,13 @@ fn a_failure_is_one_line_with_what_to_do() {
         text,
         "error: no bars of AAPL are stored: candlecast ingest FILE.csv, or candlecast tickers for what there is"
     );
+    let (code, text) = desk.refused("train AAPL --json");
+    let machine: Value = serde_json::from_str(&text).expect("one line of JSON");
+    assert_eq!((code, machine["error"].as_str().is_some_and(|text| text.starts_with("no bars"))), (Some(1), true));
     let (code, text) = desk.refused("ingest nowhere.csv");
     assert_eq!((code, text.lines().count()), (Some(1), 1), "{text}");
+    let (code, text) = desk.refused("worker --set worker.device=gpu");
+    assert_eq!((code, text.contains("cpu, cuda, cuda:1, metal")), (Some(1), true), "{text}");
     let (code, text) = desk.refused("tickers --set http.lisen=x");
     assert_eq!((code, text.contains("did you mean `http.listen`?")), (Some(1), true), "{text}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

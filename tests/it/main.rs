@@ -11,6 +11,8 @@
 mod architecture;
 mod lecture;
 mod nn;
+#[cfg(any(feature = "cuda", feature = "metal"))]
+mod gpu;
 mod config;
 mod forecast;
 mod http;

@@ -53,7 +53,7 @@ async fn a_browser_lists_tickers_and_draws_candles_and_fan() {
     let config = r#"{"folds": 2, "fold_bars": 10, "config": {"preset": "fast", "horizon": 1}}"#;
     let config: BacktestConfig = serde_json::from_str(config).unwrap();
     let (job, _) = enqueue_backtest(&app, &name, &config).await.unwrap().expect("queued");
-    assert!(Runner::new(Arc::clone(&app)).run_one().await.unwrap());
+    assert!(Runner::new(Arc::clone(&app)).expect("a processor").run_one().await.unwrap());
     let url = format!("http://{address}/tickers/TEST/backtests/{}", job.id);
     let report = tokio::task::spawn_blocking(move || rendered(&url)).await.unwrap();
     assert!(report.contains("data-ready=\"true\"") && report.contains("network+online"), "{report}");

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A market with slowly moving volatility; closes have no trend.
-fn market(n_bars: usize, seed: u64) -> Series {
+pub(crate) fn market(n_bars: usize, seed: u64) -> Series {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut normal = move || (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
     let (mut close_log, mut variance_log) = (4.6_f64, -8.5_f64);

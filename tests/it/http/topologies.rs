@@ -9,7 +9,7 @@ use crate::support::app::{TestApp, csv};
 #[tokio::test(flavor = "multi_thread")]
 async fn every_topology_is_trained_and_served_by_config() {
     let app = TestApp::new().await;
-    let runner = Runner::new(app.app.clone());
+    let runner = Runner::new(app.app.clone()).expect("a processor");
     let asked = [
         ("one_to_one", "lstm", None),
         ("one_to_many", "gru", None),
