@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::json;
 
 use crate::app::App;
 use crate::config::{Settings, SettingsFlags};
@@ -40,7 +41,7 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     flags: SettingsFlags,
-    /// Print JSON for machines in place of tables.
+    /// Print JSON for machines in place of tables, and `{"error": …}` where a command fails.
     #[arg(long, global = true)]
     json: bool,
 }
@@ -103,10 +104,11 @@ pub fn parse() -> Cli {
 
 /// Does what the command line asks.
 pub fn run(cli: Cli) -> ExitCode {
+    let json = cli.json;
     match on_runtime(cli) {
         Ok(code) => code,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+        Err(error) => report(&error, json),
     }
 }
 
@@ -114,9 +116,13 @@ fn on_runtime(cli: Cli) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(cli))
 }
 
-/// Says in one line why a command failed.
-fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", output::one_line(error));
+/// Says in one line why a command failed, on standard error.
+fn report(error: &anyhow::Error, json: bool) -> ExitCode {
+    let line = output::one_line(error);
+    match json {
+        true => eprintln!("{}", json!({ "error": line })),
+        false => eprintln!("error: {line}"),
+    }
     ExitCode::FAILURE
 }
 

@@ -2,7 +2,7 @@
 
 use super::splits::{self, Jump, on_the_newest_scale};
 use super::{Warning, volume_basis};
-use crate::domain::{Bar, Interval, Ticker};
+use crate::domain::{Bar, Interval, Ticker, counted};
 
 /// Sessions more than this many days apart are a hole; long holidays reach 11.
 const LONG_GAP_DAYS: i64 = 15;
@@ -77,9 +77,9 @@ pub(super) fn judge(
             "long_gap",
             &bars[*first],
             format!(
-                "{} days without a bar before this one; {} such holes in all",
+                "{} days without a bar before this one; {} in all",
                 gap(&bars[first - 1..=*first]),
-                holes.len()
+                counted(holes.len(), "such hole")
             ),
         ));
     }
