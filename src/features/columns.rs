@@ -30,6 +30,11 @@ pub struct Columns {
     pub variance: Vec<f64>,
     /// Natural log of [`variance`](Self::variance).
     pub variance_log: Vec<f64>,
+    /// Seven tenths of the variance and three of the squared return, floored as that: what a width forecast should
+    /// know. A range tells more exactly how wild a session was, the return how far it went.
+    pub movement: Vec<f64>,
+    /// Where the close lies between the session's low (0) and high (1), in logs; ½ where nothing moved.
+    pub close_place: Vec<f64>,
     /// ln(1 + volume); `None` where the source gives none.
     pub volume_log: Vec<Option<f64>>,
     /// Return over the daily volatility of the [`Columns::MONTH`] before the bar, cut at ±6.
@@ -72,7 +77,10 @@ impl Columns {
                 gap_log[idx] = open_log - close_log[idx - 1];
             }
         }
-        let variance = floored_variance(&garman_klass, &gap_log);
+        let raw: Vec<f64> = garman_klass.iter().zip(&gap_log).map(|(range, gap)| range.max(0.0) + gap * gap).collect();
+        let moved = |(raw, change): (&f64, &f64)| 0.7 * raw + 0.3 * change * change;
+        let movement = floored(&raw.iter().zip(&return_log).map(moved).collect::<Vec<_>>(), &raw);
+        let variance = floored(&raw, &raw);
         let known = |idx: usize| trailing_mean(&variance, idx.saturating_sub(1), Self::MONTH);
         let scaled = |idx: usize| (return_log[idx] / known(idx).sqrt()).clamp(-6.0, 6.0);
         Self {
@@ -86,6 +94,8 @@ impl Columns {
             gap_log,
             garman_klass,
             parkinson,
+            movement,
+            close_place: bars.iter().map(close_place).collect(),
             variance,
             volume_log: bars.iter().map(|bar| bar.volume().map(f64::ln_1p)).collect(),
         }
@@ -115,12 +125,12 @@ impl Columns {
     pub fn future_return(&self, bar_idx: usize, horizon: usize) -> Option<f64> {
         Some(self.close_log.get(bar_idx + horizon)? - self.close_log[bar_idx])
     }
+}
 
-    /// Log of the mean daily variance over the `horizon` bars after `bar_idx`; `None` while they have not come.
-    pub fn future_variance_log(&self, bar_idx: usize, horizon: usize) -> Option<f64> {
-        let future = self.variance.get(bar_idx + 1..=bar_idx + horizon)?;
-        Some((future.iter().sum::<f64>() / horizon as f64).ln())
-    }
+/// Log of the mean of `values` over the `horizon` bars after `bar_idx`; `None` while they have not come.
+pub fn future_mean_log(values: &[f64], bar_idx: usize, horizon: usize) -> Option<f64> {
+    let future = values.get(bar_idx + 1..=bar_idx + horizon)?;
+    Some((future.iter().sum::<f64>() / horizon as f64).ln())
 }
 
 /// Mean of the `n_bars` values up to and including `bar_idx`, of as many as there are.
@@ -133,12 +143,16 @@ pub fn trailing_mean(values: &[f64], bar_idx: usize, n_bars: usize) -> f64 {
 }
 
 /// A bar without any range (a halt, one trade) says "nothing traded", not "no risk": its log would be an
-/// outlier that outweighs a year of bars.
-fn floored_variance(garman_klass: &[f64], gap_log: &[f64]) -> Vec<f64> {
-    let raw: Vec<f64> = garman_klass.iter().zip(gap_log).map(|(range, gap)| range.max(0.0) + gap * gap).collect();
+/// outlier that outweighs a year of bars. So none is below a hundredth of the recent mean of `usual`.
+fn floored(values: &[f64], usual: &[f64]) -> Vec<f64> {
     let floored = |idx: usize| {
-        let recent = if idx == 0 { 0.0 } else { trailing_mean(&raw, idx - 1, 66) };
-        raw[idx].max(0.01 * recent).max(Columns::FLOOR)
+        let recent = if idx == 0 { 0.0 } else { trailing_mean(usual, idx - 1, 66) };
+        values[idx].max(0.01 * recent).max(Columns::FLOOR)
     };
-    (0..raw.len()).map(floored).collect()
+    (0..values.len()).map(floored).collect()
+}
+
+fn close_place(bar: &Bar) -> f64 {
+    let range = (bar.high() / bar.low()).ln();
+    if range > 1e-6 { (bar.close() / bar.low()).ln() / range } else { 0.5 }
 }

@@ -70,7 +70,7 @@ fn moments(rows: &[f64], n_rows: usize, n_columns: usize) -> (Vec<f64>, Vec<f64>
 }
 
 /// Solves `matrix · x = right` by Cholesky; `matrix` holds the lower triangle of a positive definite one.
-fn solve_positive(mut matrix: Vec<f64>, mut right: Vec<f64>) -> Vec<f64> {
+pub fn solve_positive(mut matrix: Vec<f64>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for i in 0..n {
         for j in 0..=i {

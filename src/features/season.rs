@@ -10,17 +10,19 @@ use super::columns::Columns;
 const DAY_SECONDS: i64 = 86_400;
 /// Thirteen weeks, so that the same weekday is met, for two years.
 const LAGS_DAYS: [i64; 8] = [91, 182, 273, 364, 455, 546, 637, 728];
-/// A report moves by a day or so from one quarter to the next.
+/// A report moves by a day or so from one quarter to the next; how wild a session was is told by those days too.
 const WINDOW_DAYS: i64 = 1;
+/// Mean squared gap over variance where nothing is known.
+const USUAL_GAP: f64 = 0.3;
 /// Bars looked back at most: two years where every day trades.
 const REACH: usize = 900;
 
 /// Gaps and surprises of the sessions a whole number of quarters before the next one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Season {
-    /// ln(0.3 + mean squared gap over the variance known then).
-    pub gap_log: f64,
-    /// Mean log surprise of the session's variance.
+    /// Mean squared gap over the variance known then, of the very days.
+    pub gap: f64,
+    /// Mean log surprise of the session's variance, of those days and their neighbors.
     pub surprise: f64,
 }
 
@@ -35,21 +37,60 @@ impl Season {
             _ => 1,
         };
         let next = day(days.len() - 1) + ahead;
-        let (mut gap, mut surprise, mut n_met) = (0.0, 0.0, 0.0);
+        let (mut gap, mut n_same, mut surprise, mut n_met) = (0.0, 0.0, 0.0, 0.0);
         for lag in LAGS_DAYS {
             let earliest = days.partition_point(|at| at.seconds().div_euclid(DAY_SECONDS) < next - lag - WINDOW_DAYS);
             for idx in (earliest..days.len()).take_while(|idx| day(*idx) <= next - lag + WINDOW_DAYS) {
                 // The first month of a series has no variance to be measured against.
                 if first + idx > Columns::MONTH {
-                    gap += columns.scaled_gap[first + idx];
                     surprise += columns.surprise[first + idx];
                     n_met += 1.0;
+                    if day(idx) == next - lag {
+                        gap += columns.scaled_gap[first + idx];
+                        n_same += 1.0;
+                    }
                 }
             }
         }
-        match n_met > 0.0 {
-            true => Self { gap_log: (0.3_f64 + gap / n_met).ln(), surprise: surprise / n_met },
-            false => Self { gap_log: 0.6_f64.ln(), surprise: 0.0 },
+        Self {
+            gap: if n_same > 0.0 { gap / n_same } else { USUAL_GAP },
+            surprise: if n_met > 0.0 { surprise / n_met } else { 0.0 },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bar::{Bar, BarTime, RawBar};
+
+    /// Weekdays whose price never moves but by a gap on one of them.
+    fn with_gap_on(day_of_gap: i64, n_days: i64) -> Columns {
+        // 1970-01-05 was a Monday.
+        let days = (4..4 + n_days).filter(|day| (day - 4) % 7 < 5);
+        let bar = |day: i64| {
+            let price = if day < day_of_gap { 100.0 } else { 110.0 };
+            let (at, high, low) = (BarTime::from_seconds(day * DAY_SECONDS), price * 1.01, price * 0.99);
+            Bar::new(RawBar { at, open: price, high, low, close: price, volume: None }).expect("valid")
+        };
+        Columns::from_bars(&days.map(bar).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_gap_is_told_thirteen_weeks_later_on_its_day_and_its_surprise_on_the_neighbors() {
+        // A Wednesday, six weeks after the first bar, and the bar before the Wednesday thirteen weeks later.
+        let gap = 4 + 44;
+        let season_before = |day: i64| {
+            let columns = with_gap_on(gap, 200);
+            let before = columns.at.iter().rposition(|at| at.seconds() < day * DAY_SECONDS).expect("earlier bars");
+            Season::at(&columns, before)
+        };
+        assert_eq!(season_before(gap + 91).gap, 10.0);
+        assert_eq!((season_before(gap + 90).gap, season_before(gap + 92).gap), (0.0, 0.0));
+        let surprise = |day: i64| season_before(day).surprise;
+        // The day before met two calm days and the gap; after a gap all is calmer than the month that holds it.
+        assert!(surprise(gap + 90) > 1.0 && surprise(gap + 92) > surprise(gap + 94) + 1.0);
+        let nothing_known = Season::at(&with_gap_on(gap, 60), 30);
+        assert_eq!(nothing_known, Season { gap: USUAL_GAP, surprise: 0.0 });
     }
 }

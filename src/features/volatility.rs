@@ -1,6 +1,6 @@
 //! How far the next sessions will move: a regression of log variance on its own past.
 
-use super::columns::{Columns, trailing_mean};
+use super::columns::{Columns, future_mean_log, trailing_mean};
 use super::regression::Linear;
 use super::season::Season;
 
@@ -14,7 +14,7 @@ pub enum Regressors {
     Har,
     /// Means of logs over 1, 5 and 11 sessions, the month's median, how far the last session is from it (squared),
     /// the week's largest, the part within sessions by itself, falls over 5 and 22 sessions and from the highest
-    /// closes of month and quarter (leverage), volume against its mean, and the [`Season`].
+    /// closes of month and quarter (leverage), volume against its mean, the [`Season`], and a close near the low.
     ///
     /// Leverage after Corsi & Renò (2012), "Discrete-Time Volatility Forecasting with Persistent Leverage
     /// Effect", Journal of Business & Economic Statistics 30.
@@ -26,7 +26,7 @@ impl Regressors {
     pub fn len(self) -> usize {
         match self {
             Self::Har => 3,
-            Self::Extended => 16,
+            Self::Extended => 17,
         }
     }
 
@@ -40,6 +40,14 @@ impl Regressors {
         match self {
             Self::Har => 1e-6 * n_rows as f64,
             Self::Extended => 100.0,
+        }
+    }
+
+    /// What they are to forecast, a bar: its mean over the sessions ahead, in logs.
+    fn target(self, columns: &Columns) -> &[f64] {
+        match self {
+            Self::Har => &columns.variance,
+            Self::Extended => &columns.movement,
         }
     }
 
@@ -75,11 +83,14 @@ fn push_extended(columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
     }));
     row.extend([1, WEEK].map(|n_bars| columns.volume_against_mean(bar_idx, n_bars)));
     let season = Season::at(columns, bar_idx);
-    row.extend([season.gap_log, season.surprise]);
+    row.extend([season.gap, season.surprise]);
+    row.push((NEAR_THE_LOW - columns.close_place[bar_idx]).max(0.0));
 }
 
 /// Sessions of a week.
 const WEEK: usize = 5;
+/// The lowest tenth of a session: who sells there was not done when it closed.
+const NEAR_THE_LOW: f64 = 0.1;
 /// Sessions of a quarter.
 const QUARTER: usize = 66;
 /// A fall of 45 % from a high says as much as a deeper one.
@@ -122,8 +133,8 @@ impl RegressorTable {
 
 /// A fitted forecast of the volatility over a number of sessions ahead; direct, one model a horizon.
 ///
-/// The target is the log of the mean variance (Garman-Klass plus squared gap, [`Columns::variance`]) of the
-/// sessions ahead. Forecasts are clipped to the range that fitting has seen: a log regression outside of it
+/// The target is the log of the mean variance (Garman-Klass plus squared gap, [`Columns::variance`]; for
+/// [`Regressors::Extended`] [`Columns::movement`]) of the sessions ahead. Forecasts are clipped to the range that fitting has seen: a log regression outside of it
 /// has once answered a thousandfold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VolatilityModel {
@@ -180,7 +191,7 @@ impl VolatilityModel {
     ) -> Result<Self, TooFewRows> {
         let (mut flat, mut targets) = (Vec::new(), Vec::new());
         for bar_idx in rows {
-            if let Some(target) = columns.future_variance_log(bar_idx, horizon) {
+            if let Some(target) = future_mean_log(table.regressors.target(columns), bar_idx, horizon) {
                 flat.extend_from_slice(table.row(bar_idx));
                 targets.push(target);
             }
@@ -263,6 +274,36 @@ mod tests {
         assert_eq!(falls(&closes), (0.0, 0.0));
         closes.extend([1.0, 1.0]);
         assert_eq!(falls(&closes), (DEEPEST_FALL, DEEPEST_FALL));
+    }
+
+    #[test]
+    fn a_close_near_the_low_is_told_and_one_above_the_lowest_tenth_is_not() {
+        let bar = |close: f64| {
+            let (at, low, high) = (BarTime::from_seconds(0), 99.0, 101.0);
+            Bar::new(RawBar { at, open: 100.0, high, low, close, volume: None }).expect("valid")
+        };
+        let told = |close: f64| {
+            let mut row = Vec::new();
+            Regressors::Extended.push(&Columns::from_bars(&[bar(close)]), 0, &mut row);
+            row[16]
+        };
+        assert_eq!((told(99.0), told(99.5), told(101.0)), (NEAR_THE_LOW, 0.0, 0.0));
+        let between = told(99.1);
+        assert!(between > 0.4 * NEAR_THE_LOW && between < 0.6 * NEAR_THE_LOW, "{between}");
+    }
+
+    #[test]
+    fn the_extended_regression_aims_at_ranges_and_returns_the_other_at_ranges() {
+        // Opens at 100, closes 1 % higher, and never leaves that: a range, and a return of as much.
+        let bar = |(idx, close): (usize, f64)| {
+            let (at, open, low) = (BarTime::from_seconds(86_400 * idx as i64), close / 1.01, close / 1.01);
+            Bar::new(RawBar { at, open, high: close, low, close, volume: None }).expect("valid")
+        };
+        let columns = Columns::from_bars(&[100.0, 101.0].into_iter().enumerate().map(bar).collect::<Vec<_>>());
+        let (squared, ranges) = (1.01_f64.ln().powi(2), columns.variance[1]);
+        assert_eq!(Regressors::Har.target(&columns)[1], ranges);
+        let aim = Regressors::Extended.target(&columns)[1];
+        assert!((aim - (0.7 * ranges + 0.3 * squared)).abs() < 1e-15, "{aim}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl FeatureGroup {
             Self::Volume => row.push(columns.volume_against_mean(bar_idx, 1)),
             Self::Season => {
                 let season = Season::at(columns, bar_idx);
-                row.extend([season.gap_log, season.surprise]);
+                row.extend([(0.3 + season.gap).ln(), season.surprise]);
             }
         }
     }
