@@ -9,6 +9,7 @@ use candle_core::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::base::Base;
+use super::lean::{EFFECTS, Lean, STATES};
 use super::member::Member;
 use super::model::{Model, ModelSpec};
 use super::network::Network;
@@ -129,6 +130,11 @@ fn push_base(base: &Base, member: usize, tensors: &mut Vec<Named>) {
     let shape = [n_steps, base.quantiles[0].len()];
     let quantiles = base.quantiles.iter().flatten().copied();
     tensors.push(Named::doubles(format!("members.{member}.typical"), &[1], [base.typical]));
+    let Lean { usual, moves, widths } = &base.lean;
+    let usual = usual.iter().flat_map(|(mean, deviation)| [*mean, *deviation]);
+    tensors.push(Named::doubles(format!("members.{member}.lean.usual"), &[STATES, 2], usual));
+    let effects = moves.iter().zip(widths).flat_map(|(moves, widths)| moves.iter().chain(widths).copied());
+    tensors.push(Named::doubles(format!("members.{member}.lean.effects"), &[n_steps, 2 * EFFECTS], effects));
     tensors.push(Named::doubles(format!("members.{member}.quantiles"), &shape, quantiles));
 }
 
@@ -184,6 +190,17 @@ fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) 
     let ranges = file.doubles(format!("members.{member}.volatility.range"), &[n_steps, 2])?;
     let quantiles = file.doubles(format!("members.{member}.quantiles"), &[n_steps, n_levels])?;
     let typical = file.doubles(format!("members.{member}.typical"), &[1])?[0];
+    let usual = file.doubles(format!("members.{member}.lean.usual"), &[STATES, 2])?;
+    let effects = file.doubles(format!("members.{member}.lean.effects"), &[n_steps, 2 * EFFECTS])?;
+    let part = |first: usize| {
+        let of_step = |row: &[f64]| std::array::from_fn(|idx| row[first + idx]);
+        effects.chunks(2 * EFFECTS).map(of_step).collect()
+    };
+    let lean = Lean {
+        usual: std::array::from_fn(|idx| (usual[2 * idx], usual[2 * idx + 1])),
+        moves: part(0),
+        widths: part(EFFECTS),
+    };
     let volatility =
         weight.chunks(width).zip(ranges.chunks(2)).enumerate().map(|(idx, (row, range))| VolatilityModel {
             regressors: Base::REGRESSORS,
@@ -193,7 +210,7 @@ fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) 
             range: (range[0].min(range[1]), range[1].max(range[0])),
         });
     let quantiles = quantiles.chunks(n_levels).map(<[f64]>::to_vec).collect();
-    Ok(Base { volatility: volatility.collect(), typical, quantiles })
+    Ok(Base { volatility: volatility.collect(), typical, lean, quantiles })
 }
 
 /// A file being read; it knows which tensors nobody asked for.

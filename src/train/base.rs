@@ -3,6 +3,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::lean::{Lean, Place, STATES, states};
 use crate::features::volatility::TooFewRows;
 use crate::features::{Columns, RegressorTable, Regressors, VolatilityModel};
 
@@ -13,7 +14,9 @@ pub(super) struct Base {
     pub(super) volatility: Vec<VolatilityModel>,
     /// Mean of |return / forecast| one session ahead in fitting: what the recent ones are held against.
     pub(super) typical: f64,
-    /// `[step][level]`: quantiles of return / scale, see [`shape`].
+    /// What the last sessions do to the distribution of return / scale.
+    pub(super) lean: Lean,
+    /// `[step][level]`: quantiles of return / scale, less the lean, see [`shape`].
     pub(super) quantiles: Vec<Vec<f64>>,
 }
 
@@ -43,49 +46,76 @@ impl Base {
         for step in 1..=n_steps {
             volatility.push(VolatilityModel::fit_table(columns, table, step, rows.iter().copied())?);
         }
-        let mut base = Self { volatility, typical: 1.0, quantiles: Vec::with_capacity(n_steps) };
+        let lean = Lean::none(&[], n_steps);
+        let mut base = Self { volatility, typical: 1.0, lean, quantiles: Vec::with_capacity(n_steps) };
         let residuals = base.residuals(columns, table);
         let ahead: Vec<f64> = rows.iter().filter_map(|row| residuals.get(row - table.first()).copied()).collect();
-        base.typical = (ahead.iter().sum::<f64>() / ahead.len() as f64).max(f64::MIN_POSITIVE);
-        let scales = base.scales(columns, table, rows);
+        let distances: f64 = ahead.iter().map(|residual| residual.abs()).sum();
+        base.typical = (distances / ahead.len() as f64).max(f64::MIN_POSITIVE);
+        let (states, scales): (Vec<_>, Vec<_>) = base.conditions(columns, table, rows).into_iter().unzip();
+        base.lean = Lean::none(&states, n_steps);
         for step_idx in 0..n_steps {
-            let scaled = |(row, scales): (&usize, &Vec<f64>)| {
-                Some(columns.future_return(*row, step_idx + 1)? / scales[step_idx])
-            };
-            let mut sample: Vec<f64> = rows.iter().zip(&scales).filter_map(scaled).collect();
-            sample.sort_by(f64::total_cmp);
-            base.quantiles.push(shape(&sample, levels));
+            let returns = rows.iter().zip(&scales).map(|(row, scales)| {
+                // Cutoffs are fitted on when their outcomes are known.
+                columns.future_return(*row, step_idx + 1).unwrap_or(0.0) / scales[step_idx]
+            });
+            let returns: Vec<f64> = returns.collect();
+            let sorted = ascending(returns.clone());
+            let quantiles = shape(&sorted, levels);
+            let densities: Vec<f64> = levels.iter().map(|level| density(&sorted, *level)).collect();
+            base.lean.fit_step(step_idx, &states, &returns, (levels, &quantiles, &densities));
+            let centered = returns.iter().zip(&states).map(|(value, states)| {
+                let place = base.lean.place(step_idx, states, 1.0);
+                value / place.scale - place.center
+            });
+            let centered = ascending(centered.collect());
+            base.quantiles.push(shape(&centered, levels));
         }
         Ok(base)
     }
 
-    /// The scale of each step's return as known at the bars `cutoffs`, `[cutoff][step]`: the volatility
+    /// Where each step's return lies as known at the bars `cutoffs`, `[cutoff][step]`.
+    pub(super) fn places(&self, columns: &Columns, table: &RegressorTable, cutoffs: &[usize]) -> Vec<Vec<Place>> {
+        let place = |(states, scales): (_, Vec<f64>)| {
+            let of_step = |(step_idx, scale): (usize, &f64)| self.lean.place(step_idx, &states, *scale);
+            scales.iter().enumerate().map(of_step).collect()
+        };
+        self.conditions(columns, table, cutoffs).into_iter().map(place).collect()
+    }
+
+    /// States of the bars `cutoffs` and the scale of each step's return as known there, `[cutoff][step]`: the volatility
     /// forecast times how far off it was of late.
     ///
     /// A regression of ranges knows the level of returns only as it was in fitting, and that moves: overnight and
     /// intraday shares change, so do ticks and hours. Half of the recent error (in logs) is carried on.
-    pub(super) fn scales(&self, columns: &Columns, table: &RegressorTable, cutoffs: &[usize]) -> Vec<Vec<f64>> {
+    fn conditions(
+        &self,
+        columns: &Columns,
+        table: &RegressorTable,
+        cutoffs: &[usize],
+    ) -> Vec<([f64; STATES], Vec<f64>)> {
         let residuals = self.residuals(columns, table);
-        let scale = |cutoff: &usize| {
+        let condition = |cutoff: &usize| {
             let known = &residuals[..cutoff - table.first()];
-            let level = self.level(&known[known.len().saturating_sub(Self::RESIDUALS)..]);
-            let row = table.row(*cutoff);
-            self.volatility.iter().map(|model| model.volatility_of(row) * level).collect()
+            let known = &known[known.len().saturating_sub(Self::RESIDUALS)..];
+            let (level, row) = (self.level(known), table.row(*cutoff));
+            let scales: Vec<f64> = self.volatility.iter().map(|model| model.volatility_of(row) * level).collect();
+            (states(columns, *cutoff, known, scales[0]), scales)
         };
-        cutoffs.iter().map(scale).collect()
+        cutoffs.iter().map(condition).collect()
     }
 
-    /// |return / forecast made a bar before|, of every bar of the table but the first.
+    /// Return / forecast made a bar before, of every bar of the table but the first.
     fn residuals(&self, columns: &Columns, table: &RegressorTable) -> Vec<f64> {
         let one_ahead = &self.volatility[0];
-        let residual = |idx: usize| (columns.return_log[idx] / one_ahead.volatility_of(table.row(idx - 1))).abs();
+        let residual = |idx: usize| columns.return_log[idx] / one_ahead.volatility_of(table.row(idx - 1));
         (table.first() + 1..columns.len()).map(residual).collect()
     }
 
     fn level(&self, residuals: &[f64]) -> f64 {
         let (mut sum, mut weights, mut weight) = (PRIOR_BARS * self.typical, PRIOR_BARS, 1.0);
         for residual in residuals.iter().rev() {
-            sum += weight * residual.min(CUT * self.typical);
+            sum += weight * residual.abs().min(CUT * self.typical);
             weights += weight;
             weight *= DECAY;
         }
@@ -116,6 +146,18 @@ const STUDENT_DEVIATION: f64 = 0.949_016_7;
 
 fn student_quantile(level: f64) -> f64 {
     StudentsT::new(0.0, 1.0, FREEDOM).map_or(f64::NAN, |student| student.inverse_cdf(level))
+}
+
+pub(super) fn ascending(mut sample: Vec<f64>) -> Vec<f64> {
+    sample.sort_by(f64::total_cmp);
+    sample
+}
+
+/// Density of an ascending sample around its quantile at `level`: the share of a stretch of levels by its length.
+pub(super) fn density(sorted: &[f64], level: f64) -> f64 {
+    let reach = (0.5 * level.min(1.0 - level)).min(0.05);
+    let length = empirical_quantile(sorted, level + reach) - empirical_quantile(sorted, level - reach);
+    2.0 * reach / length.max(1e-6)
 }
 
 /// Quantile of an ascending sample, linear between order statistics (type 7 of Hyndman & Fan 1996).

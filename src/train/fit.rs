@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::Base;
 use super::checkpoint::Keeper;
-use super::held_back::HeldBack;
+use super::held_back::{HeldBack, trust};
 use super::member::{Epoch, Material, Member, Validation};
 use super::model::{Model, ModelSpec};
 use super::{ConfigError, Control, ForecastError, Progress, TrainConfig, TrainLimits};
@@ -33,10 +33,12 @@ pub struct TrainMetrics {
     pub n_held_back: usize,
     /// Epochs run, over all networks.
     pub epochs_run: usize,
-    /// Mean pinball loss in units of the volatility forecast.
+    /// Mean pinball loss of the trained networks, in units of the volatility forecast.
     pub validation_loss: f64,
-    /// The same of the untrained networks: quantiles of past returns over the volatility forecast.
+    /// The same of the untrained ones: quantiles of past returns over the volatility forecast.
     pub base_loss: f64,
+    /// Which share of what the networks learned is served, 0 to 1: what their gain on the untrained ones supports.
+    pub network_trust: f64,
     /// Share of next returns inside of central intervals.
     pub coverage: Vec<Coverage>,
     /// λ of each step: how much of the forecast's mean is supported.
@@ -125,6 +127,10 @@ pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result
         members.push(member);
         validations.push(validation);
     }
+    let network_trust = network_trust(&validations, config);
+    for (member, validation) in members.iter().zip(&mut validations) {
+        member.shrink(network_trust, validation, &material, config)?;
+    }
     let held_back = HeldBack::new(&columns, config, &validations)?;
     let metrics = score(&columns, config, &validations, &held_back, series.len(), material.cutoffs.len());
     let spec = ModelSpec {
@@ -147,6 +153,11 @@ fn gather<'a>(columns: &'a Columns, config: &TrainConfig) -> Material<'a> {
     }
 }
 
+fn network_trust(validations: &[Validation], config: &TrainConfig) -> f64 {
+    let gains: Vec<f64> = validations.iter().flat_map(|validation| validation.gains.iter().copied()).collect();
+    trust(&gains, config.horizon.steps())
+}
+
 fn score(
     columns: &Columns,
     config: &TrainConfig,
@@ -166,6 +177,7 @@ fn score(
         epochs_run: validations.iter().map(|validation| validation.epochs).sum(),
         validation_loss: mean(|validation| validation.losses.1),
         base_loss: mean(|validation| validation.losses.0),
+        network_trust: network_trust(validations, config),
         coverage: [0.8, 0.95].map(|level| Coverage { level, observed: held_back.coverage(columns, level) }).to_vec(),
         shrinkage: (0..config.horizon.steps()).map(|idx| held_back.shrinkage(columns, idx)).collect(),
     }

@@ -7,7 +7,8 @@ use crate::domain::Quantiles;
 use crate::features::Columns;
 
 /// Every held-back cutoff, forecast by the one member whose weights, scaler and volatility regression had not seen
-/// its outcome. What did see it: the choice of the epoch to stop at, and λ of the served model.
+/// its outcome. What did see it: the choice of the epoch to stop at, the share of the
+/// networks that is trusted, and λ of the served model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldBack {
     /// Positions of bars in the series trained on, ascending.
@@ -104,6 +105,24 @@ fn shrinkage(pairs: impl Iterator<Item = (f64, f64)>, step_idx: usize) -> f64 {
     slope.min(1.0) * (1.0 - MIN_T * MIN_T / t_squared).max(0.0)
 }
 
+/// Which share of the networks' corrections the held-back bars support, 0 to 1: `1 − 1 / t²` of their mean gain on the
+/// base, the part of a squared mean that its own error does not explain; 0 where they lost.
+///
+/// * `gains` base's pinball loss less the network's, one a held-back cutoff, over outcomes of `n_steps` sessions
+///
+/// Source: positive-part shrinkage after James & Stein (1961), "Estimation with Quadratic Loss".
+pub(super) fn trust(gains: &[f64], n_steps: usize) -> f64 {
+    let n_gains = gains.len().max(1) as f64;
+    let mean = gains.iter().sum::<f64>() / n_gains;
+    let spread = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n_gains;
+    if mean <= 0.0 {
+        return 0.0;
+    }
+    // Outcomes of several sessions overlap: as many are independent as fit one after the other.
+    let t_squared = mean * mean * n_gains / (spread * n_steps as f64).max(f64::MIN_POSITIVE);
+    (1.0 - 1.0 / t_squared).max(0.0)
+}
+
 /// Slopes whose t is not above this are taken for chance. With 2, one ticker of forty lost to "no change" by more than
 /// chance would; with 3 an autocorrelation of 0.2 is still found in a year and a half.
 const MIN_T: f64 = 3.0;
@@ -133,6 +152,15 @@ mod tests {
         let related = (0..2_000).map(|idx| (mean(idx), mean(idx) + 0.2 * noise(idx)));
         let found = shrinkage(related, 0);
         assert!(found > 0.95 && found <= 1.0, "{found}");
+    }
+
+    #[test]
+    fn networks_are_trusted_by_what_they_gain_beyond_chance() {
+        let gains = |mean: f64| (0..400).map(|idx| mean + if idx % 2 == 0 { 1.0 } else { -1.0 }).collect::<Vec<_>>();
+        // The standard error of 400 such gains is 0.05.
+        assert!((trust(&gains(0.2), 1) - (1.0 - 1.0 / 16.0)).abs() < 1e-9);
+        assert!((trust(&gains(0.2), 4) - (1.0 - 1.0 / 4.0)).abs() < 1e-9, "a fourth is independent");
+        assert_eq!((trust(&gains(0.04), 1), trust(&gains(-0.2), 1), trust(&[], 1)), (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 
 use super::base::Base;
 use super::checkpoint::{DoneMember, Keeper, Standing};
+use super::lean::Place;
 use super::network::{Network, pinball};
 use super::shape::Shape;
 use super::{Topology, TrainConfig, TrainDevice, TrainError};
@@ -38,8 +39,12 @@ pub(super) struct Material<'a> {
 pub(super) struct Validation {
     /// The cutoffs held back.
     pub(super) cutoffs: Vec<usize>,
+    /// Where the returns after them lie, `[cutoff][step]`.
+    places: Vec<Vec<Place>>,
     /// Quantiles of the log return, `[cutoff][step][level]` flat.
     pub(super) quantiles: Vec<f64>,
+    /// By how much the network's pinball loss was below the base's, in units of the scale, `[cutoff]`.
+    pub(super) gains: Vec<f64>,
     /// Mean pinball loss in units of the scale, of the base and of the network kept.
     pub(super) losses: (f64, f64),
     /// Epochs run.
@@ -89,7 +94,7 @@ impl Member {
         let parameters = network.init(layout, &mut generator)?;
         let shape = Shape::new(&base.quantiles, config.middle(), &Device::Cpu)?;
         let fitted = Self { base, scaler, network, parameters, shape };
-        let scales = fitted.base.scales(columns, &material.table, &held);
+        let places = fitted.base.places(columns, &material.table, &held);
         let inputs = material.features.scaled(&fitted.scaler);
         let (losses, epochs) = match keeper.done(member) {
             Some(DoneMember { weights, losses, epochs }) => {
@@ -106,8 +111,52 @@ impl Member {
             }
         };
         let scaled = fitted.scaled_quantiles(&inputs, &held, config.batch_size)?;
-        let quantiles = unscale(&scaled, &scales);
-        Ok((fitted, Validation { cutoffs: held, quantiles, losses, epochs }))
+        let gains = fitted.gains(columns, &held, &places, &scaled, &config.levels);
+        let quantiles = returns(&scaled, &places);
+        Ok((fitted, Validation { cutoffs: held, places, quantiles, gains, losses, epochs }))
+    }
+
+    fn gains(
+        &self,
+        columns: &Columns,
+        cutoffs: &[usize],
+        places: &[Vec<Place>],
+        scaled: &[f32],
+        levels: &[f64],
+    ) -> Vec<f64> {
+        let loss = |quantile: f64, level: f64, outcome: f64| {
+            (level * (outcome - quantile)).max((level - 1.0) * (outcome - quantile))
+        };
+        let n_steps = self.base.quantiles.len();
+        let gain = |((cutoff, places), scaled): ((&usize, &Vec<Place>), &[f32])| {
+            let mut gain = 0.0;
+            for (step_idx, (Place { scale, center }, scaled)) in
+                places.iter().zip(scaled.chunks(levels.len())).enumerate()
+            {
+                // Cutoffs are held back when their outcomes are known.
+                let outcome = columns.future_return(*cutoff, step_idx + 1).unwrap_or(0.0) / scale - center;
+                for ((level, base), network) in levels.iter().zip(&self.base.quantiles[step_idx]).zip(scaled) {
+                    gain += loss(*base, *level, outcome) - loss(f64::from(*network), *level, outcome);
+                }
+            }
+            gain / (n_steps * levels.len()) as f64
+        };
+        cutoffs.iter().zip(places).zip(scaled.chunks(n_steps * levels.len())).map(gain).collect()
+    }
+
+    /// Leaves `trust` of the network's corrections, here and in what it said of the bars held back.
+    pub(super) fn shrink(
+        &self,
+        trust: f64,
+        validation: &mut Validation,
+        material: &Material,
+        config: &TrainConfig,
+    ) -> Result<(), TrainError> {
+        self.network.shrink(&self.parameters, trust as f32)?;
+        let inputs = material.features.scaled(&self.scaler);
+        let scaled = self.scaled_quantiles(&inputs, &validation.cutoffs, config.batch_size)?;
+        validation.quantiles = returns(&scaled, &validation.places);
+        Ok(())
     }
 
     /// Quantiles of return / scale at the bars `cutoffs`, `[cutoff][step][level]` flat; of at most `batch_size` windows
@@ -130,11 +179,15 @@ impl Member {
     }
 }
 
-/// `[cutoff][step][level]` quantiles of return / scale to quantiles of returns.
-pub(super) fn unscale(quantiles: &[f32], scales: &[Vec<f64>]) -> Vec<f64> {
-    let scales: Vec<f64> = scales.iter().flatten().copied().collect();
-    let n_levels = quantiles.len() / scales.len().max(1);
-    quantiles.iter().enumerate().map(|(idx, value)| f64::from(*value) * scales[idx / n_levels]).collect()
+/// `[cutoff][step][level]` quantiles of return / scale, less the center, to quantiles of returns.
+pub(super) fn returns(quantiles: &[f32], places: &[Vec<Place>]) -> Vec<f64> {
+    let places: Vec<Place> = places.iter().flatten().copied().collect();
+    let n_levels = quantiles.len() / places.len().max(1);
+    let of_return = |(idx, value): (usize, &f32)| {
+        let Place { scale, center } = places[idx / n_levels];
+        scale * (center + f64::from(*value))
+    };
+    quantiles.iter().enumerate().map(of_return).collect()
 }
 
 /// A training under way, on whichever device.
@@ -215,13 +268,13 @@ impl<'a> Course<'a> {
         let TrainDevice(device) = device;
         let (columns, first) = (material.columns, material.table.first());
         let every: Vec<usize> = (first..columns.len()).collect();
-        let scales = member.base.scales(columns, &material.table, &every);
+        let places = member.base.places(columns, &material.table, &every);
         let mut targets = Vec::with_capacity(every.len() * config.horizon.steps());
-        for (bar_idx, scales) in every.iter().zip(&scales) {
-            for (step_idx, scale) in scales.iter().enumerate() {
+        for (bar_idx, places) in every.iter().zip(&places) {
+            for (step_idx, Place { scale, center }) in places.iter().enumerate() {
                 // Windows whose outcome has not come are never cut: a 0 here is read by nobody.
                 let future = columns.future_return(*bar_idx, step_idx + 1).unwrap_or(0.0);
-                targets.push((future / scale) as f32);
+                targets.push((future / scale - center) as f32);
             }
         }
         let levels: Vec<f32> = config.levels.iter().map(|level| *level as f32).collect();

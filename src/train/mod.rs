@@ -16,6 +16,7 @@ pub mod control;
 pub mod device;
 pub mod fit;
 mod held_back;
+mod lean;
 mod member;
 mod memory;
 pub mod model;

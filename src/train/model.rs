@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::TrainConfig;
 use super::artifact::{self, ArtifactError, Table};
 use super::base::Base;
-use super::member::{Member, unscale};
+use super::member::{Member, returns};
 use crate::domain::quantiles::QuantilesError;
 use crate::domain::{BarTime, Quantiles, Series};
 use crate::features::{Columns, FeatureMatrix, RegressorTable, VolatilityModel};
@@ -25,7 +25,7 @@ pub struct ModelSpec {
 
 impl ModelSpec {
     /// The layout written by this version.
-    pub const FORMAT: u32 = 4;
+    pub const FORMAT: u32 = 5;
 }
 
 /// A fitted model; made by [`train`](super::train) or read by [`Model::from_parts`].
@@ -172,12 +172,12 @@ impl Model {
         let features = FeatureMatrix::new(columns, &config.features, earliest + 1 - config.lookback);
         let mut mean = vec![0.0; cutoffs.len() * n_steps * n_levels];
         for member in &self.members {
-            let scales = member.base.scales(columns, &table, cutoffs);
+            let places = member.base.places(columns, &table, cutoffs);
             let inputs = features.scaled(&member.scaler);
             let scaled = member
                 .scaled_quantiles(&inputs, cutoffs, config.batch_size)
                 .map_err(|error| ForecastError::Network { message: error.to_string() })?;
-            for (sum, value) in mean.iter_mut().zip(unscale(&scaled, &scales)) {
+            for (sum, value) in mean.iter_mut().zip(returns(&scaled, &places)) {
                 *sum += value / self.members.len() as f64;
             }
         }
