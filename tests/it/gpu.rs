@@ -7,7 +7,7 @@ use candlecast::nn::{
 };
 use candlecast::train::{Control, DeviceName, Preset, Topology, TrainConfig, train};
 
-use super::train::market;
+use super::train::swings;
 
 const NAME: DeviceName = if cfg!(feature = "cuda") { DeviceName::Cuda(0) } else { DeviceName::Metal(0) };
 
@@ -79,7 +79,7 @@ fn outputs_gradients_and_steps_are_the_processors() {
 
 #[test]
 fn a_training_gives_the_processors_forecasts() {
-    let series = market(400, 2);
+    let series = swings(400);
     let topologies = [
         Topology::ManyToOne,
         Topology::OneToOne,
@@ -88,12 +88,15 @@ fn a_training_gives_the_processors_forecasts() {
         Topology::ManyToManyAligned,
     ];
     for topology in topologies {
-        let config = TrainConfig { topology, epochs: 2, tbptt_steps: Some(8), ..TrainConfig::preset(Preset::Fast) };
+        let learning = TrainConfig { epochs: 6, patience: 6, learning_rate: 0.01, ..TrainConfig::preset(Preset::Fast) };
+        let config = TrainConfig { topology, tbptt_steps: Some(8), ..learning };
         let [here, there] = [DeviceName::Cpu, NAME].map(|name| {
             let device = name.open().expect("a build for a GPU is tested where there is one");
             let trained = train(&series, &config, &Control { device, ..Control::quiet() }).expect("400 bars");
+            assert!(trained.metrics.network_trust > 0.5, "{topology:?}: the networks speak");
             let forecast = trained.model.forecast(&series).expect("400 bars");
-            forecast.iter().flat_map(|step| step.values().iter().map(|value| *value as f32 * 100.0)).collect::<Vec<_>>()
+            let percents = forecast.iter().flat_map(|step| step.values().iter().map(|value| *value as f32 * 100.0));
+            percents.chain([trained.metrics.validation_loss as f32]).collect::<Vec<_>>()
         });
         assert_near(&here, &there, 1e-3, &format!("{topology:?}, in percent"));
     }

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A market with slowly moving volatility; closes have no trend.
-pub(crate) fn market(n_bars: usize, seed: u64) -> Series {
+fn market(n_bars: usize, seed: u64) -> Series {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut normal = move || (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
     let (mut close_log, mut variance_log) = (4.6_f64, -8.5_f64);
@@ -36,7 +36,7 @@ pub(crate) fn market(n_bars: usize, seed: u64) -> Series {
 }
 
 /// A price that swings without a random number: there is something to learn.
-fn swings(n_bars: usize) -> Series {
+pub(crate) fn swings(n_bars: usize) -> Series {
     let bar = |idx: usize| {
         let price = |x: f64| 100.0 + 3.0 * (x / 7.0).sin() + 1.5 * (x * 1.7).sin();
         let (open, close) = (price(idx as f64 - 0.5), price(idx as f64));
