@@ -15,7 +15,7 @@ use crate::domain::Ticker;
 use crate::evaluate::backtest::{ModelReport, StepReport};
 use crate::evaluate::{BacktestReport, Baseline, Verdict};
 use crate::jobs::backtest::unpack_points;
-use crate::jobs::{BacktestConfig, enqueue_backtest};
+use crate::jobs::{BacktestConfig, Runner, enqueue_backtest};
 use crate::store::{JobRecord, JobState};
 
 /// Whose forecasts, and over which stretches.
@@ -66,12 +66,13 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
     let config = config(arguments)?;
     config.check(lists::require(app, ticker).await?.bars_total as usize, &app.settings.limits)?;
     let stop = serve::stop_on_signal()?;
+    let runner = Runner::new(Arc::clone(app))?;
     let queued = enqueue_backtest(app, ticker, &config).await?;
     let (job, is_new) = queued.with_context(|| format!("{ticker} was deleted meanwhile"))?;
     if !is_new {
         eprintln!("{ticker}: a backtest was queued before, with its own settings; that one is run");
     }
-    let ended = progress::run_to_the_end(app, vec![job], &stop).await?;
+    let ended = progress::run_to_the_end(runner, app, vec![job], &stop).await?;
     for job in &ended {
         if job.state != JobState::Succeeded {
             bail!("{ticker}: {}", ending(job));

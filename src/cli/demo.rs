@@ -23,6 +23,7 @@ use crate::evaluate::synthetic;
 use crate::forecast::{ForecastRequest, Forecaster};
 use crate::http::another;
 use crate::ingest::BodyFormat;
+use crate::jobs::Runner;
 use crate::jobs::ingest::{IngestRequest, TrainChoice};
 use crate::store::JobState;
 use crate::train::TrainConfig;
@@ -166,8 +167,9 @@ async fn train_all(
     stop: &CancellationToken,
     out: &mut Output,
 ) -> anyhow::Result<usize> {
+    let runner = Runner::new(Arc::clone(app))?;
     let jobs = train::queue(app, tickers, &TrainConfig::default()).await?;
-    let ended = progress::run_to_the_end(app, jobs, stop).await?;
+    let ended = progress::run_to_the_end(runner, app, jobs, stop).await?;
     train::print(&ended, out)?;
     Ok(ended.iter().filter(|job| job.state == JobState::Succeeded).count())
 }

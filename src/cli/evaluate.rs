@@ -76,12 +76,12 @@ impl std::str::FromStr for Contestant {
 pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<()> {
     let config = train::config_of(arguments.network.fields())?;
     config.check(&settings.limits.train)?;
+    let control = Control { device: settings.worker.device.open()?, ..Control::quiet() };
     let mut notes = Vec::new();
     let (mut sources, mut unusable) = read_all(settings, arguments, &mut notes)?;
     for Note { file, code, message } in &notes {
         eprintln!("note: {file}: {} ({code})", in_flags(message));
     }
-    let control = Control { device: settings.worker.device.open()?, ..Control::quiet() };
     let n_jobs = arguments.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut tickers = Vec::new();
     for source in &mut sources {

@@ -41,7 +41,7 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     flags: SettingsFlags,
-    /// Print JSON for machines in place of tables, and `{"error": …}` where a command fails.
+    /// Print JSON for machines in place of tables, and `{"error": …}` where a command cannot do its work.
     #[arg(long, global = true)]
     json: bool,
 }

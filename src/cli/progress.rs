@@ -20,11 +20,11 @@ const FULL: u64 = 1_000;
 
 /// Runs jobs until these are final, and returns them so. When `stop` comes first they are canceled.
 pub(super) async fn run_to_the_end(
+    runner: Runner,
     app: &Arc<App>,
     jobs: Vec<JobRecord>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JobRecord>> {
-    let runner = Runner::new(Arc::clone(app))?;
     let running = tokio::spawn({
         let runner = runner.clone();
         async move { runner.run().await }

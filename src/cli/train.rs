@@ -12,7 +12,7 @@ use super::output::Output;
 use super::{progress, serve};
 use crate::app::App;
 use crate::domain::Ticker;
-use crate::jobs::enqueue_training;
+use crate::jobs::{Runner, enqueue_training};
 use crate::store::{JobRecord, JobState};
 use crate::train::TrainConfig;
 
@@ -62,8 +62,9 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
         false => arguments.tickers.clone(),
     };
     let stop = serve::stop_on_signal()?;
+    let runner = Runner::new(Arc::clone(app))?;
     let jobs = queue(app, &tickers, &config).await?;
-    let ended = progress::run_to_the_end(app, jobs, &stop).await?;
+    let ended = progress::run_to_the_end(runner, app, jobs, &stop).await?;
     print(&ended, out)?;
     let all_succeeded = ended.iter().all(|job| job.state == JobState::Succeeded);
     Ok(if all_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -16,8 +16,8 @@ pub struct WorkerSettings {
     #[garde(range(max = 256))]
     pub n_jobs: usize,
     /// Where networks are trained: `cpu`, or `cuda`, `cuda:1`, `metal` in a binary built with that feature. Forecasts
-    /// are computed on the processor whatever is said here. The default networks are so small that a GPU waits
-    /// for its next step most of the time: it is for those of hundreds of units.
+    /// are computed on the processor whatever is said here. The default networks are too small for a GPU, as far
+    /// as we expect: it is for those of hundreds of units.
     #[garde(skip)]
     pub device: DeviceName,
     /// For how long a claimed job is a worker's own without a sign of life; then another takes it up. Too low

@@ -3,8 +3,6 @@
 //! Companies report at about the same day of each quarter, and the session after it moves two to four times
 //! as much as others. The dates are in no price file, but past reports show as gaps 13, 26, 39 … weeks ago.
 
-use chrono::Datelike;
-
 use super::columns::Columns;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -27,16 +25,20 @@ pub struct Season {
 }
 
 impl Season {
-    /// As known at bar `bar_idx`, for the weekday after it.
+    /// As known at bar `bar_idx`, for the day on which the next bar should stand.
     pub fn at(columns: &Columns, bar_idx: usize) -> Self {
         let first = (bar_idx + 1).saturating_sub(REACH);
         let days = &columns.at[first..=bar_idx];
         let day = |idx: usize| days[idx].seconds().div_euclid(DAY_SECONDS);
-        let ahead = match columns.at[bar_idx].date().weekday().num_days_from_monday() {
-            weekday @ 4.. => 7 - i64::from(weekday),
-            _ => 1,
+        let today = day(days.len() - 1);
+        // As it went on from the same day of the last weeks, the shortest way: markets trade on other days of the week,
+        // on all, or once. A holiday now and then makes it longer.
+        let step_after = |weeks: i64| {
+            let after = days.partition_point(|at| at.seconds().div_euclid(DAY_SECONDS) <= today - 7 * weeks);
+            let met = after.checked_sub(1).filter(|idx| day(*idx) == today - 7 * weeks)?;
+            Some(day(met + 1) - day(met))
         };
-        let next = day(days.len() - 1) + ahead;
+        let next = today + (1..=3).filter_map(step_after).min().unwrap_or(1);
         let (mut gap, mut n_same, mut surprise, mut n_met) = (0.0, 0.0, 0.0, 0.0);
         for lag in LAGS_DAYS {
             let earliest = days.partition_point(|at| at.seconds().div_euclid(DAY_SECONDS) < next - lag - WINDOW_DAYS);
@@ -90,6 +92,17 @@ mod tests {
         let surprise = |day: i64| season_before(day).surprise;
         // The day before met two calm days and the gap; after a gap all is calmer than the month that holds it.
         assert!(surprise(gap + 90) > 1.0 && surprise(gap + 92) > surprise(gap + 94) + 1.0);
+        let weekly = |weeks: i64| {
+            let bar = |idx: i64| {
+                let price = if idx < 5 { 100.0 } else { 110.0 };
+                let at = BarTime::from_seconds((4 + 7 * idx) * DAY_SECONDS);
+                Bar::new(RawBar { at, open: price, high: price, low: price, close: price, volume: None })
+                    .expect("valid")
+            };
+            Season::at(&Columns::from_bars(&(0..weeks).map(bar).collect::<Vec<_>>()), weeks as usize - 1)
+        };
+        // The fifth week is too early to be known; those thirteen weeks after the first month are.
+        assert_eq!((weekly(17).gap, weekly(40).gap), (USUAL_GAP, 0.0));
         let nothing_known = Season::at(&with_gap_on(gap, 60), 30);
         assert_eq!(nothing_known, Season { gap: USUAL_GAP, surprise: 0.0 });
     }

@@ -161,11 +161,15 @@ impl BacktestConfig {
 
     /// The smallest change that makes `n_bars` enough.
     fn way_out(&self, n_bars: usize) -> &'static str {
-        let one_fold = Self { folds: 1, ..self.clone() };
-        let one_bar = Self { fold_bars: Some(1), ..one_fold.clone() };
+        let changed = |folds: usize, fold_bars: Option<usize>, embargo: usize| {
+            Self { folds, fold_bars, embargo, ..self.clone() }.min_bars() <= n_bars
+        };
+        let Self { folds, fold_bars, embargo, .. } = *self;
         match () {
-            () if self.folds > 1 && one_fold.min_bars() <= n_bars => "fewer folds",
-            () if one_bar.min_bars() <= n_bars => "fewer fold_bars",
+            () if changed(1, fold_bars, embargo) => "fewer folds",
+            () if changed(folds, Some(1), embargo) => "fewer fold_bars",
+            () if changed(1, Some(1), embargo) => "fewer folds and fold_bars",
+            () if changed(1, Some(1), 0) => "fewer folds and fold_bars and a shorter embargo",
             () => "a shorter lookback or horizon",
         }
     }
@@ -381,6 +385,10 @@ mod tests {
         assert_eq!(way_out(1, Some(200), 300), "fewer fold_bars");
         assert_eq!(refusal(|c| (c.folds, c.fold_bars) = (1, Some(1)), 300), None);
         assert_eq!(way_out(5, None, 100), "a shorter lookback or horizon");
+        assert_eq!(way_out(50, Some(30), 190), "fewer folds and fold_bars");
+        assert_eq!(refusal(|c| (c.folds, c.fold_bars) = (1, Some(1)), 190), None);
+        let embargo = refusal(|c| c.embargo = 200, 300).map(|refusal| refusal.to_string());
+        assert!(embargo.is_some_and(|text| text.ends_with("a shorter embargo")));
     }
 
     #[test]

@@ -197,7 +197,8 @@ fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) 
         effects.chunks(2 * EFFECTS).map(of_step).collect()
     };
     let lean = Lean {
-        usual: std::array::from_fn(|idx| (usual[2 * idx], usual[2 * idx + 1])),
+        // A file may say 0 or less; a deviation then divides by nothing.
+        usual: std::array::from_fn(|idx| (usual[2 * idx], usual[2 * idx + 1].max(f64::MIN_POSITIVE))),
         moves: part(0),
         widths: part(EFFECTS),
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
-use super::{Control, TrainConfig, TrainDevice, TrainError};
+use super::{Control, ModelSpec, TrainConfig, TrainDevice, TrainError};
 use crate::domain::Series;
 use crate::nn::{AdamWMemory, Generator};
 
@@ -280,7 +280,8 @@ impl<'a> Keeper<'a> {
 /// Of all that decides a training's result.
 fn fingerprint(series: &Series, config: &TrainConfig, device: &TrainDevice) -> [u8; 32] {
     let device = device.0.location();
-    let mut hasher = Sha256::new_with_prefix(format!("{} {device:?} {config:?}", env!("CARGO_PKG_VERSION")));
+    let code = (env!("CARGO_PKG_VERSION"), ModelSpec::FORMAT);
+    let mut hasher = Sha256::new_with_prefix(format!("{code:?} {device:?} {config:?}"));
     for bar in series.bars() {
         hasher.update(bar.at().seconds().to_le_bytes());
         for value in [bar.open(), bar.high(), bar.low(), bar.close(), bar.volume().unwrap_or(-1.0)] {

@@ -33,9 +33,9 @@ pub struct TrainMetrics {
     pub n_held_back: usize,
     /// Epochs run, over all networks.
     pub epochs_run: usize,
-    /// Mean pinball loss of the trained networks, in units of the volatility forecast.
+    /// Mean pinball loss as served, in units of the volatility forecast.
     pub validation_loss: f64,
-    /// The same of the untrained ones: quantiles of past returns over the volatility forecast.
+    /// The same of untrained networks: quantiles of past returns over the volatility forecast.
     pub base_loss: f64,
     /// Which share of what the networks learned is served, 0 to 1: what their gain on the untrained ones supports.
     pub network_trust: f64,
@@ -127,12 +127,14 @@ pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result
         members.push(member);
         validations.push(validation);
     }
-    let network_trust = network_trust(&validations, config);
+    let gains: Vec<f64> = validations.iter().flat_map(|validation| validation.gains.iter().copied()).collect();
+    let network_trust = trust(&gains, config.horizon.steps());
     for (member, validation) in members.iter().zip(&mut validations) {
         member.shrink(network_trust, validation, &material, config)?;
     }
     let held_back = HeldBack::new(&columns, config, &validations)?;
-    let metrics = score(&columns, config, &validations, &held_back, series.len(), material.cutoffs.len());
+    let counts = (series.len(), material.cutoffs.len());
+    let metrics = score(&columns, config, &validations, &held_back, network_trust, counts);
     let spec = ModelSpec {
         format: ModelSpec::FORMAT,
         config: config.clone(),
@@ -153,18 +155,13 @@ fn gather<'a>(columns: &'a Columns, config: &TrainConfig) -> Material<'a> {
     }
 }
 
-fn network_trust(validations: &[Validation], config: &TrainConfig) -> f64 {
-    let gains: Vec<f64> = validations.iter().flat_map(|validation| validation.gains.iter().copied()).collect();
-    trust(&gains, config.horizon.steps())
-}
-
 fn score(
     columns: &Columns,
     config: &TrainConfig,
     validations: &[Validation],
     held_back: &HeldBack,
-    n_bars: usize,
-    n_windows: usize,
+    network_trust: f64,
+    (n_bars, n_windows): (usize, usize),
 ) -> TrainMetrics {
     let n_held_back = held_back.cutoffs.len();
     let mean = |loss: fn(&Validation) -> f64| {
@@ -177,7 +174,7 @@ fn score(
         epochs_run: validations.iter().map(|validation| validation.epochs).sum(),
         validation_loss: mean(|validation| validation.losses.1),
         base_loss: mean(|validation| validation.losses.0),
-        network_trust: network_trust(validations, config),
+        network_trust,
         coverage: [0.8, 0.95].map(|level| Coverage { level, observed: held_back.coverage(columns, level) }).to_vec(),
         shrinkage: (0..config.horizon.steps()).map(|idx| held_back.shrinkage(columns, idx)).collect(),
     }

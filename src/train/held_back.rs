@@ -105,8 +105,8 @@ fn shrinkage(pairs: impl Iterator<Item = (f64, f64)>, step_idx: usize) -> f64 {
     slope.min(1.0) * (1.0 - MIN_T * MIN_T / t_squared).max(0.0)
 }
 
-/// Which share of the networks' corrections the held-back bars support, 0 to 1: `1 − 1 / t²` of their mean gain on the
-/// base, the part of a squared mean that its own error does not explain; 0 where they lost.
+/// Which share of the networks' corrections the held-back bars support, 0 to 1: `1 − 4 / t²` of their mean gain on the
+/// base, so that a gain which chance explains (t up to 2; the same bars chose the epoch to stop at) counts for nothing.
 ///
 /// * `gains` base's pinball loss less the network's, one a held-back cutoff, over outcomes of `n_steps` sessions
 ///
@@ -120,8 +120,10 @@ pub(super) fn trust(gains: &[f64], n_steps: usize) -> f64 {
     }
     // Outcomes of several sessions overlap: as many are independent as fit one after the other.
     let t_squared = mean * mean * n_gains / (spread * n_steps as f64).max(f64::MIN_POSITIVE);
-    (1.0 - 1.0 / t_squared).max(0.0)
+    (1.0 - MIN_T_OF_GAIN * MIN_T_OF_GAIN / t_squared).max(0.0)
 }
+
+const MIN_T_OF_GAIN: f64 = 2.0;
 
 /// Slopes whose t is not above this are taken for chance. With 2, one ticker of forty lost to "no change" by more than
 /// chance would; with 3 an autocorrelation of 0.2 is still found in a year and a half.
@@ -158,9 +160,9 @@ mod tests {
     fn networks_are_trusted_by_what_they_gain_beyond_chance() {
         let gains = |mean: f64| (0..400).map(|idx| mean + if idx % 2 == 0 { 1.0 } else { -1.0 }).collect::<Vec<_>>();
         // The standard error of 400 such gains is 0.05.
-        assert!((trust(&gains(0.2), 1) - (1.0 - 1.0 / 16.0)).abs() < 1e-9);
-        assert!((trust(&gains(0.2), 4) - (1.0 - 1.0 / 4.0)).abs() < 1e-9, "a fourth is independent");
-        assert_eq!((trust(&gains(0.04), 1), trust(&gains(-0.2), 1), trust(&[], 1)), (0.0, 0.0, 0.0));
+        assert!((trust(&gains(0.4), 1) - (1.0 - 4.0 / 64.0)).abs() < 1e-9);
+        assert!((trust(&gains(0.4), 4) - (1.0 - 4.0 / 16.0)).abs() < 1e-9, "a fourth is independent");
+        assert_eq!((trust(&gains(0.09), 1), trust(&gains(-0.4), 1), trust(&[], 1)), (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How the next distribution leans on what the last sessions were like: where it lies, and how wide it is for its
 //! scale.
 
+use crate::features::Columns;
 use crate::features::regression::solve_positive;
-use crate::features::{Columns, columns::trailing_mean};
 
 /// What is known of a bar, in this order: where it closed between low and high, the mean of its week's scaled returns,
 /// how far it went by itself, its volume against the month's, and the log of the volatility forecast from it.
@@ -46,7 +46,7 @@ pub(super) struct Lean {
 /// * `scale` the scale of the next return
 pub(super) fn states(columns: &Columns, bar_idx: usize, residuals: &[f64], scale: f64) -> [f64; STATES] {
     let week: Vec<f64> = residuals.iter().rev().take(5).map(|value| value.clamp(-3.0, 3.0)).collect();
-    let of_week = if week.is_empty() { 0.0 } else { trailing_mean(&week, week.len() - 1, 5) };
+    let of_week = week.iter().sum::<f64>() / week.len().max(1) as f64;
     let of_day = residuals.last().map_or(0.0, |value| value.abs().min(4.0));
     let volume = columns.volume_against_mean(bar_idx, 1);
     [columns.close_place[bar_idx], of_week, of_day, volume, scale.ln()]
@@ -59,8 +59,7 @@ impl Lean {
         let usual = std::array::from_fn(|idx| {
             let mean = states.iter().map(|row| row[idx]).sum::<f64>() / n_rows;
             let variance = states.iter().map(|row| (row[idx] - mean).powi(2)).sum::<f64>() / n_rows;
-            // What never moves does nothing.
-            (mean, if variance > 1e-20 { variance.sqrt() } else { f64::MAX })
+            (mean, if variance > 1e-20 { variance.sqrt() } else { 1.0 })
         });
         Self { usual, moves: vec![[0.0; EFFECTS]; n_steps], widths: vec![[0.0; EFFECTS]; n_steps] }
     }

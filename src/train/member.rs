@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::seq::SliceRandom;
 
 use super::base::Base;
 use super::checkpoint::{DoneMember, Keeper, Standing};
 use super::lean::Place;
 use super::network::{Network, pinball};
-use super::shape::Shape;
+use super::shape::{CORRECTIONS, Shape};
 use super::{Topology, TrainConfig, TrainDevice, TrainError};
 use crate::features::volatility::TooFewRows;
 use crate::features::{Columns, FeatureMatrix, RegressorTable, Rows, Scaler};
@@ -110,41 +110,13 @@ impl Member {
                 outcome
             }
         };
-        let scaled = fitted.scaled_quantiles(&inputs, &held, config.batch_size)?;
-        let gains = fitted.gains(columns, &held, &places, &scaled, &config.levels);
-        let quantiles = returns(&scaled, &places);
-        Ok((fitted, Validation { cutoffs: held, places, quantiles, gains, losses, epochs }))
+        let mut validation =
+            Validation { cutoffs: held, places, quantiles: Vec::new(), gains: Vec::new(), losses, epochs };
+        fitted.forecast_held_back(&mut validation, &inputs, columns, config)?;
+        Ok((fitted, validation))
     }
 
-    fn gains(
-        &self,
-        columns: &Columns,
-        cutoffs: &[usize],
-        places: &[Vec<Place>],
-        scaled: &[f32],
-        levels: &[f64],
-    ) -> Vec<f64> {
-        let loss = |quantile: f64, level: f64, outcome: f64| {
-            (level * (outcome - quantile)).max((level - 1.0) * (outcome - quantile))
-        };
-        let n_steps = self.base.quantiles.len();
-        let gain = |((cutoff, places), scaled): ((&usize, &Vec<Place>), &[f32])| {
-            let mut gain = 0.0;
-            for (step_idx, (Place { scale, center }, scaled)) in
-                places.iter().zip(scaled.chunks(levels.len())).enumerate()
-            {
-                // Cutoffs are held back when their outcomes are known.
-                let outcome = columns.future_return(*cutoff, step_idx + 1).unwrap_or(0.0) / scale - center;
-                for ((level, base), network) in levels.iter().zip(&self.base.quantiles[step_idx]).zip(scaled) {
-                    gain += loss(*base, *level, outcome) - loss(f64::from(*network), *level, outcome);
-                }
-            }
-            gain / (n_steps * levels.len()) as f64
-        };
-        cutoffs.iter().zip(places).zip(scaled.chunks(n_steps * levels.len())).map(gain).collect()
-    }
-
-    /// Leaves `trust` of the network's corrections, here and in what it said of the bars held back.
+    /// Serves `trust` of the network's corrections, also to the bars held back.
     pub(super) fn shrink(
         &self,
         trust: f64,
@@ -153,8 +125,44 @@ impl Member {
         config: &TrainConfig,
     ) -> Result<(), TrainError> {
         self.network.shrink(&self.parameters, trust as f32)?;
-        let inputs = material.features.scaled(&self.scaler);
-        let scaled = self.scaled_quantiles(&inputs, &validation.cutoffs, config.batch_size)?;
+        self.forecast_held_back(validation, &material.features.scaled(&self.scaler), material.columns, config)?;
+        let gain = validation.gains.iter().sum::<f64>() / validation.gains.len().max(1) as f64;
+        validation.losses.1 = validation.losses.0 - gain;
+        Ok(())
+    }
+
+    fn forecast_held_back(
+        &self,
+        validation: &mut Validation,
+        inputs: &Rows,
+        columns: &Columns,
+        config: &TrainConfig,
+    ) -> candle_core::Result<()> {
+        let (n_steps, levels) = (config.horizon.steps(), &config.levels);
+        let scaled = self.scaled_quantiles(inputs, &validation.cutoffs, config.batch_size)?;
+        // In the network's own numbers, so that what learned nothing gained nothing.
+        let none = Tensor::zeros((1, n_steps, CORRECTIONS), DType::F32, &Device::Cpu)?;
+        let base = self.shape.quantiles(&none)?.flatten_all()?.to_vec1::<f32>()?;
+        let width = n_steps * levels.len();
+        let gain = |((cutoff, places), network): ((&usize, &Vec<Place>), &[f32])| {
+            let mut gain = 0.0;
+            for (step_idx, Place { scale, center }) in places.iter().enumerate() {
+                // Cutoffs are held back when their outcomes are known.
+                let outcome = columns.future_return(*cutoff, step_idx + 1).unwrap_or(0.0) / scale - center;
+                let loss = |quantiles: &[f32]| {
+                    let of_step = quantiles[step_idx * levels.len()..].iter().zip(levels);
+                    let error = |(quantile, level): (&f32, &f64)| {
+                        let error = outcome - f64::from(*quantile);
+                        (level * error).max((level - 1.0) * error)
+                    };
+                    of_step.map(error).sum::<f64>()
+                };
+                gain += loss(&base) - loss(network);
+            }
+            gain / width as f64
+        };
+        let held = validation.cutoffs.iter().zip(&validation.places).zip(scaled.chunks(width));
+        validation.gains = held.map(gain).collect();
         validation.quantiles = returns(&scaled, &validation.places);
         Ok(())
     }

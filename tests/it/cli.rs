@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// An empty folder to run commands in, out of reach of the settings of whoever runs the tests.
@@ -244,6 +244,13 @@ fn a_walk_through_the_past_is_a_table_and_a_verdict() {
     let desk = Desk::new();
     desk.ok("generate --tickers 1 --bars 420 --last 2026-03-06 --folder prices");
     desk.ok("ingest prices --no-train");
+    // Metal is on no machine that builds for CUDA, and the other way round.
+    let device = if cfg!(feature = "metal") { "cuda" } else { "metal" };
+    for command in ["train SYN0001", "backtest SYN0001 --preset fast"] {
+        let (_, text) = desk.refused(&format!("{command} --set worker.device={device}"));
+        assert!(text.contains(&format!("--features {device}")), "{text}");
+    }
+    assert_eq!(desk.json("jobs")["jobs"], json!([]), "what cannot be run is not queued");
     let run = "backtest SYN0001 --folds 2 --fold-bars 10 --baselines naive,har --preset fast --with horizon=1";
     let shown = desk.ok(&format!("{run} --csv points.csv"));
     assert!(shown.contains("network+online") && shown.contains("No evidence that the point forecast"), "{shown}");

@@ -5,9 +5,9 @@ use candle_core::{Device, Tensor, Var};
 use candlecast::nn::{
     AdamW, AdamWConfig, Cell, FixedMatrix, Linear, ParameterLayout, Parameters, Recurrent, RecurrentConfig, seeded,
 };
-use candlecast::train::{Control, DeviceName, Preset, Topology, TrainConfig, train};
+use candlecast::train::{Control, DeviceName, Topology, TrainConfig, train};
 
-use super::train::swings;
+use super::train::{learning, swings};
 
 const NAME: DeviceName = if cfg!(feature = "cuda") { DeviceName::Cuda(0) } else { DeviceName::Metal(0) };
 
@@ -78,6 +78,25 @@ fn outputs_gradients_and_steps_are_the_processors() {
 }
 
 #[test]
+fn trainings_side_by_side_are_what_one_alone_is() {
+    let (series, device) = (swings(400), NAME.open().expect("a build for a GPU is tested where there is one"));
+    let forecast = || {
+        let control = Control { device: device.clone(), ..Control::quiet() };
+        let trained = train(&series, &learning(), &control).expect("400 bars");
+        let forecast = trained.model.forecast(&series).expect("400 bars");
+        forecast.iter().flat_map(|step| step.values().iter().map(|value| *value as f32 * 100.0)).collect::<Vec<_>>()
+    };
+    let alone = forecast();
+    let beside = std::thread::scope(|scope| {
+        let running = [scope.spawn(forecast), scope.spawn(forecast)];
+        running.map(|thread| thread.join().expect("no panic"))
+    });
+    for beside in &beside {
+        assert_near(&alone, beside, 1e-3, "in percent");
+    }
+}
+
+#[test]
 fn a_training_gives_the_processors_forecasts() {
     let series = swings(400);
     let topologies = [
@@ -88,8 +107,7 @@ fn a_training_gives_the_processors_forecasts() {
         Topology::ManyToManyAligned,
     ];
     for topology in topologies {
-        let learning = TrainConfig { epochs: 6, patience: 6, learning_rate: 0.01, ..TrainConfig::preset(Preset::Fast) };
-        let config = TrainConfig { topology, tbptt_steps: Some(8), ..learning };
+        let config = TrainConfig { topology, tbptt_steps: Some(8), ..learning() };
         let [here, there] = [DeviceName::Cpu, NAME].map(|name| {
             let device = name.open().expect("a build for a GPU is tested where there is one");
             let trained = train(&series, &config, &Control { device, ..Control::quiet() }).expect("400 bars");

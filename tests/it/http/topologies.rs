@@ -22,9 +22,9 @@ async fn every_topology_is_trained_and_served_by_config() {
     let mut medians = Vec::new();
     for (idx, (topology, cell, tbptt_steps)) in asked.into_iter().enumerate() {
         let name = format!("T{idx}");
-        let sent = app.post_csv(&format!("/v1/tickers/{name}/bars?train=never"), csv(400)).await;
+        let sent = app.post_csv(&format!("/v1/tickers/{name}/bars?train=never"), csv(1000)).await;
         assert_eq!(sent.status, StatusCode::OK, "{}", sent.text());
-        let config = json!({"preset": "fast", "topology": topology, "cell": cell, "tbptt_steps": tbptt_steps, "learning_rate": 0.01, "epochs": 8, "patience": 8});
+        let config = json!({"preset": "fast", "ensemble": 2, "topology": topology, "cell": cell, "tbptt_steps": tbptt_steps, "learning_rate": 0.01, "epochs": 20, "patience": 20});
         let queued = app.post_json(&format!("/v1/tickers/{name}/models"), &config.to_string()).await;
         assert_eq!(queued.status, StatusCode::ACCEPTED, "{}", queued.text());
         assert!(runner.run_one().await.expect("the queue answers"));
@@ -34,6 +34,7 @@ async fn every_topology_is_trained_and_served_by_config() {
         let model = app.get(&format!("/v1/tickers/{name}/models")).await.json()["models"][0].clone();
         assert_eq!((&model["config"]["topology"], &model["champion"]), (&json!(topology), &json!(true)));
         assert_eq!(model["config"]["tbptt_steps"], json!(tbptt_steps));
+        assert!(model["metrics"]["network_trust"].as_f64() > Some(0.0), "{topology} {cell}: {model}");
         let forecast = app.get(&format!("/v1/tickers/{name}/forecast?horizon=5&model=champion")).await;
         assert_eq!(forecast.status, StatusCode::OK, "{topology} {cell}: {}", forecast.text());
         let forecast = forecast.json();
