@@ -64,21 +64,28 @@ pub(super) async fn run(app: &Arc<App>, arguments: &Arguments, out: &mut Output)
     let stop = serve::stop_on_signal()?;
     let runner = Runner::new(Arc::clone(app))?;
     let jobs = queue(app, &tickers, &config).await?;
-    let ended = progress::run_to_the_end(runner, app, jobs, &stop).await?;
+    let asked = json!(config);
+    let others: Vec<Ticker> =
+        jobs.iter().filter(|job| job.payload["config"] != asked).map(|job| job.ticker.clone()).collect();
+    let mut ended = progress::run_to_the_end(runner, app, jobs, &stop).await?;
+    if !others.is_empty() && !stop.is_cancelled() {
+        let jobs = queue(app, &others, &config).await?;
+        ended.extend(progress::run_to_the_end(Runner::new(Arc::clone(app))?, app, jobs, &stop).await?);
+    }
     print(&ended, out)?;
     let all_succeeded = ended.iter().all(|job| job.state == JobState::Succeeded);
     Ok(if all_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Queues a training each; an active one is joined.
+/// Queues a training each; an active one is joined, whatever its config.
 pub(super) async fn queue(app: &App, tickers: &[Ticker], config: &TrainConfig) -> anyhow::Result<Vec<JobRecord>> {
     let mut jobs = Vec::with_capacity(tickers.len());
     for ticker in tickers {
         let record = require(app, ticker).await?;
         let queued = enqueue_training(app, ticker, config.clone(), record.data_version).await?;
-        let (job, is_new) = queued.with_context(|| format!("{ticker} was deleted meanwhile"))?;
-        if !is_new {
-            eprintln!("{ticker}: a training was queued before, with its own config; that one is run");
+        let (job, _) = queued.with_context(|| format!("{ticker} was deleted meanwhile"))?;
+        if job.payload["config"] != json!(config) {
+            eprintln!("{ticker}: a training was queued before, with another config; that one is run first");
         }
         jobs.push(job);
     }

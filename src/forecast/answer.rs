@@ -52,7 +52,7 @@ pub struct VersionUsed {
     pub trained_through: String,
     /// Bars between that and `as_of`.
     pub age_bars: u64,
-    /// λ of the point forecast, a step each: 0 is "no change", 1 trusts the network.
+    /// λ of the point forecast, a step each: 0 is "no change", 1 the distribution's mean.
     pub shrinkage: Vec<f64>,
 }
 

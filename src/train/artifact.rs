@@ -104,6 +104,7 @@ impl Named {
 pub(super) fn write(model: &Model, tables: &[Table]) -> Result<Vec<u8>, ArtifactError> {
     let n_steps = model.shrinkage.len();
     let mut tensors = vec![Named::doubles("shrinkage".into(), &[n_steps], model.shrinkage.iter().copied())];
+    tensors.push(Named::doubles("network_trust".into(), &[n_steps], model.network_trust.iter().copied()));
     for (idx, member) in model.members.iter().enumerate() {
         push_base(&member.base, idx, &mut tensors);
         push_network(member, idx, &mut tensors)?;
@@ -160,13 +161,14 @@ pub(super) fn read(spec: ModelSpec, bytes: &[u8]) -> Result<(Model, Vec<Table>),
     spec.config.check(&TrainLimits::NONE)?;
     let mut file = Reader { file: SafeTensors::deserialize(bytes)?, seen: HashSet::new() };
     let shrinkage = file.doubles("shrinkage".into(), &[spec.config.horizon.steps()])?;
+    let network_trust = file.doubles("network_trust".into(), &[spec.config.horizon.steps()])?;
     let mut members = Vec::with_capacity(spec.config.ensemble);
     for idx in 0..spec.config.ensemble {
         members.push(read_member(&mut file, idx, &spec.config)?);
     }
     let tables = file.tables()?;
     file.finish()?;
-    Ok((Model { spec, members, shrinkage }, tables))
+    Ok((Model { spec, members, network_trust, shrinkage }, tables))
 }
 
 fn read_member(file: &mut Reader, idx: usize, config: &TrainConfig) -> Result<Member, ArtifactError> {

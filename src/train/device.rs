@@ -32,7 +32,7 @@ impl TrainDevice {
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// No such name.
-    #[error("no device \"{found}\": cpu, cuda, cuda:1, metal and metal:1 are such")]
+    #[error("\"{found}\" is no device (cpu, cuda, cuda:1, metal and metal:1 are)")]
     Unknown {
         /// What was given.
         found: String,

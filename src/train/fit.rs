@@ -37,8 +37,9 @@ pub struct TrainMetrics {
     pub validation_loss: f64,
     /// The same of untrained networks: quantiles of past returns over the volatility forecast.
     pub base_loss: f64,
-    /// Which share of what the networks learned is served, 0 to 1: what their gain on the untrained ones supports.
-    pub network_trust: f64,
+    /// Which share of the networks' corrections is served, one a step, 0 to 1: what their gain on the untrained ones
+    /// supports.
+    pub network_trust: Vec<f64>,
     /// Share of next returns inside of central intervals.
     pub coverage: Vec<Coverage>,
     /// λ of each step: how much of the forecast's mean is supported.
@@ -127,21 +128,28 @@ pub fn train(series: &Series, config: &TrainConfig, control: &Control) -> Result
         members.push(member);
         validations.push(validation);
     }
-    let gains: Vec<f64> = validations.iter().flat_map(|validation| validation.gains.iter().copied()).collect();
-    let network_trust = trust(&gains, config.horizon.steps());
+    let of_step = |step_idx: usize| {
+        let gains = validations.iter().flat_map(|validation| validation.gains[step_idx].iter().copied());
+        trust(&gains.collect::<Vec<_>>(), step_idx + 1)
+    };
+    let network_trust: Vec<f64> = (0..config.horizon.steps()).map(of_step).collect();
     for (member, validation) in members.iter().zip(&mut validations) {
-        member.shrink(network_trust, validation, &material, config)?;
+        member.forecast_held_back(validation, &material, config, &network_trust)?;
     }
     let held_back = HeldBack::new(&columns, config, &validations)?;
     let counts = (series.len(), material.cutoffs.len());
-    let metrics = score(&columns, config, &validations, &held_back, network_trust, counts);
+    let metrics = score(&columns, config, &validations, &held_back, network_trust.clone(), counts);
     let spec = ModelSpec {
         format: ModelSpec::FORMAT,
         config: config.clone(),
         trained_through: last.at(),
         n_bars: series.len(),
     };
-    Ok(Trained { model: Model { spec, members, shrinkage: metrics.shrinkage.clone() }, metrics, held_back })
+    Ok(Trained {
+        model: Model { spec, members, network_trust, shrinkage: metrics.shrinkage.clone() },
+        metrics,
+        held_back,
+    })
 }
 
 fn gather<'a>(columns: &'a Columns, config: &TrainConfig) -> Material<'a> {
@@ -160,7 +168,7 @@ fn score(
     config: &TrainConfig,
     validations: &[Validation],
     held_back: &HeldBack,
-    network_trust: f64,
+    network_trust: Vec<f64>,
     (n_bars, n_windows): (usize, usize),
 ) -> TrainMetrics {
     let n_held_back = held_back.cutoffs.len();

@@ -108,10 +108,10 @@ fn shrinkage(pairs: impl Iterator<Item = (f64, f64)>, step_idx: usize) -> f64 {
 /// Which share of the networks' corrections the held-back bars support, 0 to 1: `1 − 4 / t²` of their mean gain on the
 /// base, so that a gain which chance explains (t up to 2; the same bars chose the epoch to stop at) counts for nothing.
 ///
-/// * `gains` base's pinball loss less the network's, one a held-back cutoff, over outcomes of `n_steps` sessions
+/// * `gains` base's pinball loss less the network's, one a held-back cutoff, over outcomes of `n_sessions`
 ///
 /// Source: positive-part shrinkage after James & Stein (1961), "Estimation with Quadratic Loss".
-pub(super) fn trust(gains: &[f64], n_steps: usize) -> f64 {
+pub(super) fn trust(gains: &[f64], n_sessions: usize) -> f64 {
     let n_gains = gains.len().max(1) as f64;
     let mean = gains.iter().sum::<f64>() / n_gains;
     let spread = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n_gains;
@@ -119,7 +119,7 @@ pub(super) fn trust(gains: &[f64], n_steps: usize) -> f64 {
         return 0.0;
     }
     // Outcomes of several sessions overlap: as many are independent as fit one after the other.
-    let t_squared = mean * mean * n_gains / (spread * n_steps as f64).max(f64::MIN_POSITIVE);
+    let t_squared = mean * mean * n_gains / (spread * n_sessions as f64).max(f64::MIN_POSITIVE);
     (1.0 - MIN_T_OF_GAIN * MIN_T_OF_GAIN / t_squared).max(0.0)
 }
 

@@ -43,8 +43,8 @@ pub(super) struct Validation {
     places: Vec<Vec<Place>>,
     /// Quantiles of the log return, `[cutoff][step][level]` flat.
     pub(super) quantiles: Vec<f64>,
-    /// By how much the network's pinball loss was below the base's, in units of the scale, `[cutoff]`.
-    pub(super) gains: Vec<f64>,
+    /// By how much the network's pinball loss was below the base's, in units of the scale, `[step][cutoff]`.
+    pub(super) gains: Vec<Vec<f64>>,
     /// Mean pinball loss in units of the scale, of the base and of the network kept.
     pub(super) losses: (f64, f64),
     /// Epochs run.
@@ -112,75 +112,68 @@ impl Member {
         };
         let mut validation =
             Validation { cutoffs: held, places, quantiles: Vec::new(), gains: Vec::new(), losses, epochs };
-        fitted.forecast_held_back(&mut validation, &inputs, columns, config)?;
+        fitted.forecast_held_back(&mut validation, material, config, &vec![1.0; n_steps])?;
         Ok((fitted, validation))
     }
 
-    /// Serves `trust` of the network's corrections, also to the bars held back.
-    pub(super) fn shrink(
+    /// Forecasts the bars held back as this network is served: with the share `trust` of its corrections, one a step.
+    pub(super) fn forecast_held_back(
         &self,
-        trust: f64,
         validation: &mut Validation,
         material: &Material,
         config: &TrainConfig,
-    ) -> Result<(), TrainError> {
-        self.network.shrink(&self.parameters, trust as f32)?;
-        self.forecast_held_back(validation, &material.features.scaled(&self.scaler), material.columns, config)?;
-        let gain = validation.gains.iter().sum::<f64>() / validation.gains.len().max(1) as f64;
-        validation.losses.1 = validation.losses.0 - gain;
-        Ok(())
-    }
-
-    fn forecast_held_back(
-        &self,
-        validation: &mut Validation,
-        inputs: &Rows,
-        columns: &Columns,
-        config: &TrainConfig,
+        trust: &[f64],
     ) -> candle_core::Result<()> {
         let (n_steps, levels) = (config.horizon.steps(), &config.levels);
-        let scaled = self.scaled_quantiles(inputs, &validation.cutoffs, config.batch_size)?;
+        let inputs = material.features.scaled(&self.scaler);
+        let scaled = self.scaled_quantiles(&inputs, &validation.cutoffs, config.batch_size, trust)?;
         // In the network's own numbers, so that what learned nothing gained nothing.
         let none = Tensor::zeros((1, n_steps, CORRECTIONS), DType::F32, &Device::Cpu)?;
         let base = self.shape.quantiles(&none)?.flatten_all()?.to_vec1::<f32>()?;
         let width = n_steps * levels.len();
-        let gain = |((cutoff, places), network): ((&usize, &Vec<Place>), &[f32])| {
-            let mut gain = 0.0;
-            for (step_idx, Place { scale, center }) in places.iter().enumerate() {
+        let gains = |step_idx: usize| {
+            let gain = |((cutoff, places), network): ((&usize, &Vec<Place>), &[f32])| {
+                let Place { scale, center } = places[step_idx];
                 // Cutoffs are held back when their outcomes are known.
-                let outcome = columns.future_return(*cutoff, step_idx + 1).unwrap_or(0.0) / scale - center;
+                let outcome = material.columns.future_return(*cutoff, step_idx + 1).unwrap_or(0.0) / scale - center;
                 let loss = |quantiles: &[f32]| {
                     let of_step = quantiles[step_idx * levels.len()..].iter().zip(levels);
                     let error = |(quantile, level): (&f32, &f64)| {
                         let error = outcome - f64::from(*quantile);
                         (level * error).max((level - 1.0) * error)
                     };
-                    of_step.map(error).sum::<f64>()
+                    of_step.map(error).sum::<f64>() / levels.len() as f64
                 };
-                gain += loss(&base) - loss(network);
-            }
-            gain / width as f64
+                loss(&base) - loss(network)
+            };
+            validation.cutoffs.iter().zip(&validation.places).zip(scaled.chunks(width)).map(gain).collect()
         };
-        let held = validation.cutoffs.iter().zip(&validation.places).zip(scaled.chunks(width));
-        validation.gains = held.map(gain).collect();
+        validation.gains = (0..n_steps).map(gains).collect();
+        let all: Vec<f64> = validation.gains.iter().flatten().copied().collect();
+        validation.losses.1 = validation.losses.0 - all.iter().sum::<f64>() / all.len().max(1) as f64;
         validation.quantiles = returns(&scaled, &validation.places);
         Ok(())
     }
 
     /// Quantiles of return / scale at the bars `cutoffs`, `[cutoff][step][level]` flat; of at most `batch_size` windows
-    /// at a time, so that no history, however long, needs more memory than training on it.
+    /// at a time, so that no history, however long, needs more memory than training on it. Of the network's corrections
+    /// the share `trust` is made, one a step.
     pub(super) fn scaled_quantiles(
         &self,
         inputs: &Rows,
         cutoffs: &[usize],
         batch_size: usize,
+        trust: &[f64],
     ) -> candle_core::Result<Vec<f32>> {
         let window = self.network.window();
+        let trust: Vec<f32> = trust.iter().map(|share| *share as f32).collect();
+        let trust = Tensor::from_slice(&trust, (1, trust.len(), 1), &Device::Cpu)?;
         let mut quantiles = Vec::new();
         for batch in cutoffs.chunks(batch_size) {
             let windows = inputs.gather(batch, window);
             let windows = Tensor::from_vec(windows, (batch.len(), window, inputs.width()), &Device::Cpu)?;
             let corrections = self.network.newest(&self.network.forward(&self.parameters, &windows, None)?)?;
+            let corrections = corrections.broadcast_mul(&trust)?;
             quantiles.extend(self.shape.quantiles(&corrections)?.flatten_all()?.to_vec1::<f32>()?);
         }
         Ok(quantiles)

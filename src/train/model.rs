@@ -33,6 +33,8 @@ impl ModelSpec {
 pub struct Model {
     pub(super) spec: ModelSpec,
     pub(super) members: Vec<Member>,
+    /// Share of the networks' corrections that is made, one a step, 0 to 1.
+    pub(super) network_trust: Vec<f64>,
     /// λ of each step: how much of the forecast's mean the held-back bars support, 0 to 1.
     pub(super) shrinkage: Vec<f64>,
 }
@@ -107,7 +109,7 @@ impl Model {
         self.shrinkage(step) * forecast.mean()
     }
 
-    /// λ of [`point`](Self::point): 0 answers "no change", 1 trusts the network.
+    /// λ of [`point`](Self::point): 0 answers "no change", 1 the distribution's mean.
     pub fn shrinkage(&self, step: usize) -> f64 {
         step.checked_sub(1).and_then(|idx| self.shrinkage.get(idx)).copied().unwrap_or(0.0)
     }
@@ -175,7 +177,7 @@ impl Model {
             let places = member.base.places(columns, &table, cutoffs);
             let inputs = features.scaled(&member.scaler);
             let scaled = member
-                .scaled_quantiles(&inputs, cutoffs, config.batch_size)
+                .scaled_quantiles(&inputs, cutoffs, config.batch_size, &self.network_trust)
                 .map_err(|error| ForecastError::Network { message: error.to_string() })?;
             for (sum, value) in mean.iter_mut().zip(returns(&scaled, &places)) {
                 *sum += value / self.members.len() as f64;

@@ -54,15 +54,6 @@ impl Network {
         Ok(parameters)
     }
 
-    /// Multiplies every correction by `share`: the head is linear, so its numbers are multiplied.
-    pub(super) fn shrink(&self, parameters: &Parameters, share: f32) -> Result<()> {
-        let mut numbers = parameters.to_vec()?;
-        for range in [self.head.weight_range(), self.head.bias_range()] {
-            numbers[range].iter_mut().for_each(|number| *number *= share);
-        }
-        parameters.set(&numbers)
-    }
-
     /// Bars of a window that it reads.
     pub(super) fn window(&self) -> usize {
         match self.topology {

@@ -38,7 +38,7 @@ fn bytes(trained: &Trained) -> Vec<u8> {
 fn a_training_resumed_from_any_batch_gives_the_same_bytes() {
     let (series, config) = (swings(400), config());
     let whole = train(&series, &config, &Control::quiet()).expect("400 bars are enough");
-    assert!(whole.metrics.network_trust > 0.0, "{:?}: there is something to resume", whole.metrics);
+    assert!(whole.metrics.network_trust[0] > 0.0, "{:?}: there is something to resume", whole.metrics);
 
     let (n_epochs, kept) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let progress = |_: Progress| {

@@ -267,6 +267,19 @@ fn a_walk_through_the_past_is_a_table_and_a_verdict() {
 }
 
 #[test]
+fn a_training_with_a_config_of_its_own_is_run_after_the_one_that_ingest_queued() {
+    let desk = Desk::new();
+    desk.ok("generate --tickers 1 --bars 300 --last 2026-03-06 --folder prices");
+    desk.ok("ingest prices");
+    let shown = desk.json("train SYN0001 --preset fast --horizon 3");
+    assert_eq!(shown["jobs"].as_array().map(Vec::len), Some(2), "{shown}");
+    let models = desk.json("models SYN0001");
+    let horizons: Vec<&Value> =
+        models["models"].as_array().expect("two").iter().map(|m| &m["manifest"]["spec"]["config"]["horizon"]).collect();
+    assert_eq!(horizons, [&json!(3), &json!(5)], "newest first");
+}
+
+#[test]
 fn a_failure_is_one_line_with_what_to_do() {
     let desk = Desk::new();
     let (code, text) = desk.refused("train AAPL");

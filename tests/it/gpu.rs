@@ -111,7 +111,7 @@ fn a_training_gives_the_processors_forecasts() {
         let [here, there] = [DeviceName::Cpu, NAME].map(|name| {
             let device = name.open().expect("a build for a GPU is tested where there is one");
             let trained = train(&series, &config, &Control { device, ..Control::quiet() }).expect("400 bars");
-            assert!(trained.metrics.network_trust > 0.5, "{topology:?}: the networks speak");
+            assert!(trained.metrics.network_trust[0] > 0.5, "{topology:?}: the networks speak");
             let forecast = trained.model.forecast(&series).expect("400 bars");
             let percents = forecast.iter().flat_map(|step| step.values().iter().map(|value| *value as f32 * 100.0));
             percents.chain([trained.metrics.validation_loss as f32]).collect::<Vec<_>>()

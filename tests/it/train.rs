@@ -58,7 +58,7 @@ pub(crate) fn learning() -> TrainConfig {
 
 fn trusted(series: &Series) -> Model {
     let trained = train(series, &learning(), &Control::quiet()).expect("enough bars");
-    assert!(trained.metrics.network_trust > 0.5, "{:?}", trained.metrics);
+    assert!(trained.metrics.network_trust[0] > 0.5, "{:?}", trained.metrics);
     trained.model
 }
 

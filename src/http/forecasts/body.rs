@@ -88,7 +88,7 @@ pub(in crate::http) struct ModelUsedBody {
     trained_through: Option<String>,
     /// Bars after that.
     age_bars: Option<u64>,
-    /// How far the point forecast trusts the network, a step each: 0 is "no change", 1 all of it.
+    /// λ: how far the point forecast follows the distribution's mean, a step each: 0 is "no change", 1 all the way.
     shrinkage: Option<Vec<f64>>,
     /// `naive`, `har`, …; null for a model version.
     baseline: Option<&'static str>,
