@@ -101,7 +101,7 @@ mod tests {
             };
             Season::at(&Columns::from_bars(&(0..weeks).map(bar).collect::<Vec<_>>()), weeks as usize - 1)
         };
-        // The fifth week is too early to be known; those thirteen weeks after the first month are.
+        // A quarter before the next week lies the fifth week, too early to be known; later on calm weeks lie there.
         assert_eq!((weekly(17).gap, weekly(40).gap), (USUAL_GAP, 0.0));
         let nothing_known = Season::at(&with_gap_on(gap, 60), 30);
         assert_eq!(nothing_known, Season { gap: USUAL_GAP, surprise: 0.0 });

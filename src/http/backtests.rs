@@ -15,7 +15,8 @@ use super::jobs::{JobBody, QueuedBody};
 use super::tickers::find;
 use super::wire::{cut, instant, page_size};
 use crate::domain::Ticker;
-use crate::jobs::backtest::{BACKTEST, BacktestConfig, enqueue_backtest, unpack_points};
+use crate::jobs::BacktestConfig;
+use crate::jobs::backtest::{BACKTEST, enqueue_backtest, unpack_points};
 use crate::store::{BacktestRecord, JobRecord, JobState, TickerRecord};
 
 /// What to run; every field is optional.

@@ -10,6 +10,7 @@
 
 mod attempt;
 pub mod backtest;
+mod backtest_config;
 mod challenge;
 pub mod due;
 mod level;
@@ -23,7 +24,8 @@ pub mod settle;
 pub mod train;
 pub mod waiting;
 
-pub use backtest::{BacktestConfig, BacktestRefusal, Backtesting, enqueue_backtest};
+pub use backtest::{Backtesting, enqueue_backtest};
+pub use backtest_config::{BacktestConfig, BacktestRefusal};
 pub use due::enqueue_training;
 pub use kind::{JobContext, JobFailure, JobKind};
 pub use runner::Runner;
