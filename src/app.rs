@@ -1,6 +1,7 @@
 //! What a running process owns, built once.
 
 mod computing;
+mod markets;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
@@ -14,6 +15,8 @@ use crate::domain::Ticker;
 use crate::registry::{Registry, RegistryError};
 use crate::store::{Store, StoreError};
 pub use computing::{ComputeError, Computing, Turn};
+pub use markets::MarketError;
+use markets::Markets;
 
 /// The parts that requests, jobs and commands share.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub struct App {
     /// The processors, as answers share them.
     pub computing: Computing,
     revisions: Revisions,
+    markets: Markets,
     unsettled: Unsettled,
 }
 
@@ -52,6 +56,7 @@ impl App {
         let store = Store::connect(&settings.database).await?;
         let registry = Registry::open(&settings.models_dir, store.clone())?;
         let computing = Computing::new(&settings.http);
+        let markets = Markets::new(settings.market.refresh_ms);
         let app = Self {
             settings,
             store,
@@ -59,6 +64,7 @@ impl App {
             job_queued: Notify::new(),
             computing,
             revisions: Revisions::default(),
+            markets,
             unsettled: Unsettled::default(),
         };
         app.refresh().await?;
@@ -70,13 +76,21 @@ impl App {
         self.revisions.of(ticker)
     }
 
+    /// How often what other tickers' bars say was to be looked at anew: an answer made at the same number still knows
+    /// enough of its market.
+    pub fn market_epoch(&self) -> u64 {
+        self.markets.epoch()
+    }
+
     /// Takes up what moved in the database. Called after each change that this process makes, so that who
     /// sent it reads it, and by [`follow`](Self::follow) for changes that other processes make.
     ///
     /// # Errors
     /// When the database fails; what was known stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        self.revisions.refresh(&self.store).await
+        let has_moved = self.revisions.refresh(&self.store).await?;
+        self.markets.moved(has_moved);
+        Ok(())
     }
 
     /// Takes up tickers whose training could not be queued, to see to them later: those that nobody sees to yet.
@@ -132,11 +146,12 @@ impl Revisions {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(ticker).copied()
     }
 
-    async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+    /// Whether anything moved.
+    async fn refresh(&self, store: &Store) -> Result<bool, StoreError> {
         let mut taken_up = self.taken_up.lock().await;
         let moved = store.moved_since(*taken_up).await?;
         if moved.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         for (ticker, revision, alive) in moved {
@@ -146,7 +161,7 @@ impl Revisions {
                 false => known.remove(&ticker),
             };
         }
-        Ok(())
+        Ok(true)
     }
 }
 

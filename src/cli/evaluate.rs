@@ -1,6 +1,6 @@
 //! The panel protocol on price files: every baseline and our network on the same points, as one table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,13 @@ use super::output::Output;
 use super::reading::{ReadFlags, in_flags};
 use super::train;
 use crate::config::Settings;
-use crate::domain::{Series, Ticker, counted};
+use crate::domain::{Calendar, Series, Ticker, counted};
 use crate::evaluate::panel::{self, PanelTicker};
 use crate::evaluate::{Baseline, EvaluateError, Method, Network, ServedNetwork};
+use crate::features::Market;
+use crate::features::market::footprints;
 use crate::ingest::{BodyFormat, ReadOptions, Warning, inflate, read};
+use crate::jobs::market::Detector;
 use crate::train::{Control, TrainConfig};
 
 /// Which files, who is compared, and where the table goes.
@@ -87,6 +90,7 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     for source in &mut sources {
         source.series = source.series.slice(0..source.series.len().saturating_sub(arguments.before));
     }
+    put_in_markets(&mut sources, settings.market.max_tickers as usize);
     for (source, outcome) in score_all(&sources, &arguments.models, &config, &control, n_jobs) {
         match outcome {
             Ok(ticker) => {
@@ -103,6 +107,29 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
         bail!("no ticker could be scored, for the reasons above");
     }
     print(&tickers, &unusable, &notes, arguments, out)
+}
+
+/// Puts beside each ticker's bars what the others of its exchange did, as the service does: the first `max_tickers` of
+/// each are its market.
+fn put_in_markets(sources: &mut [Source], max_tickers: usize) {
+    let mut detector = Detector::default();
+    let calendars: Vec<Calendar> =
+        sources.iter().map(|source| detector.calendar(&source.ticker, &source.series)).collect();
+    let mut members: HashMap<&Calendar, Vec<&Source>> = HashMap::new();
+    for (source, calendar) in sources.iter().zip(&calendars).filter(|(_, calendar)| Market::has(calendar)) {
+        members.entry(calendar).or_default().push(source);
+    }
+    let market = |members: Vec<&Source>| {
+        let member = |source: &&Source| (source.ticker.clone(), footprints(&source.series).into());
+        Market::new(members.iter().take(max_tickers).map(member))
+    };
+    let markets: HashMap<&Calendar, Market> =
+        members.into_iter().map(|(calendar, members)| (calendar, market(members))).collect();
+    for (source, calendar) in sources.iter_mut().zip(&calendars) {
+        if let Some(market) = markets.get(calendar) {
+            source.series = market.around(&source.ticker, source.series.clone());
+        }
+    }
 }
 
 fn is_scored(ticker: &PanelTicker) -> bool {

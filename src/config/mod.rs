@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod market;
 mod worker;
 
 use garde::Validate;
@@ -27,6 +28,7 @@ pub use http::HttpSettings;
 pub use limits::{BacktestLimits, LimitSettings, QueryLimits};
 pub use load::ConfigError;
 pub use log::{LogFormat, LogSettings};
+pub use market::MarketSettings;
 pub use worker::WorkerSettings;
 
 /// Every setting with its documentation, commented out at its default.
@@ -54,6 +56,9 @@ pub struct Settings {
     /// What forecasts warn of.
     #[garde(dive)]
     pub forecast: ForecastSettings,
+    /// What a ticker's forecasts learn from the others of its exchange.
+    #[garde(dive)]
+    pub market: MarketSettings,
     /// What a client may ask for.
     #[garde(dive)]
     pub limits: LimitSettings,
@@ -71,6 +76,7 @@ impl Default for Settings {
             database: DatabaseSettings::default(),
             worker: WorkerSettings::default(),
             forecast: ForecastSettings::default(),
+            market: MarketSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),
         }

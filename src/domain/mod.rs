@@ -19,6 +19,6 @@ pub use calendar::Calendar;
 pub use horizon::Horizon;
 pub use level::Level;
 pub use quantiles::Quantiles;
-pub use series::{Interval, Series};
+pub use series::{Interval, MarketSession, Series};
 pub use ticker::Ticker;
 pub use words::counted;

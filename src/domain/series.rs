@@ -1,4 +1,4 @@
-//! A ticker's bars in order.
+//! A ticker's bars in order, and what its market did beside them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -83,11 +83,25 @@ impl From<Interval> for String {
     }
 }
 
-/// Bars of one ticker at one interval, strictly ascending in time.
+/// What the other tickers of a market did on one of its sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MarketSession {
+    /// How wild it was for them: mean of ln(variance of the session / what is usual for the ticker).
+    pub surprise: f64,
+    /// Where they went: mean of the return in the ticker's usual daily volatilities.
+    pub scaled_return: f64,
+    /// How many they are.
+    pub n_tickers: u32,
+}
+
+/// Bars of one ticker at one interval, strictly ascending in time; with each of them, where it is known, the session of
+/// the ticker's market.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     interval: Interval,
     bars: Vec<Bar>,
+    /// One a bar, or none at all where none is known.
+    market: Vec<Option<MarketSession>>,
 }
 
 /// Bars that are not in order, or two at one time.
@@ -106,7 +120,7 @@ impl Series {
     pub fn new(interval: Interval, bars: Vec<Bar>) -> Result<Self, SeriesError> {
         match bars.windows(2).position(|pair| pair[0].at() >= pair[1].at()) {
             Some(before) => Err(SeriesError { bar_idx: before + 1 }),
-            None => Ok(Self { interval, bars }),
+            None => Ok(Self { interval, bars, market: Vec::new() }),
         }
     }
 
@@ -118,6 +132,52 @@ impl Series {
     /// The bars, ascending.
     pub fn bars(&self) -> &[Bar] {
         &self.bars
+    }
+
+    /// The same bars, each beside what `session` says of its time.
+    pub fn in_market(self, session: impl FnMut(BarTime) -> Option<MarketSession>) -> Self {
+        let mut market: Vec<_> = self.bars.iter().map(Bar::at).map(session).collect();
+        if market.iter().all(Option::is_none) {
+            market.clear();
+        }
+        Self { market, ..self }
+    }
+
+    /// What the market did at bar `bar_idx`; `None` where that is not known.
+    pub fn market(&self, bar_idx: usize) -> Option<MarketSession> {
+        self.market.get(bar_idx).copied().flatten()
+    }
+
+    /// Whether these are the bars of `other`, market and all, and perhaps newer ones.
+    pub fn continues(&self, other: &Self) -> bool {
+        self.bars.starts_with(&other.bars) && (0..other.len()).all(|idx| self.market(idx) == other.market(idx))
+    }
+
+    /// What the market did, as a number to tell it from another one; 0 where nothing is known of it.
+    pub fn market_digest(&self) -> i64 {
+        if self.market.is_empty() {
+            return 0;
+        }
+        let mut hasher = blake3::Hasher::new();
+        for (bar, session) in self.bars.iter().zip(&self.market) {
+            let Some(MarketSession { surprise, scaled_return, .. }) = session else { continue };
+            hasher.update(&bar.at().seconds().to_le_bytes());
+            hasher.update(&surprise.to_le_bytes());
+            hasher.update(&scaled_return.to_le_bytes());
+        }
+        let [first, ..] = *hasher.finalize().as_bytes().as_chunks::<8>().0 else { return 0 };
+        i64::from_le_bytes(first) & i64::MAX
+    }
+
+    /// Every number of bars and market in order, to tell one series from another.
+    pub fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
+        let of_bar = |(idx, bar): (usize, &Bar)| {
+            let prices = [bar.open(), bar.high(), bar.low(), bar.close(), bar.volume().unwrap_or(-1.0)];
+            let market = self.market(idx).map(|session| [session.surprise, session.scaled_return]);
+            // Seconds are whole numbers far below 2^53.
+            std::iter::once(bar.at().seconds() as f64).chain(prices).chain(market.into_iter().flatten())
+        };
+        self.bars.iter().enumerate().flat_map(of_bar)
     }
 
     /// How many bars.
@@ -137,14 +197,17 @@ impl Series {
 
     /// The bars at some positions; those past the end are left out.
     pub fn slice(&self, bars: std::ops::Range<usize>) -> Self {
-        let end = bars.end.min(self.bars.len());
-        Self { interval: self.interval, bars: self.bars[bars.start.min(end)..end].to_vec() }
+        let cut = |len: usize| bars.start.min(len)..bars.end.min(len);
+        Self {
+            interval: self.interval,
+            bars: self.bars[cut(self.bars.len())].to_vec(),
+            market: self.market[cut(self.market.len())].to_vec(),
+        }
     }
 
     /// The bars up to and including a time: what a forecast made then could see.
     pub fn up_to(&self, cutoff: BarTime) -> Self {
-        let n_bars = self.bars.partition_point(|bar| bar.at() <= cutoff);
-        Self { interval: self.interval, bars: self.bars[..n_bars].to_vec() }
+        self.slice(0..self.bars.partition_point(|bar| bar.at() <= cutoff))
     }
 }
 
@@ -173,6 +236,22 @@ mod tests {
         assert!(series.up_to(bar(0).at()).is_empty());
         assert_eq!((series.slice(1..3).bars(), series.slice(2..9).len()), (&series.bars()[1..], 1));
         assert!(series.slice(7..9).is_empty());
+    }
+
+    #[test]
+    fn what_the_market_did_stays_with_its_bar() {
+        let beside = |day: i64| MarketSession { surprise: day as f64, scaled_return: 0.0, n_tickers: 3 };
+        let bars = || Series::new(Interval::Day, vec![bar(1), bar(2), bar(4)]).expect("ascending");
+        let series = bars().in_market(|at| (at != bar(2).at()).then(|| beside(at.seconds() / 86_400)));
+        assert_eq!([0, 1, 2, 3].map(|idx| series.market(idx)), [Some(beside(1)), None, Some(beside(4)), None]);
+        assert_eq!(series.slice(1..9).market(1), Some(beside(4)));
+        assert_eq!(series.up_to(bar(3).at()), series.slice(0..2));
+        assert!(series.slice(5..9).is_empty() && bars().slice(1..3).market(0).is_none());
+        assert!(series.continues(&series.slice(0..2)) && bars().continues(&bars()));
+        assert_eq!(series.clone().in_market(|_| None), bars());
+        assert!(bars().market_digest() == 0 && series.market_digest() > 0);
+        assert_ne!(series.market_digest(), series.slice(0..2).market_digest());
+        assert!(!bars().continues(&series) && !series.continues(&bars()), "another market");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use crate::domain::{Bar, BarTime, Series};
+use crate::domain::{Bar, BarTime, MarketSession, Series};
 
 /// Per-bar numbers of a series; every vector has one entry a bar, ascending in time.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct Columns {
     pub scaled_gap: Vec<f64>,
     /// ln(variance / mean variance of the month before the bar), cut at −3 and 5.
     pub surprise: Vec<f64>,
+    /// What the other tickers of the market did; `None` where that is not known.
+    pub market: Vec<Option<MarketSession>>,
 }
 
 impl Columns {
@@ -56,10 +58,11 @@ impl Columns {
 
     /// Reads a series.
     pub fn new(series: &Series) -> Self {
-        Self::from_bars(series.bars())
+        let market = (0..series.len()).map(|idx| series.market(idx)).collect();
+        Self { market, ..Self::from_bars(series.bars()) }
     }
 
-    /// Reads ascending bars, such as the newest of a series.
+    /// Reads ascending bars of which no market is known.
     pub fn from_bars(bars: &[Bar]) -> Self {
         let n_bars = bars.len();
         let close_log: Vec<f64> = bars.iter().map(|bar| bar.close().ln()).collect();
@@ -98,6 +101,7 @@ impl Columns {
             close_place: bars.iter().map(close_place).collect(),
             variance,
             volume_log: bars.iter().map(|bar| bar.volume().map(f64::ln_1p)).collect(),
+            market: vec![None; n_bars],
         }
     }
 

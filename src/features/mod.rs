@@ -6,15 +6,19 @@
 //! **No number at bar t depends on a bar after t**, and none on more than [`Columns::MEMORY`] bars before it: the
 //! features of the last bars are the same bits whether ten years or only the newest bars are at hand.
 //!
+//! What other tickers did comes in beside the bars, as a [`Market`] puts it there.
+//!
 //! Absent on purpose: prices as levels, and anything fitted on more rows than the caller names.
 
 pub mod columns;
+pub mod market;
 pub mod regression;
 pub mod season;
 pub mod volatility;
 pub mod window;
 
 pub use columns::Columns;
+pub use market::{Footprint, Market};
 pub use season::Season;
 pub use volatility::{RegressorTable, Regressors, VolatilityModel};
 pub use window::{FeatureGroup, FeatureMatrix, Rows, Scaler};

@@ -19,6 +19,9 @@ pub enum Regressors {
     /// Leverage after Corsi & Renò (2012), "Discrete-Time Volatility Forecasting with Persistent Leverage
     /// Effect", Journal of Business & Economic Statistics 30.
     Extended,
+    /// Those, and what the market did: how wild the session was for the other tickers, their return, their falls over
+    /// 1, 5 and 22 sessions and from the month's high. Known where the market's session is.
+    InMarket,
 }
 
 impl Regressors {
@@ -27,6 +30,7 @@ impl Regressors {
         match self {
             Self::Har => 3,
             Self::Extended => 17,
+            Self::InMarket => Self::Extended.len() + 6,
         }
     }
 
@@ -39,7 +43,7 @@ impl Regressors {
     fn ridge(self, n_rows: usize) -> f64 {
         match self {
             Self::Har => 1e-6 * n_rows as f64,
-            Self::Extended => 100.0,
+            Self::Extended | Self::InMarket => 100.0,
         }
     }
 
@@ -47,7 +51,7 @@ impl Regressors {
     fn target(self, columns: &Columns) -> &[f64] {
         match self {
             Self::Har => &columns.variance,
-            Self::Extended => &columns.movement,
+            Self::Extended | Self::InMarket => &columns.movement,
         }
     }
 
@@ -56,7 +60,16 @@ impl Regressors {
         match self {
             Self::Har => row.extend([1, 5, 22].map(|n_bars| trailing_mean(&columns.variance, bar_idx, n_bars).ln())),
             Self::Extended => push_extended(columns, bar_idx, row),
+            Self::InMarket => {
+                push_extended(columns, bar_idx, row);
+                push_market(columns, bar_idx, row);
+            }
         }
+    }
+
+    /// Whether all of them are known at bar `bar_idx`; where not, those of the market say that nothing happened.
+    fn are_known(self, columns: &Columns, bar_idx: usize) -> bool {
+        self != Self::InMarket || columns.market[bar_idx].is_some()
     }
 }
 
@@ -87,6 +100,22 @@ fn push_extended(columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
     row.push((NEAR_THE_LOW - columns.close_place[bar_idx]).max(0.0));
 }
 
+fn push_market(columns: &Columns, bar_idx: usize, row: &mut Vec<f64>) {
+    let known = |n_bars: usize| columns.market[(bar_idx + 1).saturating_sub(n_bars)..=bar_idx].iter().flatten();
+    let today = columns.market[bar_idx];
+    row.push(today.map_or(0.0, |session| session.surprise));
+    row.push(today.map_or(0.0, |session| session.scaled_return));
+    row.extend([1, WEEK, Columns::MONTH].map(|n_bars| {
+        known(n_bars).map(|session| session.scaled_return.min(0.0)).sum::<f64>() / known(n_bars).count().max(1) as f64
+    }));
+    let (mut path, mut high) = (0.0_f64, 0.0_f64);
+    for session in known(Columns::MONTH) {
+        path += session.scaled_return;
+        high = high.max(path);
+    }
+    row.push(path - high);
+}
+
 /// Sessions of a week.
 const WEEK: usize = 5;
 /// The lowest tenth of a session: who sells there was not done when it closed.
@@ -109,6 +138,8 @@ pub struct RegressorTable {
     regressors: Regressors,
     first: usize,
     rows: Vec<f64>,
+    /// One a bar: whether all regressors are known.
+    known: Vec<bool>,
 }
 
 impl RegressorTable {
@@ -116,7 +147,8 @@ impl RegressorTable {
     pub fn new(columns: &Columns, regressors: Regressors, first: usize) -> Self {
         let mut rows = Vec::with_capacity(columns.len().saturating_sub(first) * regressors.len());
         (first..columns.len()).for_each(|bar_idx| regressors.push(columns, bar_idx, &mut rows));
-        Self { regressors, first, rows }
+        let known = (first..columns.len()).map(|bar_idx| regressors.are_known(columns, bar_idx)).collect();
+        Self { regressors, first, rows, known }
     }
 
     /// The first bar in it.
@@ -124,10 +156,16 @@ impl RegressorTable {
         self.first
     }
 
-    /// The regressors known at bar `bar_idx`, which is not before [`first`](Self::first).
-    pub fn row(&self, bar_idx: usize) -> &[f64] {
-        let width = self.regressors.len();
-        &self.rows[(bar_idx - self.first) * width..][..width]
+    /// The regressors `wanted` of bar `bar_idx`, which is not before [`first`](Self::first): the table's own, or of
+    /// [`InMarket`](Regressors::InMarket)'s the [`Extended`](Regressors::Extended) ones. `None` where they are not known,
+    /// or not in it.
+    pub fn row(&self, wanted: Regressors, bar_idx: usize) -> Option<&[f64]> {
+        let place = bar_idx - self.first;
+        let is_in_it = match (wanted, self.regressors) {
+            (Regressors::Extended, Regressors::InMarket) => true,
+            _ => wanted == self.regressors && self.known[place],
+        };
+        is_in_it.then(|| &self.rows[place * self.regressors.len()..][..wanted.len()])
     }
 }
 
@@ -176,7 +214,7 @@ impl VolatilityModel {
     ) -> Result<Self, TooFewRows> {
         let rows: Vec<usize> = rows.into_iter().collect();
         let first = rows.iter().copied().min().unwrap_or(columns.len());
-        Self::fit_table(columns, &RegressorTable::new(columns, regressors, first), horizon, rows)
+        Self::fit_table(columns, &RegressorTable::new(columns, regressors, first), regressors, horizon, rows)
     }
 
     /// As [`fit`](Self::fit), on regressors at hand.
@@ -186,23 +224,38 @@ impl VolatilityModel {
     pub fn fit_table(
         columns: &Columns,
         table: &RegressorTable,
+        regressors: Regressors,
         horizon: usize,
         rows: impl IntoIterator<Item = usize>,
     ) -> Result<Self, TooFewRows> {
-        let (mut flat, mut targets) = (Vec::new(), Vec::new());
-        for bar_idx in rows {
-            if let Some(target) = future_mean_log(table.regressors.target(columns), bar_idx, horizon) {
-                flat.extend_from_slice(table.row(bar_idx));
-                targets.push(target);
-            }
-        }
-        if targets.len() < Self::MIN_ROWS {
-            return Err(TooFewRows { needed: Self::MIN_ROWS, have: targets.len() });
-        }
+        let (flat, targets) = lessons(columns, table, regressors, horizon, rows)?;
         let lowest = targets.iter().copied().fold(f64::INFINITY, f64::min);
         let highest = targets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let linear = Linear::fit(&flat, &targets, table.regressors.ridge(targets.len()));
-        Ok(Self { regressors: table.regressors, horizon, linear, range: (lowest, highest) })
+        let linear = Linear::fit(&flat, &targets, regressors.ridge(targets.len()));
+        Ok(Self { regressors, horizon, linear, range: (lowest, highest) })
+    }
+
+    /// This one, corrected by what `regressors`, its own and more, say of what it leaves over: where they are known in
+    /// few rows, or say nothing, it stays as it is.
+    ///
+    /// # Errors
+    /// With fewer than [`MIN_ROWS`](Self::MIN_ROWS) rows in which all are known.
+    pub fn corrected(
+        &self,
+        columns: &Columns,
+        table: &RegressorTable,
+        regressors: Regressors,
+        rows: impl IntoIterator<Item = usize>,
+    ) -> Result<Self, TooFewRows> {
+        let (flat, targets) = lessons(columns, table, regressors, self.horizon, rows)?;
+        let left_over: Vec<f64> =
+            flat.chunks(regressors.len()).zip(targets).map(|(row, target)| target - self.linear.predict(row)).collect();
+        let mut linear = Linear::fit(&flat, &left_over, regressors.ridge(left_over.len()));
+        linear.intercept += self.linear.intercept;
+        for (sum, own) in linear.coefficients.iter_mut().zip(&self.linear.coefficients) {
+            *sum += own;
+        }
+        Ok(Self { regressors, horizon: self.horizon, linear, range: self.range })
     }
 
     /// Fits on every bar of a series past the [`WARMUP`](Self::WARMUP).
@@ -228,13 +281,36 @@ impl VolatilityModel {
         self.of_variance_log(self.variance_log(columns, bar_idx))
     }
 
-    /// As [`volatility`](Self::volatility), from regressors at hand.
-    pub fn volatility_of(&self, regressors: &[f64]) -> f64 {
-        self.of_variance_log(self.linear.predict(regressors).clamp(self.range.0, self.range.1))
+    /// As [`volatility`](Self::volatility), from regressors at hand; `None` where those that it sees are not known.
+    pub fn volatility_in(&self, table: &RegressorTable, bar_idx: usize) -> Option<f64> {
+        let row = table.row(self.regressors, bar_idx)?;
+        Some(self.of_variance_log(self.linear.predict(row).clamp(self.range.0, self.range.1)))
     }
 
     fn of_variance_log(&self, variance_log: f64) -> f64 {
         (0.5 * variance_log).exp() * (self.horizon as f64).sqrt()
+    }
+}
+
+/// The regressors of the cutoffs `rows` and their targets, as far as both are known.
+fn lessons(
+    columns: &Columns,
+    table: &RegressorTable,
+    regressors: Regressors,
+    horizon: usize,
+    rows: impl IntoIterator<Item = usize>,
+) -> Result<(Vec<f64>, Vec<f64>), TooFewRows> {
+    let (mut flat, mut targets) = (Vec::new(), Vec::new());
+    for bar_idx in rows {
+        let target = future_mean_log(regressors.target(columns), bar_idx, horizon);
+        if let (Some(target), Some(row)) = (target, table.row(regressors, bar_idx)) {
+            flat.extend_from_slice(row);
+            targets.push(target);
+        }
+    }
+    match targets.len() < VolatilityModel::MIN_ROWS {
+        true => Err(TooFewRows { needed: VolatilityModel::MIN_ROWS, have: targets.len() }),
+        false => Ok((flat, targets)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::snapshot::Snapshot;
 use super::{ForecastError, ForecastRequest, ForecastWarning, ModelChoice, ModelUsed, VersionUsed, policy_of};
 use crate::app::App;
-use crate::domain::{Bar, BarTime, Series, counted};
+use crate::domain::{Bar, BarTime, MarketSession, Series, counted};
 use crate::evaluate::Baseline;
 use crate::registry::{LoadedModel, RegistryError};
 use crate::train::{TrainConfig, min_bars};
@@ -74,7 +74,16 @@ impl Chosen {
                 trained_through: series.interval().label(loaded.manifest.last),
                 age_bars: 0,
                 shrinkage: (1..=horizon).map(|step| loaded.model.shrinkage(step)).collect(),
+                market_tickers: newest_market(loaded, series).map(|session| session.n_tickers),
             }),
+        }
+    }
+
+    /// What it knows of the market beside these bars, as a number to tell one forecast from another: 0 where nothing.
+    pub(super) fn market_seen(&self, series: &Series) -> i64 {
+        match self {
+            Self::Version(loaded) if loaded.model.reads_market() => series.market_digest(),
+            _ => 0,
         }
     }
 
@@ -94,6 +103,11 @@ impl Chosen {
         );
         Some(ForecastWarning { code: "baseline_used", message })
     }
+}
+
+/// What the market did at the newest bar, where the model goes by it.
+fn newest_market(loaded: &LoadedModel, series: &Series) -> Option<MarketSession> {
+    series.market(series.len().checked_sub(1)?).filter(|_| loaded.model.reads_market())
 }
 
 fn champion(snapshot: &Snapshot, request: &ForecastRequest) -> Result<Option<Arc<LoadedModel>>, ForecastError> {

@@ -1,6 +1,6 @@
 //! Why there is no forecast, and what to do about it.
 
-use crate::app::ComputeError;
+use crate::app::{ComputeError, MarketError};
 use crate::domain::{Ticker, counted};
 use crate::registry::RegistryError;
 use crate::store::StoreError;
@@ -82,6 +82,15 @@ pub enum ForecastError {
     /// Database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<MarketError> for ForecastError {
+    fn from(error: MarketError) -> Self {
+        match error {
+            MarketError::Store(error) => error.into(),
+            MarketError::Compute(error) => error.into(),
+        }
+    }
 }
 
 impl From<ComputeError> for ForecastError {

@@ -37,8 +37,14 @@ impl ScoredEntry {
 /// baselines were asked too).
 const LIVE_ENTRIES: u32 = 4 * SKILL_WINDOW as u32;
 
-/// The entries of a served forecast.
-pub(super) fn entries(forecast: &Forecast, returns: &[StepReturns], as_of: BarTime, live: bool) -> Vec<LedgerEntry> {
+/// The entries of a served forecast, which knew a market so.
+pub(super) fn entries(
+    forecast: &Forecast,
+    returns: &[StepReturns],
+    as_of: BarTime,
+    market: i64,
+    live: bool,
+) -> Vec<LedgerEntry> {
     let model = match &forecast.model {
         ModelUsed::Version(used) => used.version.to_string(),
         ModelUsed::Baseline(baseline) => baseline.name().to_owned(),
@@ -48,6 +54,7 @@ pub(super) fn entries(forecast: &Forecast, returns: &[StepReturns], as_of: BarTi
         step: idx as u32 + 1,
         model: model.clone(),
         data_version: forecast.data_version.unwrap_or_default(),
+        market,
         live,
         last_close: forecast.last_close,
         point: step.point,

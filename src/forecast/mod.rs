@@ -85,7 +85,7 @@ impl Forecaster {
             Some(returns) => (Arc::clone(&snapshot.newest), returns),
             None => {
                 turn.take().await?;
-                let bars = newest_bars(&self.app.store, record, request.as_of, chosen.memory(age_bars)).await?;
+                let bars = newest_bars(&self.app, record, request.as_of, chosen.memory(age_bars)).await?;
                 let series = Arc::new(bars);
                 if series.is_empty() {
                     let as_of = request.as_of.map(|at| record.interval.label(at)).unwrap_or_default();
@@ -108,7 +108,7 @@ impl Forecaster {
         }
         // Kept before it is answered: a track record that misses what was said is none.
         let as_of = series.last().map_or(BarTime::from_seconds(0), Bar::at);
-        let entries = ledger::entries(&forecast, &returns, as_of, request.as_of.is_none());
+        let entries = ledger::entries(&forecast, &returns, as_of, chosen.market_seen(&series), request.as_of.is_none());
         self.app.store.add_to_ledger(record.id, &entries).await?;
         Ok(forecast)
     }

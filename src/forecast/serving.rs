@@ -33,7 +33,7 @@ impl Serving {
         before: Option<(&Self, &Series)>,
     ) -> Self {
         let kept = before.filter(|(serving, seen)| {
-            serving.loaded.manifest.sha256 == loaded.manifest.sha256 && newest.bars().starts_with(seen.bars())
+            serving.loaded.manifest.sha256 == loaded.manifest.sha256 && newest.continues(seen)
         });
         let begun = kept.and_then(|(serving, _)| serving.served.clone());
         let mut served = begun.unwrap_or_else(|| Served::new(loaded.record.calibration.clone()));

@@ -1,6 +1,7 @@
 //! What a forecast needs of a ticker, kept in memory until the ticker's revision moves.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::Entry;
 use moka::future::Cache;
@@ -15,12 +16,14 @@ use crate::store::{Store, StoreError, TickerRecord};
 use super::serving::Serving;
 use super::{ForecastError, ForecastWarning, ModelChoice, ledger};
 
-/// A ticker as of one revision.
+/// A ticker as of one revision, and its market as of an epoch.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     revision: i64,
+    market_epoch: AtomicU64,
     pub(super) record: TickerRecord,
     /// The newest bars: as many as the champion reads, and all that came since it was trained.
+    /// With what the market did.
     pub(super) newest: Arc<Series>,
     /// Who answers; `None` without a champion.
     pub(super) serving: Option<Serving>,
@@ -48,7 +51,7 @@ pub(super) struct Snapshots {
 /// What a track record and a state take, in bars.
 const TRACK_WEIGHT: u32 = 1_500;
 
-/// Bars kept for all tickers together; a bar is 56 bytes.
+/// Bars kept for all tickers together; a bar is 56 bytes, and 32 with its market.
 const KEPT_BARS: u64 = 4_000_000;
 
 /// Bars that a snapshot holds where no champion says how many it reads.
@@ -57,8 +60,22 @@ const BARS_WITHOUT_CHAMPION: u64 = 300;
 impl Snapshot {
     /// Of a ticker whose champion does not answer.
     async fn without_champion(app: &App, record: TickerRecord, revision: i64) -> Result<Self, ForecastError> {
-        let newest = Arc::new(newest_bars(&app.store, &record, None, BARS_WITHOUT_CHAMPION).await?);
-        Ok(Self { revision, record, newest, serving: None, champion_refused: None, live: Vec::new() })
+        let market_epoch = app.market_epoch().into();
+        let newest = Arc::new(newest_bars(app, &record, None, BARS_WITHOUT_CHAMPION).await?);
+        Ok(Self { revision, market_epoch, record, newest, serving: None, champion_refused: None, live: Vec::new() })
+    }
+
+    fn is_of(&self, revision: i64, market_epoch: u64) -> bool {
+        self.revision == revision && self.market_epoch.load(Ordering::Acquire) == market_epoch
+    }
+
+    /// Whether the market did what it was seen to do, so that all of this still holds.
+    async fn holds_at(&self, app: &App, market_epoch: u64) -> Result<bool, ForecastError> {
+        let holds = app.in_market(&self.record, self.newest.as_ref().clone()).await? == *self.newest;
+        if holds {
+            self.market_epoch.store(market_epoch, Ordering::Release);
+        }
+        Ok(holds)
     }
 }
 
@@ -88,19 +105,20 @@ impl Snapshots {
         }
     }
 
-    /// From memory where the revision has not moved. Who asks while another request is at it waits for that one's.
+    /// From memory where neither ticker nor market has moved. Who asks while another request is at it waits for that one's.
     async fn current(&self, app: &App, ticker: &Ticker) -> Result<Arc<Snapshot>, ForecastError> {
         let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
-        let revision = app.revision(ticker).ok_or_else(unknown)?;
-        if let Some(kept) = self.kept.get(ticker).await.filter(|kept| kept.revision == revision) {
+        let (revision, epoch) = (app.revision(ticker).ok_or_else(unknown)?, app.market_epoch());
+        if let Some(kept) = self.kept.get(ticker).await.filter(|kept| kept.is_of(revision, epoch)) {
             return Ok(kept);
         }
         let refreshed = self.kept.entry_by_ref(ticker).and_try_compute_with(|kept| async {
             let before = kept.map(Entry::into_value);
             // Read before everything else: what is read after it is at least as new as its tag says.
-            let revision = app.revision(ticker).ok_or_else(unknown)?;
+            let (revision, epoch) = (app.revision(ticker).ok_or_else(unknown)?, app.market_epoch());
             match before {
-                Some(kept) if kept.revision == revision => Ok(Op::Nop),
+                Some(kept) if kept.is_of(revision, epoch) => Ok(Op::Nop),
+                Some(kept) if kept.revision == revision && kept.holds_at(app, epoch).await? => Ok(Op::Nop),
                 before => Ok::<_, ForecastError>(Op::Put(Arc::new(refresh(app, ticker, revision, before).await?))),
             }
         });
@@ -114,6 +132,7 @@ async fn refresh(
     revision: i64,
     before: Option<Arc<Snapshot>>,
 ) -> Result<Snapshot, ForecastError> {
+    let market_epoch = app.market_epoch().into();
     let record = record(app, ticker).await?;
     let (champion, refusal) = app.registry.serving(&record).await?.unzip();
     let champion_refused = refusal.flatten().map(|refusal| refusal.to_string());
@@ -121,7 +140,7 @@ async fn refresh(
         return Snapshot::without_champion(app, record, revision).await;
     };
     let age_bars = app.store.count_bars_after(record.id, loaded.manifest.last).await?;
-    let newest = newest_bars(&app.store, &record, None, loaded.model.memory() as u64 + age_bars).await?;
+    let newest = newest_bars(app, &record, None, loaded.model.memory() as u64 + age_bars).await?;
     let mut live = live_forecasts(&app.store, &record).await?;
     let newest = Arc::new(newest);
     let seen = Arc::clone(&newest);
@@ -133,7 +152,7 @@ async fn refresh(
         (serving, live)
     });
     let (serving, live) = catching_up.await?;
-    Ok(Snapshot { revision, record, newest, serving: Some(serving), champion_refused, live })
+    Ok(Snapshot { revision, market_epoch, record, newest, serving: Some(serving), champion_refused, live })
 }
 
 async fn record(app: &App, ticker: &Ticker) -> Result<TickerRecord, ForecastError> {
@@ -145,15 +164,16 @@ async fn live_forecasts(store: &Store, record: &TickerRecord) -> Result<Vec<Scor
     Ok(ledger::live_forecasts(store, record).await?.into_iter().map(|(_, scored)| scored).collect())
 }
 
-/// The newest `count` bars up to `as_of`.
+/// The newest `count` bars up to `as_of`, beside what the market did.
 pub(super) async fn newest_bars(
-    store: &Store,
+    app: &App,
     record: &TickerRecord,
     as_of: Option<BarTime>,
     count: u64,
-) -> Result<Series, StoreError> {
+) -> Result<Series, ForecastError> {
     let to = as_of.unwrap_or(BarTime::from_seconds(i64::MAX));
-    let bars = store.newest_bars(record.id, to, count).await?;
-    Series::new(record.interval, bars)
-        .map_err(|error| StoreError::Corrupt { what: "the order of bars", reason: error.to_string() })
+    let bars = app.store.newest_bars(record.id, to, count).await?;
+    let series = Series::new(record.interval, bars)
+        .map_err(|error| StoreError::Corrupt { what: "the order of bars", reason: error.to_string() })?;
+    Ok(app.in_market(record, series).await?)
 }

@@ -145,18 +145,20 @@ fn step(asked: u32) -> Result<u32, Problem> {
     Horizon::try_from(asked).map(|_| asked).map_err(refuse)
 }
 
-/// A place as text: `1517961600.1.3.har`. The name comes last, because nothing says that it has no dot.
+/// A place as text: `1517961600.1.3.0.har`. The name comes last, because nothing says that it has no dot.
 fn cursor(place: &LedgerPlace) -> String {
-    format!("{}.{}.{}.{}", place.as_of.seconds(), place.step, place.data_version, place.model)
+    let LedgerPlace { as_of, step, model, data_version, market } = place;
+    format!("{}.{step}.{data_version}.{market}.{model}", as_of.seconds())
 }
 
 fn place(cursor: &str) -> Option<LedgerPlace> {
-    let mut parts = cursor.splitn(4, '.');
+    let mut parts = cursor.splitn(5, '.');
     let as_of = BarTime::from_seconds(parts.next()?.parse().ok()?);
     let step = parts.next()?.parse().ok()?;
     let data_version = parts.next()?.parse::<i64>().ok()?.try_into().ok()?;
+    let market = parts.next()?.parse().ok()?;
     let model = parts.next().filter(|model| !model.contains('\0'))?.to_owned();
-    Some(LedgerPlace { as_of, step, model, data_version })
+    Some(LedgerPlace { as_of, step, model, data_version, market })
 }
 
 impl LedgerEntryBody {
@@ -196,9 +198,10 @@ mod tests {
 
     #[test]
     fn a_cursor_is_the_place_it_was_made_of_and_nothing_else() {
-        let there = LedgerPlace { as_of: BarTime::from_seconds(-5), step: 2, model: "a.b".into(), data_version: 7 };
+        let (as_of, model) = (BarTime::from_seconds(-5), "a.b".to_owned());
+        let there = LedgerPlace { as_of, step: 2, model, data_version: 7, market: 9 };
         assert_eq!(place(&cursor(&there)), Some(there));
-        for text in ["", "1", "1.1", "1.1.1", "x.1.1.har", "1.1.-1.har", "1.1.1.\0"] {
+        for text in ["", "1", "1.1", "1.1.1", "1.1.1.0", "x.1.1.0.har", "1.1.-1.0.har", "1.1.1.x.har", "1.1.1.0.\0"] {
             assert_eq!(place(text), None, "{text:?}");
         }
     }

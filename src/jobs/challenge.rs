@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::due::policy;
-use super::train::{of_registry, of_store};
+use super::train::{of_market, of_registry, of_store};
 use super::{JobContext, JobFailure};
 use crate::app::App;
 use crate::domain::{BarTime, Series, Ticker, counted};
@@ -99,6 +99,7 @@ fn compare(
     let newest = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), count);
     let bars = context.wait_for(newest).map_err(of_store)?;
     let series = Series::new(record.interval, bars).map_err(|error| JobFailure::lasting("bad_series", error))?;
+    let series = context.wait_for(app.in_newest_market(record, series)).map_err(of_market)?;
     let theirs = match as_served(&old, &series) {
         Ok(theirs) => theirs,
         Err(error) => {

@@ -7,15 +7,15 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::app::App;
-use crate::domain::Ticker;
+use crate::app::{App, MarketError};
+use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::drift::MIN_OUTCOMES;
 use crate::evaluate::{CoverageDrift, Outcome, coverage_drift, report_levels};
 use crate::forecast::live_forecasts;
 use crate::registry::Policy;
 use crate::registry::manifest::{config, is_outdated};
 use crate::registry::policy::{PolicyFacts, Retraining};
-use crate::store::{JobFilter, JobRecord, JobState, StoreError, TickerRecord};
+use crate::store::{JobFilter, JobRecord, JobState, ModelRecord, StoreError, TickerRecord};
 use crate::train::{TrainConfig, TrainLimits};
 
 /// The kind of a training job.
@@ -90,6 +90,10 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         failed_on_this_data: ended_so(JobState::Failed),
         canceled_on_this_data: ended_so(JobState::Canceled),
         rewritten: last_version.unwrap_or(0) < record.rewritten_version,
+        market_is_new: match &newest {
+            Some(newest) => market_is_new(app, record, newest).await?,
+            None => false,
+        },
     };
     Ok(Standing { retraining: policy.retraining(facts), last_job, config })
 }
@@ -190,6 +194,29 @@ async fn drift(app: &App, record: &TickerRecord, age_bars: u64) -> Result<Option
     let of_champion = live.iter().filter(|(version, _)| Some(*version) == record.champion);
     let outcomes: Vec<Outcome> = of_champion.filter_map(|(_, scored)| scored.outcome()).collect();
     Ok(coverage_drift(&outcomes, &report_levels()))
+}
+
+/// Whether the newest version learned nothing of a market that it could learn of now.
+async fn market_is_new(app: &App, record: &TickerRecord, newest: &ModelRecord) -> Result<bool, StoreError> {
+    // A year of the newest bars must have a market: a training then learns from it, and this is asked no more.
+    const YEAR: usize = 250;
+    const LOOKED_AT: u64 = 300;
+    let learned = newest.manifest["metrics"]["n_in_market"].as_u64().unwrap_or(u64::MAX);
+    if learned >= YEAR as u64 {
+        return Ok(false);
+    }
+    let bars = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), LOOKED_AT).await?;
+    let Ok(series) = Series::new(record.interval, bars) else { return Ok(false) };
+    let n_bars = series.len();
+    let series = match app.in_market(record, series).await {
+        Ok(series) => series,
+        Err(MarketError::Store(error)) => return Err(error),
+        Err(MarketError::Compute(error)) => {
+            tracing::warn!(ticker = %record.ticker, %error, "cannot tell what its market did");
+            return Ok(false);
+        }
+    };
+    Ok((0..n_bars).filter(|idx| series.market(*idx).is_some()).count() >= YEAR)
 }
 
 /// The state of the bars for which a training was queued.

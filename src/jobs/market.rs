@@ -11,7 +11,7 @@ const NEWEST: usize = 260;
 /// Finds the calendars of series not seen before. Those of one body mostly have the same dates: they are compared
 /// with a market's once.
 #[derive(Debug, Default)]
-pub(super) struct Detector {
+pub struct Detector {
     last: Option<(Vec<NaiveDate>, Option<Calendar>)>,
     by_dates: Vec<(Ticker, Calendar)>,
     /// Of which nothing told the market, though there may be holidays.
@@ -21,7 +21,7 @@ pub(super) struct Detector {
 impl Detector {
     /// By the ticker's suffix, then by its dates, then by a code that only fits Korea; Monday to Friday where none of
     /// them tells.
-    pub(super) fn calendar(&mut self, ticker: &Ticker, series: &Series) -> Calendar {
+    pub fn calendar(&mut self, ticker: &Ticker, series: &Series) -> Calendar {
         if let Some(calendar) = Calendar::of_ticker(ticker) {
             return calendar;
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::challenge::challenge;
 use super::due::{TRAIN, TrainPayload};
 use super::{JobContext, JobFailure, JobKind};
-use crate::app::App;
+use crate::app::{App, MarketError};
 use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::HeldBackRecord;
 use crate::registry::RegistryError;
@@ -109,7 +109,7 @@ fn keep_checkpoint(app: &App, job: &JobRecord, context: &JobContext, checkpoint:
     }
 }
 
-/// A ticker with all its bars, both of one data version.
+/// A ticker with all its bars, both of one data version, beside its market.
 pub(super) async fn consistent_series(app: &App, ticker: &Ticker) -> Result<(TickerRecord, Series), JobFailure> {
     const TRIES: usize = 10;
     let gone = || JobFailure::lasting("unknown_ticker", format!("{ticker} was deleted"));
@@ -119,8 +119,9 @@ pub(super) async fn consistent_series(app: &App, ticker: &Ticker) -> Result<(Tic
         let bars = app.store.bars(before.id, first, last, u64::MAX).await.map_err(of_store)?;
         let after = app.store.ticker(ticker).await.map_err(of_store)?.ok_or_else(gone)?;
         if (before.id, before.data_version) == (after.id, after.data_version) {
-            let series = Series::new(after.interval, bars);
-            return Ok((after, series.map_err(|error| JobFailure::lasting("bad_series", error))?));
+            let series = Series::new(after.interval, bars).map_err(|error| JobFailure::lasting("bad_series", error))?;
+            let series = app.in_newest_market(&after, series).await.map_err(of_market)?;
+            return Ok((after, series));
         }
         before = after;
     }
@@ -150,6 +151,13 @@ pub(super) fn of_registry(error: RegistryError) -> JobFailure {
         RegistryError::Refused { .. } | RegistryError::Outdated { .. } | RegistryError::Unknown { .. } => {
             JobFailure::lasting("model_refused", error)
         }
+    }
+}
+
+pub(super) fn of_market(error: MarketError) -> JobFailure {
+    match error {
+        MarketError::Store(error) => of_store(error),
+        MarketError::Compute(error) => JobFailure::passing("market_failed", error),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::bar::RawBar;
-use crate::domain::{Bar, BarTime, Interval, Quantiles, Series, Ticker};
+use crate::domain::{Bar, BarTime, Interval, MarketSession, Quantiles, Series, Ticker};
 use crate::train::{Model, ModelSpec, TrainConfig, TrainMetrics};
 
 /// The manifest of one model version, as JSON beside its safetensors.
@@ -41,6 +41,8 @@ pub struct Golden {
     interval: Interval,
     /// Time, open, high, low, close, volume.
     bars: Vec<(i64, f64, f64, f64, f64, Option<f64>)>,
+    /// What the market did, one a bar.
+    market: Vec<Option<MarketSession>>,
     /// Values of the quantiles, a row a step.
     quantiles: Vec<Vec<f64>>,
 }
@@ -58,10 +60,14 @@ impl Golden {
     /// When the model cannot forecast from them.
     pub fn record(model: &Model, series: &Series) -> Result<Self, String> {
         let n_bars = (model.min_bars() + GOLDEN_BARS_BEYOND_MIN).min(series.len());
-        let tail = &series.bars()[series.len() - n_bars..];
+        let tail = series.slice(series.len() - n_bars..series.len());
         let row = |bar: &Bar| (bar.at().seconds(), bar.open(), bar.high(), bar.low(), bar.close(), bar.volume());
-        let mut golden =
-            Self { interval: series.interval(), bars: tail.iter().map(row).collect(), quantiles: Vec::new() };
+        let mut golden = Self {
+            interval: series.interval(),
+            bars: tail.bars().iter().map(row).collect(),
+            market: (0..n_bars).map(|idx| tail.market(idx)).collect(),
+            quantiles: Vec::new(),
+        };
         golden.quantiles = golden.forecast(model)?;
         Ok(golden)
     }
@@ -91,7 +97,9 @@ impl Golden {
                 .map_err(|error| error.to_string())
         };
         let bars = self.bars.iter().map(bar).collect::<Result<Vec<_>, _>>()?;
+        let mut market = self.market.iter().copied();
         let series = Series::new(self.interval, bars).map_err(|error| error.to_string())?;
+        let series = series.in_market(|_| market.next().flatten());
         let forecast = model.forecast(&series).map_err(|error| error.to_string())?;
         Ok(forecast.iter().map(|returns: &Quantiles| returns.values().to_vec()).collect())
     }
@@ -114,14 +122,11 @@ pub fn config(stored: &serde_json::Value) -> Option<TrainConfig> {
     TrainConfig::deserialize(&stored["spec"]["config"]).ok()
 }
 
-/// BLAKE3 over the bars' numbers, in hex.
+/// BLAKE3 over the numbers of bars and market, in hex.
 pub fn data_hash(series: &Series) -> String {
     let mut hasher = blake3::Hasher::new();
-    for bar in series.bars() {
-        hasher.update(&bar.at().seconds().to_le_bytes());
-        for value in [bar.open(), bar.high(), bar.low(), bar.close(), bar.volume().unwrap_or(-1.0)] {
-            hasher.update(&value.to_bits().to_le_bytes());
-        }
+    for value in series.numbers() {
+        hasher.update(&value.to_le_bytes());
     }
     hasher.finalize().to_hex().to_string()
 }

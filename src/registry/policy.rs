@@ -80,6 +80,8 @@ pub struct PolicyFacts {
     pub canceled_on_this_data: bool,
     /// No training since so much of the history was replaced that a model of before has learned another one.
     pub rewritten: bool,
+    /// The newest version was trained without a market that there is now.
+    pub market_is_new: bool,
 }
 
 /// Whether a training is due, and why (or why not), in a sentence for people.
@@ -148,6 +150,9 @@ impl Policy {
         if facts.rewritten {
             return yes("more than one bar in twenty was replaced since the last training".into());
         }
+        if facts.market_is_new {
+            return yes("the model was trained without the other tickers of its exchange, which are stored now".into());
+        }
         // A challenger that was refused, or a champion that was taken back, is not trained again on the same bars.
         let newest_age = facts.newest_age_bars.unwrap_or(champion_age).min(champion_age);
         if let Some(CoverageDrift { level, n_inside, n }) =
@@ -188,6 +193,7 @@ mod tests {
         failed_on_this_data: false,
         canceled_on_this_data: false,
         rewritten: false,
+        market_is_new: false,
     };
 
     fn due(facts: PolicyFacts) -> bool {

@@ -18,6 +18,8 @@ pub struct LedgerEntry {
     pub model: String,
     /// The state of the bars.
     pub data_version: u64,
+    /// What it knew of its market: a digest, 0 where nothing.
+    pub market: i64,
     /// Whether `as_of` was the newest bar when it was served: only then is it a forecast and not a replay.
     pub live: bool,
     /// The close of `as_of`.
@@ -41,6 +43,8 @@ pub struct LedgerPlace {
     pub model: String,
     /// The state of the bars.
     pub data_version: u64,
+    /// What it knew of its market.
+    pub market: i64,
 }
 
 /// Which entries to read; by default all of them.
@@ -79,20 +83,20 @@ impl Default for LedgerFilter {
 impl LedgerEntry {
     /// Where it stands in the order of reading.
     pub fn place(&self) -> LedgerPlace {
-        let Self { as_of, step, data_version, .. } = *self;
-        LedgerPlace { as_of, step, model: self.model.clone(), data_version }
+        let Self { as_of, step, data_version, market, .. } = *self;
+        LedgerPlace { as_of, step, model: self.model.clone(), data_version, market }
     }
 }
 
 impl Store {
-    /// Keeps the steps of a forecast. The same forecast (bar, step, model, data version) is kept once.
+    /// Keeps the steps of a forecast. The same forecast (bar, step, model, data version, market) is kept once.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn add_to_ledger(&self, ticker_id: i64, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO ledger
-                (ticker_id, as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at)
-             SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, clock.ms FROM tickers, clock WHERE tickers.id = $1
+                (ticker_id, as_of_ts, step, model, data_version, live, last_close, point, quantiles, market, served_at)
+             SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock.ms FROM tickers, clock WHERE tickers.id = $1
              ON CONFLICT DO NOTHING";
         self.db
             .run(async {
@@ -109,6 +113,7 @@ impl Store {
                             .bind(entry.last_close)
                             .bind(entry.point)
                             .bind(serde_json::to_string(&entry.quantiles).unwrap_or_default())
+                            .bind(entry.market)
                             .execute(&mut *tx)
                             .await?;
                     }
@@ -124,12 +129,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn ledger(&self, ticker_id: i64, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
-        const SQL: &str = "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at
+        const SQL: &str =
+            "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at, market
              FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
                AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0) AND (model = $12 OR $12 = '')
                AND ($7 = 0 OR as_of_ts < $8 OR (as_of_ts = $8 AND (step > $9 OR (step = $9 AND
-                    (model > $10 OR (model = $10 AND data_version < $11))))))
-             ORDER BY as_of_ts DESC, step, model, data_version DESC LIMIT $6";
+                    (model > $10 OR (model = $10 AND
+                    (data_version < $11 OR (data_version = $11 AND market > $13))))))))
+             ORDER BY as_of_ts DESC, step, model, data_version DESC, market LIMIT $6";
         let after = filter.after.as_ref();
         self.db
             .run(async {
@@ -147,6 +154,7 @@ impl Store {
                         .bind(after.map_or("", |place| place.model.as_str()))
                         .bind(after.map_or(0, |place| place.data_version as i64))
                         .bind(filter.model.as_deref().unwrap_or_default())
+                        .bind(after.map_or(0, |place| place.market))
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter()
@@ -160,6 +168,7 @@ impl Store {
                             point: row.try_get(6)?,
                             quantiles: quantiles(&row.try_get::<String, _>(7)?)?,
                             served_at: row.try_get(8)?,
+                            market: row.try_get(9)?,
                         }))
                         .collect()
                 })

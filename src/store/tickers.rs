@@ -155,6 +155,29 @@ impl Store {
             .await
     }
 
+    /// Those of a market with daily bars, in the order in which they were first stored, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tickers_of_market(&self, calendar: &Calendar, limit: u32) -> Result<Vec<TickerRecord>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM tickers WHERE calendar = $1 AND interval = $2 ORDER BY id LIMIT $3"
+        ));
+        self.db
+            .run(async {
+                on!(&self.db, pool => {
+                    let rows = sqlx::query(sql)
+                        .bind(calendar.to_string())
+                        .bind(Interval::Day.to_string())
+                        .bind(i64::from(limit))
+                        .fetch_all(pool)
+                        .await?;
+                    rows.into_iter().map(|row| record!(row)).collect()
+                })
+            })
+            .await
+    }
+
     /// The revision of every ticker that moved after `revision`; a deleted one with `None`. Ascending.
     ///
     /// # Errors

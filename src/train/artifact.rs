@@ -16,7 +16,7 @@ use super::network::Network;
 use super::shape::Shape;
 use super::{ConfigError, TrainConfig, TrainLimits};
 use crate::features::regression::Linear;
-use crate::features::{Scaler, VolatilityModel};
+use crate::features::{Regressors, Scaler, VolatilityModel};
 use crate::nn::Parameters;
 
 /// Why bytes are not the model that a spec describes.
@@ -120,14 +120,10 @@ pub(super) fn write(model: &Model, tables: &[Table]) -> Result<Vec<u8>, Artifact
 
 fn push_base(base: &Base, member: usize, tensors: &mut Vec<Named>) {
     let n_steps = base.volatility.len();
-    let linears = base.volatility.iter().map(|model| &model.linear);
-    let numbers: Vec<f64> = linears
-        .flat_map(|linear| std::iter::once(linear.intercept).chain(linear.coefficients.iter().copied()))
-        .collect();
-    let width = numbers.len() / n_steps;
-    tensors.push(Named::doubles(format!("members.{member}.volatility.weight"), &[n_steps, width], numbers));
-    let ranges = base.volatility.iter().flat_map(|model| [model.range.0, model.range.1]);
-    tensors.push(Named::doubles(format!("members.{member}.volatility.range"), &[n_steps, 2], ranges));
+    push_volatility(&base.volatility, format!("members.{member}.{ALONE}"), tensors);
+    if !base.in_market.is_empty() {
+        push_volatility(&base.in_market, format!("members.{member}.{IN_MARKET}"), tensors);
+    }
     let shape = [n_steps, base.quantiles[0].len()];
     let quantiles = base.quantiles.iter().flatten().copied();
     tensors.push(Named::doubles(format!("members.{member}.typical"), &[1], [base.typical]));
@@ -137,6 +133,22 @@ fn push_base(base: &Base, member: usize, tensors: &mut Vec<Named>) {
     let effects = moves.iter().zip(widths).flat_map(|(moves, widths)| moves.iter().chain(widths).copied());
     tensors.push(Named::doubles(format!("members.{member}.lean.effects"), &[n_steps, 2 * EFFECTS], effects));
     tensors.push(Named::doubles(format!("members.{member}.quantiles"), &shape, quantiles));
+}
+
+/// What the names of a base's volatility forecasts go on with.
+const ALONE: &str = "volatility";
+const IN_MARKET: &str = "volatility_in_market";
+
+fn push_volatility(models: &[VolatilityModel], name: String, tensors: &mut Vec<Named>) {
+    let of_model = |model: &VolatilityModel| {
+        let Linear { intercept, coefficients } = &model.linear;
+        std::iter::once(*intercept).chain(coefficients.iter().copied()).collect::<Vec<_>>()
+    };
+    let numbers: Vec<f64> = models.iter().flat_map(of_model).collect();
+    let width = numbers.len() / models.len();
+    tensors.push(Named::doubles(format!("{name}.weight"), &[models.len(), width], numbers));
+    let ranges = models.iter().flat_map(|model| [model.range.0, model.range.1]);
+    tensors.push(Named::doubles(format!("{name}.range"), &[models.len(), 2], ranges));
 }
 
 fn push_network(member: &Member, idx: usize, tensors: &mut Vec<Named>) -> Result<(), ArtifactError> {
@@ -187,9 +199,12 @@ fn read_member(file: &mut Reader, idx: usize, config: &TrainConfig) -> Result<Me
 }
 
 fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) -> Result<Base, ArtifactError> {
-    let width = 1 + Base::REGRESSORS.len();
-    let weight = file.doubles(format!("members.{member}.volatility.weight"), &[n_steps, width])?;
-    let ranges = file.doubles(format!("members.{member}.volatility.range"), &[n_steps, 2])?;
+    let volatility = read_volatility(file, &format!("members.{member}.{ALONE}"), Base::ALONE, n_steps)?;
+    let name = format!("members.{member}.{IN_MARKET}");
+    let in_market = match file.has(&format!("{name}.weight")) {
+        true => read_volatility(file, &name, Base::IN_MARKET, n_steps)?,
+        false => Vec::new(),
+    };
     let quantiles = file.doubles(format!("members.{member}.quantiles"), &[n_steps, n_levels])?;
     let typical = file.doubles(format!("members.{member}.typical"), &[1])?[0];
     let usual = file.doubles(format!("members.{member}.lean.usual"), &[STATES, 2])?;
@@ -204,16 +219,27 @@ fn read_base(file: &mut Reader, member: usize, n_steps: usize, n_levels: usize) 
         moves: part(0),
         widths: part(EFFECTS),
     };
-    let volatility =
-        weight.chunks(width).zip(ranges.chunks(2)).enumerate().map(|(idx, (row, range))| VolatilityModel {
-            regressors: Base::REGRESSORS,
-            horizon: idx + 1,
-            linear: Linear { intercept: row[0], coefficients: row[1..].to_vec() },
-            // A file may have them the wrong way round; `clamp` would panic on it.
-            range: (range[0].min(range[1]), range[1].max(range[0])),
-        });
     let quantiles = quantiles.chunks(n_levels).map(<[f64]>::to_vec).collect();
-    Ok(Base { volatility: volatility.collect(), typical, lean, quantiles })
+    Ok(Base { volatility, in_market, typical, lean, quantiles })
+}
+
+fn read_volatility(
+    file: &mut Reader,
+    name: &str,
+    regressors: Regressors,
+    n_steps: usize,
+) -> Result<Vec<VolatilityModel>, ArtifactError> {
+    let width = 1 + regressors.len();
+    let weight = file.doubles(format!("{name}.weight"), &[n_steps, width])?;
+    let ranges = file.doubles(format!("{name}.range"), &[n_steps, 2])?;
+    let model = |(idx, (row, range)): (usize, (&[f64], &[f64]))| VolatilityModel {
+        regressors,
+        horizon: idx + 1,
+        linear: Linear { intercept: row[0], coefficients: row[1..].to_vec() },
+        // A file may have them the wrong way round; `clamp` would panic on it.
+        range: (range[0].min(range[1]), range[1].max(range[0])),
+    };
+    Ok(weight.chunks(width).zip(ranges.chunks(2)).enumerate().map(model).collect())
 }
 
 /// A file being read; it knows which tensors nobody asked for.
@@ -223,6 +249,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.file.tensor(name).is_ok()
+    }
+
     fn doubles(&mut self, name: String, shape: &[usize]) -> Result<Vec<f64>, ArtifactError> {
         self.numbers(name, shape, Dtype::F64, f64::from_le_bytes)
     }

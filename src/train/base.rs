@@ -10,8 +10,10 @@ use crate::features::{Columns, RegressorTable, Regressors, VolatilityModel};
 /// The fitted base of one member.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Base {
-    /// One a step.
+    /// By the ticker's own bars, one a step.
     pub(super) volatility: Vec<VolatilityModel>,
+    /// By those and the market, one a step, for bars whose market is known; none where too few were in fitting.
+    pub(super) in_market: Vec<VolatilityModel>,
     /// Mean of |return / forecast| one session ahead in fitting: what the recent ones are held against.
     pub(super) typical: f64,
     /// What the last sessions do to the distribution of return / scale.
@@ -19,6 +21,9 @@ pub(super) struct Base {
     /// `[step][level]`: quantiles of return / scale, less the lean, see [`shape`].
     pub(super) quantiles: Vec<Vec<f64>>,
 }
+
+/// Cutoffs with a known market below which what it says of the ticker is not learned: half a year.
+const MIN_IN_MARKET: usize = 125;
 
 /// Weight of a bar's residual against the next one's in [`Base::level`]; a quarter's memory. A month's follows a
 /// crash more closely and costs more than it gives in every calmer year.
@@ -29,12 +34,15 @@ const PRIOR_BARS: f64 = 5.0;
 const CUT: f64 = 4.0;
 
 impl Base {
-    /// Regressors of the volatility forecast.
-    pub(super) const REGRESSORS: Regressors = Regressors::Extended;
+    /// Regressors of the volatility forecast by the ticker's own bars.
+    pub(super) const ALONE: Regressors = Regressors::Extended;
+    /// Regressors of the one by its market too; a table of them has all that a base reads.
+    pub(super) const IN_MARKET: Regressors = Regressors::InMarket;
     /// Bars of residuals that [`level`](Self::level) reads; beyond, their weight is below 0.7 %.
     pub(super) const RESIDUALS: usize = 250;
 
-    /// Fits on the cutoffs `rows`, for steps `1..=n_steps`; `table` holds every bar's regressors.
+    /// Fits on the cutoffs `rows`, for steps `1..=n_steps`; `table` holds every bar's regressors,
+    /// [`IN_MARKET`](Self::IN_MARKET).
     pub(super) fn fit(
         columns: &Columns,
         table: &RegressorTable,
@@ -42,12 +50,17 @@ impl Base {
         n_steps: usize,
         levels: &[f64],
     ) -> Result<Self, TooFewRows> {
-        let mut volatility = Vec::with_capacity(n_steps);
-        for step in 1..=n_steps {
-            volatility.push(VolatilityModel::fit_table(columns, table, step, rows.iter().copied())?);
-        }
+        let known = || rows.iter().copied();
+        let alone = |step| VolatilityModel::fit_table(columns, table, Self::ALONE, step, known());
+        let volatility: Vec<VolatilityModel> = (1..=n_steps).map(alone).collect::<Result<_, _>>()?;
+        let n_in_market = known().filter(|row| table.row(Self::IN_MARKET, *row).is_some()).count();
+        let corrected = |alone: &VolatilityModel| alone.corrected(columns, table, Self::IN_MARKET, known());
+        let in_market = match n_in_market < MIN_IN_MARKET {
+            true => Vec::new(),
+            false => volatility.iter().map(corrected).collect::<Result<_, _>>()?,
+        };
         let lean = Lean::none(&[], n_steps);
-        let mut base = Self { volatility, typical: 1.0, lean, quantiles: Vec::with_capacity(n_steps) };
+        let mut base = Self { volatility, in_market, typical: 1.0, lean, quantiles: Vec::with_capacity(n_steps) };
         let residuals = base.residuals(columns, table);
         let ahead: Vec<f64> = rows.iter().filter_map(|row| residuals.get(row - table.first()).copied()).collect();
         let distances: f64 = ahead.iter().map(|residual| residual.abs()).sum();
@@ -98,8 +111,9 @@ impl Base {
         let condition = |cutoff: &usize| {
             let known = &residuals[..cutoff - table.first()];
             let known = &known[known.len().saturating_sub(Self::RESIDUALS)..];
-            let (level, row) = (self.level(known), table.row(*cutoff));
-            let scales: Vec<f64> = self.volatility.iter().map(|model| model.volatility_of(row) * level).collect();
+            let level = self.level(known);
+            let scale = |step_idx| self.volatility_at(step_idx, table, *cutoff) * level;
+            let scales: Vec<f64> = (0..self.volatility.len()).map(scale).collect();
             (states(columns, *cutoff, known, scales[0]), scales)
         };
         cutoffs.iter().map(condition).collect()
@@ -107,9 +121,15 @@ impl Base {
 
     /// Return / forecast made a bar before, of every bar of the table but the first.
     fn residuals(&self, columns: &Columns, table: &RegressorTable) -> Vec<f64> {
-        let one_ahead = &self.volatility[0];
-        let residual = |idx: usize| columns.return_log[idx] / one_ahead.volatility_of(table.row(idx - 1));
+        let residual = |idx: usize| columns.return_log[idx] / self.volatility_at(0, table, idx - 1);
         (table.first() + 1..columns.len()).map(residual).collect()
+    }
+
+    /// The volatility forecast of step `step_idx + 1`: by the market too where it is known, else by the ticker alone.
+    fn volatility_at(&self, step_idx: usize, table: &RegressorTable, bar_idx: usize) -> f64 {
+        let in_market = self.in_market.get(step_idx).and_then(|model| model.volatility_in(table, bar_idx));
+        // A ticker's own regressors are known at each of its bars.
+        in_market.or_else(|| self.volatility[step_idx].volatility_in(table, bar_idx)).unwrap_or(f64::NAN)
     }
 
     fn level(&self, residuals: &[f64]) -> f64 {

@@ -282,11 +282,8 @@ fn fingerprint(series: &Series, config: &TrainConfig, device: &TrainDevice) -> [
     let device = device.0.location();
     let code = (env!("CARGO_PKG_VERSION"), ModelSpec::FORMAT);
     let mut hasher = Sha256::new_with_prefix(format!("{code:?} {device:?} {config:?}"));
-    for bar in series.bars() {
-        hasher.update(bar.at().seconds().to_le_bytes());
-        for value in [bar.open(), bar.high(), bar.low(), bar.close(), bar.volume().unwrap_or(-1.0)] {
-            hasher.update(value.to_le_bytes());
-        }
+    for value in series.numbers() {
+        hasher.update(value.to_le_bytes());
     }
     hasher.finalize().into()
 }

@@ -27,6 +27,8 @@ pub struct Trained {
 pub struct TrainMetrics {
     /// Bars given.
     pub n_bars: usize,
+    /// Of them, those of which it was known what the market did.
+    pub n_in_market: usize,
     /// Windows with a known outcome.
     pub n_windows: usize,
     /// Windows held back from one network or another.
@@ -157,7 +159,7 @@ fn gather<'a>(columns: &'a Columns, config: &TrainConfig) -> Material<'a> {
     let cutoffs = first + config.lookback..columns.len() - config.horizon.steps();
     Material {
         columns,
-        table: RegressorTable::new(columns, Base::REGRESSORS, first),
+        table: RegressorTable::new(columns, Base::IN_MARKET, first),
         features: FeatureMatrix::new(columns, &config.features, first),
         cutoffs: cutoffs.collect(),
     }
@@ -177,6 +179,7 @@ fn score(
     };
     TrainMetrics {
         n_bars,
+        n_in_market: columns.market.iter().flatten().count(),
         n_windows,
         n_held_back,
         epochs_run: validations.iter().map(|validation| validation.epochs).sum(),

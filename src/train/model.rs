@@ -25,7 +25,7 @@ pub struct ModelSpec {
 
 impl ModelSpec {
     /// The layout written by this version.
-    pub const FORMAT: u32 = 5;
+    pub const FORMAT: u32 = 6;
 }
 
 /// A fitted model; made by [`train`](super::train) or read by [`Model::from_parts`].
@@ -80,9 +80,8 @@ impl Model {
     /// # Errors
     /// With fewer than [`min_bars`](Self::min_bars) bars.
     pub fn forecast(&self, series: &Series) -> Result<Vec<Quantiles>, ForecastError> {
-        let bars = series.bars();
-        self.check_length(bars.len())?;
-        let columns = Columns::from_bars(&bars[bars.len().saturating_sub(self.memory())..]);
+        self.check_length(series.len())?;
+        let columns = Columns::new(&series.slice(series.len().saturating_sub(self.memory())..series.len()));
         Ok(self.forecast_columns(&columns, &[columns.len() - 1])?.swap_remove(0))
     }
 
@@ -129,6 +128,11 @@ impl Model {
         self.lookback() + Columns::MEMORY
     }
 
+    /// Whether it learned what the market says of the ticker.
+    pub fn reads_market(&self) -> bool {
+        self.members.iter().any(|member| !member.base.in_market.is_empty())
+    }
+
     /// What was trained.
     pub fn config(&self) -> &TrainConfig {
         &self.spec.config
@@ -170,7 +174,7 @@ impl Model {
         let (n_steps, n_levels) = (config.horizon.steps(), config.levels.len());
         let Some(earliest) = cutoffs.iter().min() else { return Ok(Vec::new()) };
         let residuals_from = earliest.saturating_sub(Base::RESIDUALS + 1).max(VolatilityModel::WARMUP - 1);
-        let table = RegressorTable::new(columns, Base::REGRESSORS, residuals_from);
+        let table = RegressorTable::new(columns, Base::IN_MARKET, residuals_from);
         let features = FeatureMatrix::new(columns, &config.features, earliest + 1 - config.lookback);
         let mut mean = vec![0.0; cutoffs.len() * n_steps * n_levels];
         for member in &self.members {

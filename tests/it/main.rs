@@ -29,6 +29,7 @@ mod checkpoints;
 mod jobs;
 mod champions;
 mod due;
+mod markets;
 mod backtests;
 mod registry;
 mod skill;

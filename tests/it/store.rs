@@ -320,6 +320,7 @@ fn a_served_forecast_is_kept_once_and_read_newest_first() {
             step,
             model: "1".into(),
             data_version: 1,
+            market: 0,
             live,
             last_close: 100.5,
             point: 0.001,

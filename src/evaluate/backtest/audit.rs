@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::bar::{Bar, RawBar};
-use crate::domain::{Quantiles, Series};
+use crate::domain::{MarketSession, Quantiles, Series};
 use crate::evaluate::{EvaluateError, Forecaster, metrics};
 
 /// Whether bars after a cutoff change what is forecast at it.
@@ -47,7 +47,8 @@ pub fn leakage(
     Ok(LeakageAudit { model: label.to_owned(), cutoffs_checked: cutoffs.len(), identical, first_difference })
 }
 
-/// The same bars up to a cutoff, and wild ones after it: prices jump by factors of up to ten either way.
+/// The same bars up to a cutoff, and wild ones after it: prices jump by factors of up to ten either way, and so does
+/// what the market did.
 pub fn poison_after(series: &Series, cutoff: usize) -> Series {
     let mut rng = ChaCha8Rng::seed_from_u64(cutoff as u64);
     let wild = |(bar_idx, bar): (usize, &Bar)| {
@@ -66,7 +67,18 @@ pub fn poison_after(series: &Series, cutoff: usize) -> Series {
         };
         Bar::new(raw).unwrap_or(*bar)
     };
-    same_times(series, series.bars().iter().enumerate().map(wild).collect())
+    let known = series.bars().get(cutoff).map(Bar::at);
+    let bars = series.bars().iter().enumerate().map(wild).collect();
+    let mut market = (0..series.len()).map(|idx| series.market(idx));
+    same_times(series, bars).in_market(|at| {
+        let session = market.next().flatten();
+        let wild = |session: MarketSession| MarketSession {
+            surprise: 3.0 - session.surprise,
+            scaled_return: -4.0 * session.scaled_return,
+            ..session
+        };
+        if known.is_none_or(|known| at <= known) { session } else { session.map(wild) }
+    })
 }
 
 fn bits(steps: &[Quantiles]) -> Vec<u64> {
@@ -114,7 +126,8 @@ pub fn lag(series: &Series, points: &[(usize, f64)], step: usize) -> Option<LagR
 }
 
 /// The same bars in another order: each bar keeps its gap, range and volume, but what follows what is chance.
-/// Nothing of a return can be known from the ones before it, nor any clustering of volatility.
+/// Nothing of a return can be known from the ones before it or from the market, which stays where it was, nor any
+/// clustering of volatility.
 pub fn shuffle(series: &Series, seed: u64) -> Series {
     let bars = series.bars();
     let mut order: Vec<usize> = (1..bars.len()).collect();
@@ -137,7 +150,8 @@ pub fn shuffle(series: &Series, seed: u64) -> Series {
         last = next.close();
         shuffled.push(next);
     }
-    same_times(series, shuffled)
+    let mut market = (0..series.len()).map(|idx| series.market(idx));
+    same_times(series, shuffled).in_market(|_| market.next().flatten())
 }
 
 fn same_times(series: &Series, bars: Vec<Bar>) -> Series {

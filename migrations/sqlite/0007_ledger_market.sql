@@ -1,0 +1,19 @@
+-- What other tickers did is known later than a ticker's own bar: a forecast that knows more of it is another one.
+CREATE TABLE ledger_in_market (
+    ticker_id     INTEGER NOT NULL REFERENCES tickers (id) ON DELETE CASCADE,
+    as_of_ts      INTEGER NOT NULL,
+    step          INTEGER NOT NULL,
+    model         TEXT    NOT NULL,
+    data_version  INTEGER NOT NULL,
+    market        INTEGER NOT NULL,
+    live          INTEGER NOT NULL,
+    last_close    REAL    NOT NULL,
+    point         REAL    NOT NULL,
+    quantiles     TEXT    NOT NULL,
+    served_at     INTEGER NOT NULL,
+    PRIMARY KEY (ticker_id, as_of_ts, step, model, data_version, market)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ledger_in_market
+    SELECT ticker_id, as_of_ts, step, model, data_version, 0, live, last_close, point, quantiles, served_at FROM ledger;
+DROP TABLE ledger;
+ALTER TABLE ledger_in_market RENAME TO ledger;

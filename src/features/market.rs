@@ -1,0 +1,352 @@
+//! What the other tickers of a market did.
+//!
+//! Volatility comes to all shares of an exchange at once: how wild a session was for the others, and how far they fell,
+//! says more of a ticker's next sessions than its own bars do. Each ticker leaves a [`Footprint`] a session, known when the
+//! session ends; [`Market::around`] puts the mean of the others' beside a ticker's bars.
+//!
+//! Only sessions of one exchange are put together: they end together, so that none of them knows more than another.
+//!
+//! Source: Bollerslev, Hood, Huss & Pedersen (2018), "Risk Everywhere: Modeling and Managing Volatility", Review of
+//! Financial Studies 31 (a market-wide factor beside a ticker's own past); here of ranges.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::columns::{Columns, trailing_mean};
+use crate::domain::{BarTime, Calendar, Interval, MarketSession, Series, Ticker};
+
+/// What one ticker did on one session, against what is usual for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Footprint {
+    /// The session.
+    pub at: BarTime,
+    /// ln(variance of the session) less its mean over the year before.
+    pub surprise: f64,
+    /// Return in daily volatilities of that year, cut at ±[`FARTHEST`].
+    pub scaled_return: f64,
+}
+
+/// Sessions that tell what is usual.
+const YEAR: usize = 250;
+/// Sessions without which nothing is usual yet.
+const MIN_SESSIONS: usize = 66;
+/// Returns count up to so many volatilities: one crash is not the market's.
+const FARTHEST: f64 = 6.0;
+
+/// The footprints of a ticker's daily bars; none of other bars.
+pub fn footprints(series: &Series) -> Vec<Footprint> {
+    if series.interval() != Interval::Day {
+        return Vec::new();
+    }
+    let columns = Columns::new(series);
+    let footprint = |idx: usize| {
+        let usual = trailing_mean(&columns.variance_log, idx - 1, YEAR);
+        Footprint {
+            at: columns.at[idx],
+            surprise: columns.variance_log[idx] - usual,
+            scaled_return: (columns.return_log[idx] / (0.5 * usual).exp()).clamp(-FARTHEST, FARTHEST),
+        }
+    };
+    (MIN_SESSIONS..columns.len()).map(footprint).collect()
+}
+
+/// Tickers of one exchange, session by session.
+#[derive(Debug, Clone, Default)]
+pub struct Market {
+    members: HashMap<Ticker, Arc<[Footprint]>>,
+    /// All footprints, however they are dated.
+    raw: BTreeMap<BarTime, Sum>,
+    /// Those of tickers that are dated like the others, or later.
+    sessions: BTreeMap<BarTime, Sum>,
+    /// Tickers a session, in the mean of the month before.
+    usual: HashMap<BarTime, f64>,
+}
+
+/// Footprints of a session.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    surprise: f64,
+    scaled_return: f64,
+    n_tickers: u32,
+}
+
+impl Sum {
+    fn add(&mut self, footprint: &Footprint) {
+        self.surprise += footprint.surprise;
+        self.scaled_return += footprint.scaled_return;
+        self.n_tickers += 1;
+    }
+
+    fn without(self, own: Option<&Footprint>) -> Self {
+        own.map_or(self, |own| Self {
+            surprise: self.surprise - own.surprise,
+            scaled_return: self.scaled_return - own.scaled_return,
+            n_tickers: self.n_tickers - 1,
+        })
+    }
+
+    fn mean(self, sum: f64) -> f64 {
+        sum / f64::from(self.n_tickers.max(1))
+    }
+}
+
+/// How a ticker's sessions are dated beside the others', by a year of returns up to one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dating {
+    /// Too few sessions to tell.
+    Untold,
+    /// As the others are.
+    Alike,
+    /// Its returns are those of the session before: what the others did on that date it will only learn.
+    Late,
+    /// Its returns are those of the session after: what it did on that date the others will only learn.
+    Early,
+}
+
+/// By how much a correlation one session off must be above that of the same session before a ticker is taken for one
+/// that is dated otherwise: three standard errors of a year.
+const CLEARLY: f64 = 0.2;
+
+impl Market {
+    /// Other tickers without whom there is no market.
+    pub const MIN_TICKERS: u32 = 3;
+
+    /// Whether sessions of a calendar end together, so that none knows what another will only learn. Those of an exchange
+    /// do; a day of an asset that always trades ends when its vendor says.
+    pub fn has(calendar: &Calendar) -> bool {
+        matches!(calendar, Calendar::Exchange(_))
+    }
+
+    /// Of these tickers.
+    pub fn new(members: impl IntoIterator<Item = (Ticker, Arc<[Footprint]>)>) -> Self {
+        let members: Vec<(Ticker, Arc<[Footprint]>)> = members.into_iter().collect();
+        let mut market = Self::default();
+        let all = members.iter().flat_map(|(_, footprints)| footprints.iter());
+        all.for_each(|footprint| market.raw.entry(footprint.at).or_default().add(footprint));
+        for (_, footprints) in &members {
+            for (footprint, dating) in footprints.iter().zip(market.dating(footprints, true)) {
+                if dating.tells_others() {
+                    market.sessions.entry(footprint.at).or_default().add(footprint);
+                }
+            }
+        }
+        let counts: Vec<f64> = market.sessions.values().map(|sum| f64::from(sum.n_tickers)).collect();
+        let before = |idx: usize| idx.checked_sub(1).map_or(0.0, |idx| trailing_mean(&counts, idx, Columns::MONTH));
+        market.usual = market.sessions.keys().enumerate().map(|(idx, at)| (*at, before(idx))).collect();
+        market.members = members.into_iter().collect();
+        market
+    }
+
+    /// A ticker's daily bars, each beside what the others did on its session. That is not known
+    ///
+    /// * where fewer than [`MIN_TICKERS`](Self::MIN_TICKERS) others have one,
+    /// * while not even half of the market's tickers have: the bars of a session come one after the other, and the
+    ///   first few are not the market,
+    /// * before a few months of returns tell that the ticker's bars are dated as the others' are. Those that a vendor
+    ///   names by a date later (a night of New York by Seoul's) would see tomorrow.
+    ///
+    /// * `series` of a ticker that is no member, at least two years longer than what is to be known
+    pub fn around(&self, ticker: &Ticker, series: Series) -> Series {
+        if series.interval() != Interval::Day || self.sessions.is_empty() {
+            return series;
+        }
+        let (own, is_member) = match self.members.get(ticker) {
+            Some(own) => (Arc::clone(own), true),
+            None => (footprints(&series).into(), false),
+        };
+        let dating = self.dating(&own, is_member);
+        series.in_market(|at| {
+            let place = own.binary_search_by_key(&at, |footprint| footprint.at).ok()?;
+            let (sum, usual) = (*self.sessions.get(&at)?, *self.usual.get(&at)?);
+            let others = sum.without(Some(&own[place]).filter(|_| is_member && dating[place].tells_others()));
+            let is_half = 2.0 * f64::from(sum.n_tickers) >= usual;
+            let is_known = others.n_tickers >= Self::MIN_TICKERS && is_half && dating[place].hears_others();
+            is_known.then(|| MarketSession {
+                surprise: others.mean(others.surprise),
+                scaled_return: others.mean(others.scaled_return),
+                n_tickers: others.n_tickers,
+            })
+        })
+    }
+
+    /// How each of a ticker's sessions is dated, by what was known on it.
+    fn dating(&self, own: &[Footprint], is_member: bool) -> Vec<Dating> {
+        let others = own.iter().map(|footprint| {
+            let sum = self.raw.get(&footprint.at).copied().unwrap_or_default();
+            let others = sum.without(Some(footprint).filter(|_| is_member));
+            others.mean(others.scaled_return)
+        });
+        let pairs: Vec<(f64, f64)> = own.iter().map(|footprint| footprint.scaled_return).zip(others).collect();
+        // Sums up to each session: own squares, others' squares, and products with the others of the same session, of the
+        // one before and of the one after.
+        let mut sums = vec![[0.0; 5]];
+        for (idx, (own, others)) in pairs.iter().enumerate() {
+            let (own_before, others_before) = idx.checked_sub(1).map_or((0.0, 0.0), |before| pairs[before]);
+            let terms = [own * own, others * others, own * others, own * others_before, own_before * others];
+            let before = sums[idx];
+            sums.push(std::array::from_fn(|term| before[term] + terms[term]));
+        }
+        let dating = |idx: usize| {
+            let n_sessions = (idx + 1).min(YEAR);
+            if n_sessions < MIN_SESSIONS {
+                return Dating::Untold;
+            }
+            let [own, others, same, late, early]: [f64; 5] =
+                std::array::from_fn(|term| sums[idx + 1][term] - sums[idx + 1 - n_sessions][term]);
+            let clearly = CLEARLY * (own * others).max(0.0).sqrt();
+            match () {
+                () if late - same > clearly => Dating::Late,
+                () if early - same > clearly => Dating::Early,
+                () => Dating::Alike,
+            }
+        };
+        (0..own.len()).map(dating).collect()
+    }
+}
+
+impl Dating {
+    /// Whether what the others did on a date is known to the ticker by then.
+    fn hears_others(self) -> bool {
+        matches!(self, Self::Alike | Self::Early)
+    }
+
+    /// Whether what the ticker did on a date is known to the others by then.
+    fn tells_others(self) -> bool {
+        matches!(self, Self::Alike | Self::Late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::domain::bar::{Bar, RawBar};
+
+    const DAY: i64 = 86_400;
+    const N_DAYS: usize = 400;
+
+    /// Returns of a market and of a ticker's own, one a day: the same for all tests.
+    fn returns(seed: u64, n_days: usize) -> Vec<f64> {
+        use rand::SeedableRng;
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        (0..n_days).map(|_| 0.02 * (rng.random::<f64>() - 0.5)).collect()
+    }
+
+    /// A ticker that follows the market `days_late` days after it, and its own head by as much again.
+    fn follower(idx: usize, days_late: i64, n_days: usize) -> Series {
+        let (market, own) = (returns(0, N_DAYS + 1), returns(1 + idx as u64, N_DAYS + 1));
+        let mut log_price = 4.0_f64;
+        let bar = |day: usize| {
+            let of_market = usize::try_from(day as i64 - days_late).map_or(0.0, |day| market[day]);
+            let open = log_price;
+            log_price += of_market + own[day];
+            let at = BarTime::from_seconds(day as i64 * DAY);
+            let (high, low) = ((open.max(log_price) + 0.002).exp(), (open.min(log_price) - 0.002).exp());
+            Bar::new(RawBar { at, open: open.exp(), high, low, close: log_price.exp(), volume: None }).expect("valid")
+        };
+        Series::new(Interval::Day, (0..n_days).map(bar).collect()).expect("ascending")
+    }
+
+    fn ticker(idx: usize) -> Ticker {
+        format!("T{idx}").parse().expect("a ticker")
+    }
+
+    fn market(all: &[Series]) -> Market {
+        Market::new(all.iter().enumerate().map(|(idx, series)| (ticker(idx), footprints(series).into())))
+    }
+
+    fn alike(n_tickers: usize) -> Vec<Series> {
+        (0..n_tickers).map(|idx| follower(idx, 0, N_DAYS)).collect()
+    }
+
+    fn n_seen(market: &Market, idx: usize, series: &Series, bar_idx: usize) -> Option<u32> {
+        market.around(&ticker(idx), series.clone()).market(bar_idx).map(|session| session.n_tickers)
+    }
+
+    #[test]
+    fn a_ticker_sees_the_mean_of_the_others_and_not_itself() {
+        let all = alike(5);
+        let market = market(&all[..4]);
+        let day = all[0].bars()[390].at();
+        let of = |series: &Series| footprints(series).into_iter().find(|one| one.at == day).expect("there");
+        let seen = market.around(&ticker(0), all[0].clone()).market(390).expect("three others");
+        let others: Vec<Footprint> = all[1..4].iter().map(of).collect();
+        assert_eq!(seen.n_tickers, 3);
+        let mean = |of: fn(&Footprint) -> f64| others.iter().map(of).sum::<f64>() / 3.0;
+        assert!((seen.scaled_return - mean(|one| one.scaled_return)).abs() < 1e-12, "{seen:?}");
+        assert!((seen.surprise - mean(|one| one.surprise)).abs() < 1e-12, "{seen:?}");
+        // One that is none of them sees all four, from whenever its bars begin.
+        assert_eq!(n_seen(&market, 4, &all[4], 390), Some(4));
+        assert_eq!(n_seen(&market, 4, &all[4].slice(100..N_DAYS), 290), Some(4));
+        let weekly = Series::new(Interval::Week, all[4].bars().to_vec()).expect("ascending");
+        assert!(footprints(&weekly).is_empty() && n_seen(&market, 4, &weekly, 390).is_none());
+    }
+
+    #[test]
+    fn few_others_and_few_sessions_are_no_market() {
+        let all = alike(4);
+        assert_eq!(n_seen(&market(&all[..3]), 0, &all[0], 390), None);
+        let four = market(&all);
+        assert_eq!(n_seen(&four, 0, &all[0], 390), Some(3));
+        let first = (0..N_DAYS).find(|idx| n_seen(&four, 0, &all[0], *idx).is_some());
+        assert_eq!(first, Some(2 * MIN_SESSIONS - 1), "what is usual, then how bars are dated");
+        assert_eq!(n_seen(&Market::default(), 0, &all[0], 390), None);
+        assert!(!Market::has(&Calendar::Weekdays) && !Market::has(&Calendar::AllDays));
+        assert!(Market::has(&"XNYS".parse().expect("an exchange")));
+    }
+
+    #[test]
+    fn a_session_is_known_when_half_of_the_market_has_it() {
+        let with_last = |n_with: usize| {
+            let length = |idx: usize| if idx < n_with { N_DAYS } else { N_DAYS - 1 };
+            let all: Vec<Series> = (0..12).map(|idx| follower(idx, 0, length(idx))).collect();
+            let market = market(&all);
+            [N_DAYS - 2, N_DAYS - 1].map(|bar_idx| n_seen(&market, 0, &all[0], bar_idx))
+        };
+        assert_eq!(with_last(5), [Some(11), None]);
+        assert_eq!(with_last(6), [Some(11), Some(5)]);
+        // Tickers that ended long ago are not waited for.
+        let all: Vec<Series> = (0..12).map(|idx| follower(idx, 0, if idx < 4 { N_DAYS } else { 300 })).collect();
+        let market = market(&all);
+        assert_eq!([300, N_DAYS - 1].map(|bar_idx| n_seen(&market, 0, &all[0], bar_idx)), [None, Some(3)]);
+    }
+
+    #[test]
+    fn who_is_dated_a_day_late_does_not_see_tomorrow_and_who_is_early_does_not_show_it() {
+        let with_first = |days_late: i64| {
+            let all: Vec<Series> =
+                (0..6).map(|idx| follower(idx, if idx == 0 { days_late } else { 0 }, N_DAYS)).collect();
+            let market = market(&all);
+            (n_seen(&market, 0, &all[0], 390), n_seen(&market, 1, &all[1], 390))
+        };
+        assert_eq!(with_first(0), (Some(5), Some(5)));
+        assert_eq!(with_first(1), (None, Some(5)), "what it did is long known to the others");
+        assert_eq!(with_first(-1), (Some(5), Some(4)));
+        // The same of one that is no member.
+        let five = market(&alike(5));
+        assert_eq!([0, 1].map(|late| n_seen(&five, 7, &follower(7, late, N_DAYS), 390)), [Some(5), None]);
+    }
+
+    #[test]
+    fn no_session_depends_on_a_bar_after_it() {
+        let wild_after = |series: &Series, cutoff: usize| {
+            let wild = |(idx, bar): (usize, &Bar)| {
+                let factor = if idx <= cutoff { 1.0 } else { 2.0 + (idx % 5) as f64 };
+                let [open, high, low, close] =
+                    [bar.open(), bar.high(), bar.low(), bar.close()].map(|price| price * factor);
+                Bar::new(RawBar { at: bar.at(), open, high, low, close, volume: None }).expect("valid")
+            };
+            Series::new(Interval::Day, series.bars().iter().enumerate().map(wild).collect()).expect("ascending")
+        };
+        let all = alike(5);
+        let (clean, poisoned) = (market(&all), market(&all.iter().map(|one| wild_after(one, 300)).collect::<Vec<_>>()));
+        let seen = |market: &Market| {
+            let around = market.around(&ticker(0), all[0].clone());
+            (0..=301).map(|idx| around.market(idx)).collect::<Vec<_>>()
+        };
+        let (clean, poisoned) = (seen(&clean), seen(&poisoned));
+        assert_eq!(clean[..301], poisoned[..301]);
+        assert!(clean[300].is_some() && clean[301] != poisoned[301], "the poison is one");
+    }
+}

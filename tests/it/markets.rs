@@ -1,0 +1,326 @@
+//! What the other tickers of an exchange say of one of them: learned, never looked at before it was known, and taken up
+//! as their bars come.
+
+use std::sync::Arc;
+
+use candlecast::app::App;
+use candlecast::config::{MarketSettings, Settings};
+use candlecast::domain::bar::RawBar;
+use candlecast::domain::{Bar, BarTime, Calendar, Interval, MarketSession, Series, Ticker};
+use candlecast::evaluate::backtest::audit;
+use candlecast::evaluate::{HeldBackRecord, synthetic};
+use candlecast::features::Market;
+use candlecast::forecast::{ForecastRequest, Forecaster, ModelUsed};
+use candlecast::jobs::due::standing;
+use candlecast::store::{LedgerFilter, OnConflict, PriceBasis, SentBars};
+use candlecast::train::{self, Control, Model, Preset, TrainConfig, Trained, train};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use crate::support::app::TestApp;
+use crate::support::{on_both_databases, ticker};
+
+/// A share whose every session is as wild as the market was the day before, which its own bars do not tell: volatility
+/// follows an independent draw a day, and so does `surprise` of the market one day ahead of it.
+fn follower(n_bars: usize, seed: u64) -> Series {
+    const MOVES: usize = 16;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = move || rng.sample::<f64, _>(StandardNormal);
+    let surprises: Vec<f64> = (0..n_bars).map(|_| 1.5 * normal()).collect();
+    let mut log_price = 4.0_f64;
+    let bars = (0..n_bars).map(|idx| {
+        let before = idx.checked_sub(1).map_or(0.0, |before| surprises[before]);
+        let move_sd = 0.01 * (0.5 * before).exp() / (MOVES as f64).sqrt();
+        let (open, mut high, mut low) = (log_price, log_price, log_price);
+        for _ in 0..MOVES {
+            log_price += move_sd * normal();
+            (high, low) = (high.max(log_price), low.min(log_price));
+        }
+        let at = BarTime::from_seconds(86_400 * idx as i64);
+        let [open, high, low, close] = [open, high, low, log_price].map(f64::exp);
+        Bar::new(RawBar { at, open, high, low, close, volume: None }).expect("high and low are of the path")
+    });
+    let series = Series::new(Interval::Day, bars.collect()).expect("ascending");
+    let mut surprises = surprises.into_iter();
+    series.in_market(|_| {
+        Some(MarketSession { surprise: surprises.next().unwrap_or(0.0), scaled_return: 0.0, n_tickers: 9 })
+    })
+}
+
+fn fast(series: &Series) -> Trained {
+    train(series, &TrainConfig::preset(Preset::Fast), &Control::quiet()).expect("enough bars")
+}
+
+/// Width of the next session's 80 % interval as seen at each of these bars.
+fn widths(model: &Model, series: &Series, cutoffs: &[usize]) -> Vec<f64> {
+    let forecasts = model.forecast_at(series, cutoffs).expect("forecasts");
+    forecasts.iter().map(|steps| steps[0].at(0.9) - steps[0].at(0.1)).collect()
+}
+
+#[test]
+fn what_only_the_market_tells_is_learned_and_without_it_a_ticker_goes_by_itself() {
+    let series = follower(1_200, 1);
+    let alone = series.clone().in_market(|_| None);
+    let (with, without) = (fast(&series.slice(0..1_000)), fast(&alone.slice(0..1_000)));
+    assert!(with.model.reads_market() && !without.model.reads_market());
+    assert_eq!((with.metrics.n_in_market, without.metrics.n_in_market), (1_000, 0));
+    let cutoffs: Vec<usize> = (1_000..1_200).collect();
+    let share_explained = |widths: &[f64]| {
+        let known: Vec<f64> = cutoffs.iter().map(|idx| 0.5 * series.market(*idx).expect("known").surprise).collect();
+        let logs: Vec<f64> = widths.iter().map(|width| width.ln()).collect();
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let (a, b) = (mean(&known), mean(&logs));
+        let cross: f64 = known.iter().zip(&logs).map(|(known, log)| (known - a) * (log - b)).sum();
+        cross / known.iter().map(|known| (known - a).powi(2)).sum::<f64>()
+    };
+    // Widths should follow the market's surprise one for one in logs.
+    let slope = share_explained(&widths(&with.model, &series, &cutoffs));
+    assert!((0.7..1.2).contains(&slope), "{slope}");
+    let slope = share_explained(&widths(&without.model, &series, &cutoffs));
+    assert!(slope.abs() < 0.1, "{slope}: its own bars do not tell");
+    // A day on which the market is not known, the ticker's own bars answer, and nothing else moves.
+    let gap = series.bars()[1_100].at();
+    let mut sessions = (0..).map(|idx| series.market(idx));
+    let unknown = series.clone().in_market(|at| sessions.next().flatten().filter(|_| at != gap));
+    let (full, partly) = (widths(&with.model, &series, &cutoffs), widths(&with.model, &unknown, &cutoffs));
+    assert_eq!(full[..100], partly[..100]);
+    assert_ne!(full[100], partly[100]);
+    let wild = series.market(1_100).expect("known").surprise;
+    assert!(wild.abs() > 0.3 && (full[100] > partly[100]) == (wild > 0.0), "{wild}: {} {}", full[100], partly[100]);
+}
+
+#[test]
+fn a_model_is_read_back_with_its_market_and_nothing_later_is_known() {
+    let series = follower(700, 2);
+    let trained = fast(&series.slice(0..600));
+    let bytes = trained.model.to_safetensors(&[]).expect("written");
+    let (read, _) = Model::from_parts(trained.model.spec().clone(), &bytes).expect("read");
+    let cutoffs: Vec<usize> = (600..700).collect();
+    assert!(read.reads_market());
+    assert_eq!(widths(&read, &series, &cutoffs), widths(&trained.model, &series, &cutoffs));
+    let audited = audit::leakage("network", &read, &series, &[610, 640, 690]).expect("runs");
+    assert!(audited.identical, "{audited:?}");
+    // The audit's poison reaches the market: at the bar after the cutoff it is seen.
+    let poisoned = audit::poison_after(&series, 640);
+    assert_eq!(poisoned.market(640), series.market(640));
+    assert_ne!(poisoned.market(641), series.market(641));
+    let others_alone = series.clone().in_market(|at| {
+        let idx = series.bars().partition_point(|bar| bar.at() < at);
+        if idx <= 640 { series.market(idx) } else { poisoned.market(idx) }
+    });
+    let (clean, poisoned) = (widths(&read, &series, &[640, 641]), widths(&read, &others_alone, &[640, 641]));
+    assert!(clean[0] == poisoned[0] && clean[1] != poisoned[1], "{clean:?} {poisoned:?}");
+}
+
+#[test]
+fn forecasts_up_to_a_bar_know_nothing_that_any_ticker_does_after_it() {
+    const KNOWN: usize = 520;
+    let names = synthetic::tickers(6);
+    let all = synthetic::market(5, &names, 600, &Calendar::Weekdays, "2024-11-22".parse().expect("a date"));
+    let of = |all: &[(Ticker, Series)]| {
+        let footprints = |series: &Series| candlecast::features::market::footprints(series).into();
+        let market = Market::new(all.iter().map(|(name, series)| (name.clone(), footprints(series))));
+        market.around(&all[0].0, all[0].1.clone())
+    };
+    let later: Vec<(Ticker, Series)> =
+        all.iter().map(|(name, series)| (name.clone(), audit::poison_after(series, KNOWN))).collect();
+    let (clean, poisoned) = (of(&all), of(&later));
+    let (model, same) = (fast(&clean.slice(0..KNOWN + 1)).model, fast(&poisoned.slice(0..KNOWN + 1)).model);
+    assert!(model.reads_market());
+    let bits = |model: &Model, series: &Series, cutoff: usize| {
+        let steps = model.forecast_at(series, &[cutoff]).expect("forecasts").remove(0);
+        steps.iter().flat_map(|step| step.values().iter().map(|value| value.to_bits())).collect::<Vec<_>>()
+    };
+    for cutoff in [300, 450, KNOWN] {
+        assert_eq!(bits(&model, &clean, cutoff), bits(&same, &poisoned, cutoff), "{cutoff}");
+    }
+    assert_ne!(bits(&model, &clean, KNOWN + 1), bits(&same, &poisoned, KNOWN + 1), "the poison is one");
+}
+
+/// Five tickers of New York, 420 sessions each.
+fn exchange() -> Vec<(Ticker, Series)> {
+    let last = "2024-11-22".parse().expect("a date");
+    let names = ["A", "B", "C", "D", "E"].map(ticker);
+    synthetic::market(7, &names, N_BARS, &new_york(), last)
+}
+
+const N_BARS: usize = 420;
+
+fn new_york() -> Calendar {
+    "XNYS".parse().expect("an exchange")
+}
+
+async fn put(app: &App, name: &Ticker, series: &Series) {
+    let sent = SentBars {
+        ticker: name,
+        series,
+        calendar: Some(new_york()),
+        currency: None,
+        price_basis: PriceBasis::Raw,
+        finishes: None,
+    };
+    app.store.put_bars(&[sent], OnConflict::Replace, false).await.expect("stored");
+    app.refresh().await.expect("refreshed");
+}
+
+/// Trains as a job does: beside the market as it is stored.
+async fn publish(app: &App, name: &Ticker, series: &Series) -> train::TrainMetrics {
+    let record = app.store.ticker(name).await.expect("reads").expect("stored");
+    let series = app.in_newest_market(&record, series.clone()).await.expect("reads");
+    let trained = fast(&series);
+    let held_back = HeldBackRecord::new(&trained.held_back, &series).expect("finite");
+    let published = app.registry.publish(name, &trained, &held_back, &series, record.data_version, None).await;
+    let model = published.expect("published");
+    app.registry.promote(name, model.version, record.champion).await.expect("promoted");
+    app.refresh().await.expect("refreshed");
+    trained.metrics
+}
+
+fn with_market(market: MarketSettings, test: impl AsyncFn(Arc<App>)) {
+    on_both_databases(|database| {
+        let (test, market) = (&test, market.clone());
+        async move {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let models_dir = folder.path().join("models").display().to_string();
+            let settings = Settings { database, models_dir, market, ..Settings::default() };
+            test(Arc::new(App::open(settings).await.expect("the app opens"))).await;
+        }
+    });
+}
+
+fn at_once() -> MarketSettings {
+    MarketSettings { refresh_ms: 0, ..MarketSettings::default() }
+}
+
+/// How many others a forecast of the newest bar knows, and its intervals' bits.
+async fn seen(forecaster: &Forecaster, name: &Ticker) -> (Option<u32>, Vec<u64>) {
+    let forecast = forecaster.forecast(name, &ForecastRequest::default()).await.expect("a forecast");
+    let ModelUsed::Version(used) = &forecast.model else { panic!("{:?}", forecast.model) };
+    let bits = forecast.steps[0].intervals.iter().flat_map(|one| [one.lower, one.upper]).map(f64::to_bits);
+    (used.market_tickers, bits.collect())
+}
+
+#[test]
+fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_kept() {
+    with_market(at_once(), async |app| {
+        let all = exchange();
+        for (name, series) in &all {
+            put(&app, name, &series.slice(0..N_BARS - 1)).await;
+        }
+        let (name, series) = &all[0];
+        let metrics = publish(&app, name, &series.slice(0..N_BARS - 1)).await;
+        assert_eq!(metrics.n_in_market, N_BARS - 1 - 131, "all but the first, of which little is known yet");
+        let forecaster = Forecaster::new(Arc::clone(&app));
+        assert_eq!(seen(&forecaster, name).await.0, Some(4));
+
+        put(&app, name, series).await;
+        let (n_seen, alone) = seen(&forecaster, name).await;
+        assert_eq!(n_seen, None, "no other has that session yet");
+        for (idx, expected) in [(1, None), (2, None), (3, Some(3)), (4, Some(4))] {
+            put(&app, &all[idx].0, &all[idx].1).await;
+            assert_eq!(seen(&forecaster, name).await.0, expected, "{idx}");
+        }
+        let (_, whole) = seen(&forecaster, name).await;
+        assert_ne!(whole, alone);
+        // Another process comes to the same.
+        let restarted = Arc::new(App::open(app.settings.clone()).await.expect("opens"));
+        assert_eq!(seen(&Forecaster::new(restarted), name).await, (Some(4), whole.clone()));
+        // A bar of another one that is corrected corrects it, and the same bar again does not.
+        let record = app.store.ticker(name).await.expect("reads").expect("stored");
+        let of_newest = async || {
+            let filter = LedgerFilter { from: record.last.expect("bars"), ..LedgerFilter::default() };
+            app.store.ledger(record.id, &filter).await.expect("reads").iter().filter(|one| one.step == 1).count()
+        };
+        assert_eq!(of_newest().await, 3, "by itself, by three others, by four");
+        put(&app, &all[4].0, &all[4].1).await;
+        assert_eq!((seen(&forecaster, name).await.1, of_newest().await), (whole.clone(), 3));
+        put(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
+        assert_ne!(seen(&forecaster, name).await.1, whole);
+        assert_eq!(of_newest().await, 4);
+        // A page of the ledger ends between any two of them.
+        let mut filter = LedgerFilter { limit: 1, step: Some(1), ..LedgerFilter::default() };
+        let mut met = Vec::new();
+        while let Some(entry) = app.store.ledger(record.id, &filter).await.expect("reads").pop() {
+            filter.after = Some(entry.place());
+            met.push(entry.market);
+        }
+        assert_eq!(met.len(), 5, "{met:?}");
+        assert!(met[..4].windows(2).all(|pair| pair[0] < pair[1]), "{met:?}");
+    });
+}
+
+#[test]
+fn other_tickers_bars_are_looked_at_no_more_often_than_asked() {
+    with_market(MarketSettings { refresh_ms: 3_600_000, ..MarketSettings::default() }, async |app| {
+        let all = exchange();
+        for (name, series) in &all {
+            put(&app, name, series).await;
+        }
+        let (name, series) = &all[0];
+        publish(&app, name, series).await;
+        let forecaster = Forecaster::new(Arc::clone(&app));
+        let before = seen(&forecaster, name).await;
+        put(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
+        assert_eq!(seen(&forecaster, name).await, before);
+        let eager = Arc::new(App::open(app.settings.clone()).await.expect("opens"));
+        assert_ne!(seen(&Forecaster::new(eager), name).await, before, "it is there for who looks");
+    });
+}
+
+#[test]
+fn a_market_has_as_many_tickers_as_the_settings_say_the_first_stored() {
+    for (max_tickers, expected) in [(0, None), (3, None), (4, Some(3)), (5, Some(4))] {
+        with_market(MarketSettings { max_tickers, ..at_once() }, async |app| {
+            let all = exchange();
+            for (name, series) in &all {
+                put(&app, name, series).await;
+            }
+            let (name, series) = &all[0];
+            publish(&app, name, series).await;
+            assert_eq!(seen(&Forecaster::new(Arc::clone(&app)), name).await.0, expected, "{max_tickers}");
+            let stored = app.store.tickers_of_market(&new_york(), 2).await.expect("reads");
+            assert_eq!(stored.iter().map(|one| one.ticker.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+        });
+    }
+}
+
+#[test]
+fn a_model_trained_before_the_others_came_is_trained_again_once() {
+    with_market(at_once(), async |app| {
+        let all = exchange();
+        let (name, series) = &all[0];
+        put(&app, name, series).await;
+        assert_eq!(publish(&app, name, series).await.n_in_market, 0);
+        let due = async || {
+            let record = app.store.ticker(name).await.expect("reads").expect("stored");
+            standing(&app, &record).await.expect("reads").retraining
+        };
+        for (other, series) in &all[1..4] {
+            assert!(!due().await.due);
+            put(&app, other, series).await;
+        }
+        let retraining = due().await;
+        assert!(retraining.due && retraining.reason.contains("exchange"), "{retraining:?}");
+        publish(&app, name, series).await;
+        assert!(!due().await.due);
+    });
+}
+
+#[tokio::test]
+async fn clients_are_told_how_many_others_a_forecast_knows() {
+    let app = TestApp::with(|settings| settings.market = at_once()).await;
+    let all = exchange();
+    for (name, series) in &all[..4] {
+        put(&app.app, name, series).await;
+    }
+    publish(&app.app, &all[0].0, &all[0].1).await;
+    let told = async |path: &str| app.get(path).await.json()["model"]["market_tickers"].clone();
+    assert_eq!(told("/v1/tickers/A/forecast").await, 3);
+    put(&app.app, &all[4].0, &all[4].1).await;
+    assert_eq!(told("/v1/tickers/A/forecast").await, 4, "bytes kept in memory are of another market");
+    assert_eq!(told("/v1/tickers/A/forecast?as_of=2024-11-01").await, 4);
+    assert!(told("/v1/tickers/A/forecast?model=har").await.is_null());
+    let manifest = app.get("/v1/tickers/A/models/1").await.json();
+    assert_eq!(manifest["metrics"]["n_in_market"], N_BARS - 131, "{manifest}");
+}
