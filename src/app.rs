@@ -56,7 +56,6 @@ impl App {
         let store = Store::connect(&settings.database).await?;
         let registry = Registry::open(&settings.models_dir, store.clone())?;
         let computing = Computing::new(&settings.http);
-        let markets = Markets::new(settings.market.refresh_ms);
         let app = Self {
             settings,
             store,
@@ -64,7 +63,7 @@ impl App {
             job_queued: Notify::new(),
             computing,
             revisions: Revisions::default(),
-            markets,
+            markets: Markets::default(),
             unsettled: Unsettled::default(),
         };
         app.refresh().await?;
@@ -76,8 +75,7 @@ impl App {
         self.revisions.of(ticker)
     }
 
-    /// How often what other tickers' bars say was to be looked at anew: an answer made at the same number still knows
-    /// enough of its market.
+    /// Rises when what other tickers did is known to have changed: an answer made at the same number knows its market.
     pub fn market_epoch(&self) -> u64 {
         self.markets.epoch()
     }
@@ -88,8 +86,9 @@ impl App {
     /// # Errors
     /// When the database fails; what was known stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        let has_moved = self.revisions.refresh(&self.store).await?;
-        self.markets.moved(has_moved);
+        if self.revisions.refresh(&self.store).await? {
+            self.markets.moved();
+        }
         Ok(())
     }
 
@@ -103,8 +102,12 @@ impl App {
         self.unsettled.release(ticker);
     }
 
-    /// Takes up what other processes change, until `stop`.
+    /// Takes up what other processes change, and what other tickers did, until `stop`.
     pub async fn follow(&self, stop: CancellationToken) {
+        tokio::join!(self.follow_revisions(&stop), self.follow_markets(&stop));
+    }
+
+    async fn follow_revisions(&self, stop: &CancellationToken) {
         let mut ticks = tokio::time::interval(FOLLOW_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {

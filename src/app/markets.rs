@@ -1,16 +1,17 @@
 //! What the tickers of each exchange did together, kept in memory.
 //!
-//! A market is read when it is first asked for, and of its tickers those whose bars changed are read again. Whether any
-//! did, answers ask only when the *epoch* has risen: some bars were stored, and the last time is
-//! [`refresh_ms`](crate::config::MarketSettings::refresh_ms) ago. So a stream of bars of other tickers does not make every
-//! answer look at the database.
+//! A market is read when it is first asked for. After that answers take it as it is, and never wait for it: it is read again
+//! in the background, of its tickers those whose bars changed, when some bars were stored and the last time is
+//! [`refresh_ms`](crate::config::MarketSettings::refresh_ms) ago. If that changed it, the *epoch* rises, and answers of before
+//! look whether what they said still holds.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
 
 use super::{App, ComputeError};
 use crate::domain::{BarTime, Calendar, Interval, Series, Ticker};
@@ -30,29 +31,21 @@ pub enum MarketError {
 }
 
 /// The markets of a process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Markets {
     epoch: AtomicU64,
-    pace: Mutex<Pace>,
-    by_calendar: Mutex<HashMap<Calendar, Arc<AsyncMutex<Kept>>>>,
+    /// Whether bars of any ticker may have moved since markets were last read.
+    has_moved: AtomicBool,
+    by_calendar: Mutex<HashMap<Calendar, Arc<Place>>>,
 }
 
-/// How often the epoch rises.
-#[derive(Debug)]
-struct Pace {
-    /// Bars moved since it last rose.
-    has_moved: bool,
-    rose: Option<Instant>,
-    every: Duration,
-}
-
-/// A market as it was last read.
+/// Where one exchange's market is kept.
 #[derive(Debug, Default)]
-struct Kept {
-    /// At which epoch; `None` before it was ever read.
-    epoch: Option<u64>,
-    members: Vec<Member>,
-    market: Arc<Market>,
+struct Place {
+    /// As it was last read; `None` before it ever was.
+    market: Mutex<Option<Arc<Market>>>,
+    /// Whose footprints it is made of. Held while it is read, by one at a time.
+    members: AsyncMutex<Vec<Member>>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,40 +55,55 @@ struct Member {
     footprints: Arc<[Footprint]>,
 }
 
+impl Place {
+    fn market(&self) -> Option<Arc<Market>> {
+        self.market.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Markets {
-    pub(super) fn new(refresh_ms: u64) -> Self {
-        let pace = Pace { has_moved: false, rose: None, every: Duration::from_millis(refresh_ms) };
-        Self { epoch: AtomicU64::new(0), pace: Mutex::new(pace), by_calendar: Mutex::default() }
+    /// Told when bars of any ticker may have moved.
+    pub(super) fn moved(&self) {
+        self.has_moved.store(true, Ordering::Release);
     }
 
-    /// Rises when an answer made before may miss what other tickers' bars say.
+    /// Rises when a market changed: an answer made before may not know what it does now.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Told now and then, and whether bars of any ticker may have moved since.
-    pub(super) fn moved(&self, has_moved: bool) {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.has_moved |= has_moved;
-        if pace.has_moved && pace.rose.is_none_or(|rose| rose.elapsed() >= pace.every) {
-            (pace.has_moved, pace.rose) = (false, Some(Instant::now()));
-            self.epoch.fetch_add(1, Ordering::Release);
-        }
-    }
-
-    fn of(&self, calendar: &Calendar) -> Arc<AsyncMutex<Kept>> {
+    fn of(&self, calendar: &Calendar) -> Arc<Place> {
         let mut by_calendar = self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(by_calendar.entry(calendar.clone()).or_default())
     }
+
+    fn calendars(&self) -> Vec<Calendar> {
+        self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
 }
 
+/// Reading markets may take this share of the time at most.
+const SHARE: u32 = 10;
+
 impl App {
+    /// Whether what other tickers did may be known beside a ticker's bars.
+    pub fn has_market(&self, record: &TickerRecord) -> bool {
+        self.settings.market.max_tickers > 0 && record.interval == Interval::Day && Market::has(&record.calendar)
+    }
+
     /// A ticker's bars beside what its market did, as this process last saw that: for answers.
     ///
     /// # Errors
-    /// When the market has to be read and cannot be.
+    /// When the market was never read and cannot be.
     pub async fn in_market(&self, record: &TickerRecord, series: Series) -> Result<Series, MarketError> {
-        self.beside(record, series, |kept, epoch| kept.epoch == Some(epoch)).await
+        if !self.has_market(record) {
+            return Ok(series);
+        }
+        let market = match self.markets.of(&record.calendar).market() {
+            Some(market) => market,
+            None => self.read_market(&record.calendar).await?,
+        };
+        Ok(market.around(&record.ticker, series))
     }
 
     /// The same with the market as it is now: for what takes longer than to look.
@@ -103,96 +111,77 @@ impl App {
     /// # Errors
     /// When the market cannot be read.
     pub async fn in_newest_market(&self, record: &TickerRecord, series: Series) -> Result<Series, MarketError> {
-        self.beside(record, series, |_, _| false).await
+        match self.has_market(record) {
+            true => Ok(self.read_market(&record.calendar).await?.around(&record.ticker, series)),
+            false => Ok(series),
+        }
     }
 
-    async fn beside(
-        &self,
-        record: &TickerRecord,
-        series: Series,
-        is_good: impl Fn(&Kept, u64) -> bool,
-    ) -> Result<Series, MarketError> {
-        let max_tickers = self.settings.market.max_tickers;
-        if max_tickers == 0 || record.interval != Interval::Day || !Market::has(&record.calendar) {
-            return Ok(series);
-        }
-        let place = self.markets.of(&record.calendar);
-        let market = {
-            let mut kept = place.lock().await;
-            // Read before everything else: what is read after it is at least as new as its tag says.
-            let epoch = self.markets.epoch();
-            if !is_good(&kept, epoch) {
-                *kept = self.read_market(&kept, &record.calendar, max_tickers, epoch).await?;
+    /// Takes up what moved in the markets that were ever asked for.
+    ///
+    /// # Errors
+    /// When one cannot be read; it stays as it was, and those after it.
+    pub async fn refresh_markets(&self) -> Result<(), MarketError> {
+        if self.markets.has_moved.swap(false, Ordering::AcqRel) {
+            for calendar in self.markets.calendars() {
+                self.read_market(&calendar).await.inspect_err(|_| self.markets.moved())?;
             }
-            Arc::clone(&kept.market)
-        };
-        Ok(market.around(&record.ticker, series))
+        }
+        Ok(())
     }
 
-    async fn read_market(
-        &self,
-        before: &Kept,
-        calendar: &Calendar,
-        max_tickers: u32,
-        epoch: u64,
-    ) -> Result<Kept, MarketError> {
-        let records = self.store.tickers_of_market(calendar, max_tickers).await?;
-        let versions = before.members.iter().map(|member| (&member.ticker, member.data_version));
-        if records.iter().map(|record| (&record.ticker, record.data_version)).eq(versions) {
-            let (members, market) = (before.members.clone(), Arc::clone(&before.market));
-            return Ok(Kept { epoch: Some(epoch), members, market });
+    /// Keeps markets up to date, until `stop`.
+    pub(super) async fn follow_markets(&self, stop: &CancellationToken) {
+        let mut pause = Duration::from_millis(self.settings.market.refresh_ms).max(super::FOLLOW_EVERY);
+        let least = pause;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            let begun = Instant::now();
+            if let Err(error) = self.refresh_markets().await {
+                tracing::warn!(%error, "cannot see what other tickers did; forecasts know their market as it was");
+            }
+            pause = least.max(begun.elapsed() * SHARE);
         }
-        let mut members = Vec::with_capacity(records.len());
-        for TickerRecord { id, ticker, data_version, interval, .. } in records {
-            let known = before.members.iter().find(|one| one.ticker == ticker && one.data_version == data_version);
-            members.push(match known {
+    }
+
+    /// The market of an exchange as it is stored now.
+    async fn read_market(&self, calendar: &Calendar) -> Result<Arc<Market>, MarketError> {
+        let place = self.markets.of(calendar);
+        let mut members = place.members.lock().await;
+        let records = self.store.tickers_of_market(calendar, self.settings.market.max_tickers).await?;
+        let known = members.iter().map(|member| (&member.ticker, member.data_version));
+        if let Some(market) = place.market()
+            && records.iter().map(|record| (&record.ticker, record.data_version)).eq(known)
+        {
+            return Ok(market);
+        }
+        let mut now = Vec::with_capacity(records.len());
+        for record in records {
+            let is_it = |one: &&Member| one.ticker == record.ticker && one.data_version == record.data_version;
+            now.push(match members.iter().find(is_it) {
                 Some(member) => member.clone(),
-                None => {
-                    let (first, last) = (BarTime::from_seconds(i64::MIN), BarTime::from_seconds(i64::MAX));
-                    let bars = self.store.bars(id, first, last, u64::MAX).await?;
-                    let series = Series::new(interval, bars).map_err(|error| StoreError::Corrupt {
-                        what: "the order of bars",
-                        reason: error.to_string(),
-                    })?;
-                    let footprints = self.computing.catch_up(move || footprints(&series)).await?;
-                    Member { ticker, data_version, footprints: footprints.into() }
-                }
+                None => self.read_member(record).await?,
             });
         }
+        *members = now;
         let own = |member: &Member| (member.ticker.clone(), Arc::clone(&member.footprints));
         let all: Vec<(Ticker, Arc<[Footprint]>)> = members.iter().map(own).collect();
         let market = Arc::new(self.computing.catch_up(move || Market::new(all)).await?);
-        Ok(Kept { epoch: Some(epoch), members, market })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_epoch_rises_at_once_and_then_no_more_often_than_asked() {
-        let markets = Markets::new(3_600_000);
-        let after = |has_moved: bool| {
-            markets.moved(has_moved);
-            markets.epoch()
-        };
-        assert_eq!([after(false), after(true), after(true), after(false)], [0, 1, 1, 1]);
-        let eager = Markets::new(0);
-        let after = |has_moved: bool| {
-            eager.moved(has_moved);
-            eager.epoch()
-        };
-        assert_eq!([after(true), after(false), after(true)], [1, 1, 2]);
+        *place.market.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&market));
+        // After the market is there for who looks because of it.
+        self.markets.epoch.fetch_add(1, Ordering::Release);
+        Ok(market)
     }
 
-    #[test]
-    fn what_moved_too_soon_is_taken_up_later() {
-        let markets = Markets::new(30);
-        markets.moved(true);
-        markets.moved(true);
-        std::thread::sleep(Duration::from_millis(40));
-        markets.moved(false);
-        assert_eq!(markets.epoch(), 2);
+    async fn read_member(&self, record: TickerRecord) -> Result<Member, MarketError> {
+        let (first, last) = (BarTime::from_seconds(i64::MIN), BarTime::from_seconds(i64::MAX));
+        // Bars may be newer than the record: the next look finds it moved and reads them again.
+        let bars = self.store.bars(record.id, first, last, u64::MAX).await?;
+        let corrupt = |error: crate::domain::series::SeriesError| StoreError::Corrupt {
+            what: "the order of bars",
+            reason: error.to_string(),
+        };
+        let series = Series::new(record.interval, bars).map_err(corrupt)?;
+        let footprints = self.computing.catch_up(move || footprints(&series)).await?;
+        Ok(Member { ticker: record.ticker, data_version: record.data_version, footprints: footprints.into() })
     }
 }

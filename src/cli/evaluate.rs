@@ -24,7 +24,7 @@ use crate::evaluate::{Baseline, EvaluateError, Method, Network, ServedNetwork};
 use crate::features::Market;
 use crate::features::market::footprints;
 use crate::ingest::{BodyFormat, ReadOptions, Warning, inflate, read};
-use crate::jobs::market::Detector;
+use crate::jobs::calendar::Detector;
 use crate::train::{Control, TrainConfig};
 
 /// Which files, who is compared, and where the table goes.

@@ -11,8 +11,9 @@ pub struct MarketSettings {
     /// take memory (24 bytes a bar) and, when their bars change, time to be read again.
     #[garde(range(max = 10_000))]
     pub max_tickers: u32,
-    /// After how many milliseconds at the latest forecasts take up what new bars of other tickers say. Too low computes
-    /// all forecasts anew while bars are stored; too high answers from the market as it was.
+    /// After how many milliseconds forecasts take up what new bars of other tickers say (not below 250, and reading takes
+    /// a tenth of the time at most). Too low computes all forecasts anew again and again while bars are stored; too high
+    /// answers from the market as it was.
     #[garde(range(max = 3_600_000))]
     pub refresh_ms: u64,
 }

@@ -53,13 +53,21 @@ pub fn footprints(series: &Series) -> Vec<Footprint> {
 /// Tickers of one exchange, session by session.
 #[derive(Debug, Clone, Default)]
 pub struct Market {
-    members: HashMap<Ticker, Arc<[Footprint]>>,
+    members: HashMap<Ticker, Member>,
     /// All footprints, however they are dated.
     raw: BTreeMap<BarTime, Sum>,
     /// Those of tickers that are dated like the others, or later.
     sessions: BTreeMap<BarTime, Sum>,
     /// Tickers a session, in the mean of the month before.
     usual: HashMap<BarTime, f64>,
+}
+
+/// A ticker of a market.
+#[derive(Debug, Clone)]
+struct Member {
+    footprints: Arc<[Footprint]>,
+    /// One a footprint.
+    dating: Arc<[Dating]>,
 }
 
 /// Footprints of a session.
@@ -123,17 +131,16 @@ impl Market {
         let mut market = Self::default();
         let all = members.iter().flat_map(|(_, footprints)| footprints.iter());
         all.for_each(|footprint| market.raw.entry(footprint.at).or_default().add(footprint));
-        for (_, footprints) in &members {
-            for (footprint, dating) in footprints.iter().zip(market.dating(footprints, true)) {
-                if dating.tells_others() {
-                    market.sessions.entry(footprint.at).or_default().add(footprint);
-                }
+        for (ticker, footprints) in members {
+            let dating: Arc<[Dating]> = market.dating(&footprints, true).into();
+            for (footprint, _) in footprints.iter().zip(&*dating).filter(|(_, dating)| dating.tells_others()) {
+                market.sessions.entry(footprint.at).or_default().add(footprint);
             }
+            market.members.insert(ticker, Member { footprints, dating });
         }
         let counts: Vec<f64> = market.sessions.values().map(|sum| f64::from(sum.n_tickers)).collect();
         let before = |idx: usize| idx.checked_sub(1).map_or(0.0, |idx| trailing_mean(&counts, idx, Columns::MONTH));
         market.usual = market.sessions.keys().enumerate().map(|(idx, at)| (*at, before(idx))).collect();
-        market.members = members.into_iter().collect();
         market
     }
 
@@ -150,11 +157,11 @@ impl Market {
         if series.interval() != Interval::Day || self.sessions.is_empty() {
             return series;
         }
-        let (own, is_member) = match self.members.get(ticker) {
-            Some(own) => (Arc::clone(own), true),
-            None => (footprints(&series).into(), false),
-        };
-        let dating = self.dating(&own, is_member);
+        let is_member = self.members.contains_key(ticker);
+        let Member { footprints: own, dating } = self.members.get(ticker).cloned().unwrap_or_else(|| {
+            let own = footprints(&series);
+            Member { dating: self.dating(&own, false).into(), footprints: own.into() }
+        });
         series.in_market(|at| {
             let place = own.binary_search_by_key(&at, |footprint| footprint.at).ok()?;
             let (sum, usual) = (*self.sessions.get(&at)?, *self.usual.get(&at)?);

@@ -71,7 +71,8 @@ impl Snapshot {
 
     /// Whether the market did what it was seen to do, so that all of this still holds.
     async fn holds_at(&self, app: &App, market_epoch: u64) -> Result<bool, ForecastError> {
-        let holds = app.in_market(&self.record, self.newest.as_ref().clone()).await? == *self.newest;
+        let holds = !app.has_market(&self.record)
+            || app.in_market(&self.record, self.newest.as_ref().clone()).await? == *self.newest;
         if holds {
             self.market_epoch.store(market_epoch, Ordering::Release);
         }

@@ -202,7 +202,7 @@ async fn market_is_new(app: &App, record: &TickerRecord, newest: &ModelRecord) -
     const YEAR: usize = 250;
     const LOOKED_AT: u64 = 300;
     let learned = newest.manifest["metrics"]["n_in_market"].as_u64().unwrap_or(u64::MAX);
-    if learned >= YEAR as u64 {
+    if learned >= YEAR as u64 || !app.has_market(record) {
         return Ok(false);
     }
     let bars = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), LOOKED_AT).await?;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::calendar;
 use super::level::level_break;
-use super::market;
 use super::neighbours::check_neighbours;
 use super::settle::{Settled, StoredTicker, settle};
 use super::whose::{name, other_told};
@@ -239,7 +239,7 @@ pub async fn ingest(
     named.retain(|(_, part)| !part.series.is_empty());
     let basis = price_basis(&reading.dialect);
     let mut sent = Vec::with_capacity(named.len());
-    let mut detector = market::Detector::default();
+    let mut detector = calendar::Detector::default();
     let mut warnings: Vec<Warning> = Vec::new();
     for (ticker, part) in &named {
         warnings.extend(other_told(ticker, part));
@@ -261,8 +261,8 @@ pub async fn ingest(
     warnings.extend(detector.told());
     // Of many tickers the counts tell.
     if let ([outcome], [(ticker, part)]) = (outcomes.as_slice(), named.as_slice()) {
-        warnings.extend(market::missing_sessions(ticker, &part.series, &outcome.record.calendar));
-        warnings.extend(market::off_calendar(ticker, &part.series, &outcome.record.calendar));
+        warnings.extend(calendar::missing_sessions(ticker, &part.series, &outcome.record.calendar));
+        warnings.extend(calendar::off_calendar(ticker, &part.series, &outcome.record.calendar));
     }
     let mut settled = match request.train {
         TrainChoice::Auto if !request.dry_run => settle_apart(app, &outcomes).await,

@@ -18,7 +18,7 @@ mod neighbours;
 mod whose;
 pub mod ingest;
 pub mod kind;
-pub mod market;
+pub mod calendar;
 pub mod runner;
 pub mod settle;
 pub mod train;

@@ -2,6 +2,7 @@
 //! as their bars come.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use candlecast::app::App;
 use candlecast::config::{MarketSettings, Settings};
@@ -17,6 +18,7 @@ use candlecast::train::{self, Control, Model, Preset, TrainConfig, Trained, trai
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::app::TestApp;
 use crate::support::{on_both_databases, ticker};
@@ -164,6 +166,12 @@ async fn put(app: &App, name: &Ticker, series: &Series) {
     app.refresh().await.expect("refreshed");
 }
 
+/// Stores bars, and lets what moved in markets be taken up, as the process does in the background.
+async fn put_and_follow(app: &App, name: &Ticker, series: &Series) {
+    put(app, name, series).await;
+    app.refresh_markets().await.expect("reads");
+}
+
 /// Trains as a job does: beside the market as it is stored.
 async fn publish(app: &App, name: &Ticker, series: &Series) -> train::TrainMetrics {
     let record = app.store.ticker(name).await.expect("reads").expect("stored");
@@ -189,10 +197,6 @@ fn with_market(market: MarketSettings, test: impl AsyncFn(Arc<App>)) {
     });
 }
 
-fn at_once() -> MarketSettings {
-    MarketSettings { refresh_ms: 0, ..MarketSettings::default() }
-}
-
 /// How many others a forecast of the newest bar knows, and its intervals' bits.
 async fn seen(forecaster: &Forecaster, name: &Ticker) -> (Option<u32>, Vec<u64>) {
     let forecast = forecaster.forecast(name, &ForecastRequest::default()).await.expect("a forecast");
@@ -203,7 +207,7 @@ async fn seen(forecaster: &Forecaster, name: &Ticker) -> (Option<u32>, Vec<u64>)
 
 #[test]
 fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_kept() {
-    with_market(at_once(), async |app| {
+    with_market(MarketSettings::default(), async |app| {
         let all = exchange();
         for (name, series) in &all {
             put(&app, name, &series.slice(0..N_BARS - 1)).await;
@@ -214,11 +218,11 @@ fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_ke
         let forecaster = Forecaster::new(Arc::clone(&app));
         assert_eq!(seen(&forecaster, name).await.0, Some(4));
 
-        put(&app, name, series).await;
+        put_and_follow(&app, name, series).await;
         let (n_seen, alone) = seen(&forecaster, name).await;
         assert_eq!(n_seen, None, "no other has that session yet");
         for (idx, expected) in [(1, None), (2, None), (3, Some(3)), (4, Some(4))] {
-            put(&app, &all[idx].0, &all[idx].1).await;
+            put_and_follow(&app, &all[idx].0, &all[idx].1).await;
             assert_eq!(seen(&forecaster, name).await.0, expected, "{idx}");
         }
         let (_, whole) = seen(&forecaster, name).await;
@@ -233,9 +237,9 @@ fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_ke
             app.store.ledger(record.id, &filter).await.expect("reads").iter().filter(|one| one.step == 1).count()
         };
         assert_eq!(of_newest().await, 3, "by itself, by three others, by four");
-        put(&app, &all[4].0, &all[4].1).await;
+        put_and_follow(&app, &all[4].0, &all[4].1).await;
         assert_eq!((seen(&forecaster, name).await.1, of_newest().await), (whole.clone(), 3));
-        put(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
+        put_and_follow(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
         assert_ne!(seen(&forecaster, name).await.1, whole);
         assert_eq!(of_newest().await, 4);
         // A page of the ledger ends between any two of them.
@@ -251,27 +255,41 @@ fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_ke
 }
 
 #[test]
-fn other_tickers_bars_are_looked_at_no_more_often_than_asked() {
-    with_market(MarketSettings { refresh_ms: 3_600_000, ..MarketSettings::default() }, async |app| {
-        let all = exchange();
-        for (name, series) in &all {
-            put(&app, name, series).await;
-        }
-        let (name, series) = &all[0];
-        publish(&app, name, series).await;
-        let forecaster = Forecaster::new(Arc::clone(&app));
-        let before = seen(&forecaster, name).await;
-        put(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
-        assert_eq!(seen(&forecaster, name).await, before);
-        let eager = Arc::new(App::open(app.settings.clone()).await.expect("opens"));
-        assert_ne!(seen(&Forecaster::new(eager), name).await, before, "it is there for who looks");
-    });
+fn a_process_follows_other_tickers_bars_no_more_often_than_asked() {
+    for (refresh_ms, follows) in [(0, true), (3_600_000, false)] {
+        with_market(MarketSettings { refresh_ms, ..MarketSettings::default() }, async |app| {
+            let all = exchange();
+            for (name, series) in &all {
+                put(&app, name, series).await;
+            }
+            let (name, series) = &all[0];
+            publish(&app, name, series).await;
+            let stop = CancellationToken::new();
+            let following = tokio::spawn({
+                let (app, stop) = (Arc::clone(&app), stop.clone());
+                async move { app.follow(stop).await }
+            });
+            let forecaster = Forecaster::new(Arc::clone(&app));
+            let before = seen(&forecaster, name).await;
+            put(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
+            let begun = Instant::now();
+            let long = Duration::from_secs(if follows { 30 } else { 1 });
+            while seen(&forecaster, name).await == before && begun.elapsed() < long {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(seen(&forecaster, name).await != before, follows, "every {refresh_ms} ms");
+            let other_process = Arc::new(App::open(app.settings.clone()).await.expect("opens"));
+            assert_ne!(seen(&Forecaster::new(other_process), name).await, before, "it is there for who looks");
+            stop.cancel();
+            tokio::time::timeout(Duration::from_secs(10), following).await.expect("it stops").expect("no panic");
+        });
+    }
 }
 
 #[test]
 fn a_market_has_as_many_tickers_as_the_settings_say_the_first_stored() {
     for (max_tickers, expected) in [(0, None), (3, None), (4, Some(3)), (5, Some(4))] {
-        with_market(MarketSettings { max_tickers, ..at_once() }, async |app| {
+        with_market(MarketSettings { max_tickers, ..MarketSettings::default() }, async |app| {
             let all = exchange();
             for (name, series) in &all {
                 put(&app, name, series).await;
@@ -287,7 +305,7 @@ fn a_market_has_as_many_tickers_as_the_settings_say_the_first_stored() {
 
 #[test]
 fn a_model_trained_before_the_others_came_is_trained_again_once() {
-    with_market(at_once(), async |app| {
+    with_market(MarketSettings::default(), async |app| {
         let all = exchange();
         let (name, series) = &all[0];
         put(&app, name, series).await;
@@ -298,7 +316,7 @@ fn a_model_trained_before_the_others_came_is_trained_again_once() {
         };
         for (other, series) in &all[1..4] {
             assert!(!due().await.due);
-            put(&app, other, series).await;
+            put_and_follow(&app, other, series).await;
         }
         let retraining = due().await;
         assert!(retraining.due && retraining.reason.contains("exchange"), "{retraining:?}");
@@ -309,7 +327,7 @@ fn a_model_trained_before_the_others_came_is_trained_again_once() {
 
 #[tokio::test]
 async fn clients_are_told_how_many_others_a_forecast_knows() {
-    let app = TestApp::with(|settings| settings.market = at_once()).await;
+    let app = TestApp::new().await;
     let all = exchange();
     for (name, series) in &all[..4] {
         put(&app.app, name, series).await;
@@ -317,7 +335,7 @@ async fn clients_are_told_how_many_others_a_forecast_knows() {
     publish(&app.app, &all[0].0, &all[0].1).await;
     let told = async |path: &str| app.get(path).await.json()["model"]["market_tickers"].clone();
     assert_eq!(told("/v1/tickers/A/forecast").await, 3);
-    put(&app.app, &all[4].0, &all[4].1).await;
+    put_and_follow(&app.app, &all[4].0, &all[4].1).await;
     assert_eq!(told("/v1/tickers/A/forecast").await, 4, "bytes kept in memory are of another market");
     assert_eq!(told("/v1/tickers/A/forecast?as_of=2024-11-01").await, 4);
     assert!(told("/v1/tickers/A/forecast?model=har").await.is_null());
