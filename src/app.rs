@@ -4,7 +4,7 @@ mod computing;
 mod markets;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::domain::Ticker;
 use crate::registry::{Registry, RegistryError};
-use crate::store::{Store, StoreError};
+use crate::store::{Moved, Store, StoreError};
 pub use computing::{ComputeError, Computing, Turn};
 pub use markets::MarketError;
-use markets::Markets;
+use markets::{Markets, Place};
 
 /// The parts that requests, jobs and commands share.
 #[derive(Debug)]
@@ -70,14 +70,9 @@ impl App {
         Ok(app)
     }
 
-    /// The revision of a ticker as this process knows it: an answer made at it is still right. `None`: no such ticker.
-    pub fn revision(&self, ticker: &Ticker) -> Option<i64> {
+    /// How a ticker stands, as this process knows it. `None`: no such ticker.
+    pub fn state(&self, ticker: &Ticker) -> Option<TickerState> {
         self.revisions.of(ticker)
-    }
-
-    /// Rises when what other tickers did is known to have changed: an answer made at the same number knows its market.
-    pub fn market_epoch(&self) -> u64 {
-        self.markets.epoch()
     }
 
     /// Takes up what moved in the database. Called after each change that this process makes, so that who
@@ -86,10 +81,7 @@ impl App {
     /// # Errors
     /// When the database fails; what was known stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        if self.revisions.refresh(&self.store).await? {
-            self.markets.moved();
-        }
-        Ok(())
+        self.revisions.refresh(self).await
     }
 
     /// Takes up tickers whose training could not be queued, to see to them later: those that nobody sees to yet.
@@ -104,7 +96,7 @@ impl App {
 
     /// Takes up what other processes change, and what other tickers did, until `stop`.
     pub async fn follow(&self, stop: CancellationToken) {
-        tokio::join!(self.follow_revisions(&stop), self.follow_markets(&stop));
+        tokio::join!(self.follow_revisions(&stop), stop.run_until_cancelled(self.follow_markets()));
     }
 
     async fn follow_revisions(&self, stop: &CancellationToken) {
@@ -136,35 +128,55 @@ impl Unsettled {
 /// How long an answer of this process may lag behind a change made by another one.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
-/// The newest known revision of every ticker.
+/// How a ticker stands: an answer made while it stood so is still right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TickerState {
+    /// The newest change of the ticker.
+    pub revision: i64,
+    /// What its market is known to have done, as a number that is the same in all processes; 0 where nothing.
+    pub market: i64,
+}
+
+#[derive(Debug)]
+struct Known {
+    revision: i64,
+    market: Option<Arc<Place>>,
+}
+
+/// The newest known revision of every ticker, and where what its market did is kept.
 #[derive(Debug, Default)]
 struct Revisions {
-    known: RwLock<HashMap<Ticker, i64>>,
+    known: RwLock<HashMap<Ticker, Known>>,
     /// The highest revision taken up; held while refreshing, so that refreshes do not overtake each other.
     taken_up: Mutex<i64>,
 }
 
 impl Revisions {
-    fn of(&self, ticker: &Ticker) -> Option<i64> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(ticker).copied()
+    fn of(&self, ticker: &Ticker) -> Option<TickerState> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let Known { revision, market } = known.get(ticker)?;
+        Some(TickerState { revision: *revision, market: market.as_ref().map_or(0, |place| place.version()) })
     }
 
-    /// Whether anything moved.
-    async fn refresh(&self, store: &Store) -> Result<bool, StoreError> {
+    async fn refresh(&self, app: &App) -> Result<(), StoreError> {
         let mut taken_up = self.taken_up.lock().await;
-        let moved = store.moved_since(*taken_up).await?;
+        let moved = app.store.moved_since(*taken_up).await?;
         if moved.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for (ticker, revision, alive) in moved {
+        for Moved { ticker, revision, kind } in moved {
             *taken_up = revision.max(*taken_up);
-            match alive {
-                true => known.insert(ticker, revision),
-                false => known.remove(&ticker),
+            match kind {
+                Some((calendar, interval)) => {
+                    known.insert(ticker, Known { revision, market: app.market_place(&calendar, interval) })
+                }
+                None => known.remove(&ticker),
             };
         }
-        Ok(true)
+        drop(known);
+        app.markets.moved();
+        Ok(())
     }
 }
 

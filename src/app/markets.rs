@@ -2,18 +2,17 @@
 //!
 //! A market is read when it is first asked for. After that answers take it as it is, and never wait for it: it is read again
 //! in the background, of its tickers those whose bars changed, when some bars were stored and the last time is
-//! [`refresh_ms`](crate::config::MarketSettings::refresh_ms) ago. If that changed it, the *epoch* rises, and answers of before
+//! [`refresh_ms`](crate::config::MarketSettings::refresh_ms) ago. If that changed it, its version does, and answers of before
 //! look whether what they said still holds.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
-use tokio_util::sync::CancellationToken;
 
-use super::{App, ComputeError};
+use super::{App, ComputeError, FOLLOW_EVERY};
 use crate::domain::{BarTime, Calendar, Interval, Series, Ticker};
 use crate::features::market::footprints;
 use crate::features::{Footprint, Market};
@@ -33,7 +32,6 @@ pub enum MarketError {
 /// The markets of a process.
 #[derive(Debug, Default)]
 pub(super) struct Markets {
-    epoch: AtomicU64,
     /// Whether bars of any ticker may have moved since markets were last read.
     has_moved: AtomicBool,
     by_calendar: Mutex<HashMap<Calendar, Arc<Place>>>,
@@ -41,21 +39,26 @@ pub(super) struct Markets {
 
 /// Where one exchange's market is kept.
 #[derive(Debug, Default)]
-struct Place {
+pub(super) struct Place {
     /// As it was last read; `None` before it ever was.
     market: Mutex<Option<Arc<Market>>>,
-    /// Whose footprints it is made of. Held while it is read, by one at a time.
-    members: AsyncMutex<Vec<Member>>,
+    /// Of which bars that was; 0 before.
+    version: AtomicI64,
+    /// Whose footprints it is made of, by the tickers' ids. Held while it is read, by one at a time.
+    members: AsyncMutex<HashMap<i64, Member>>,
 }
 
 #[derive(Debug, Clone)]
 struct Member {
-    ticker: Ticker,
     data_version: u64,
     footprints: Arc<[Footprint]>,
 }
 
 impl Place {
+    pub(super) fn version(&self) -> i64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     fn market(&self) -> Option<Arc<Market>> {
         self.market.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -67,28 +70,31 @@ impl Markets {
         self.has_moved.store(true, Ordering::Release);
     }
 
-    /// Rises when a market changed: an answer made before may not know what it does now.
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
     fn of(&self, calendar: &Calendar) -> Arc<Place> {
         let mut by_calendar = self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(by_calendar.entry(calendar.clone()).or_default())
     }
 
-    fn calendars(&self) -> Vec<Calendar> {
-        self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    /// Those that were ever read.
+    fn read(&self) -> Vec<Calendar> {
+        let by_calendar = self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = by_calendar.iter().filter(|(_, place)| place.version() != 0);
+        read.map(|(calendar, _)| calendar.clone()).collect()
     }
 }
 
-/// Reading markets may take this share of the time at most.
-const SHARE: u32 = 10;
+/// Reading markets takes a tenth of the time at most: it rests so many times as long.
+const REST: u32 = 9;
 
 impl App {
     /// Whether what other tickers did may be known beside a ticker's bars.
     pub fn has_market(&self, record: &TickerRecord) -> bool {
-        self.settings.market.max_tickers > 0 && record.interval == Interval::Day && Market::has(&record.calendar)
+        self.market_place(&record.calendar, record.interval).is_some()
+    }
+
+    pub(super) fn market_place(&self, calendar: &Calendar, interval: Interval) -> Option<Arc<Place>> {
+        let has_one = self.settings.market.max_tickers > 0 && interval == Interval::Day && Market::has(calendar);
+        has_one.then(|| self.markets.of(calendar))
     }
 
     /// A ticker's bars beside what its market did, as this process last saw that: for answers.
@@ -96,14 +102,12 @@ impl App {
     /// # Errors
     /// When the market was never read and cannot be.
     pub async fn in_market(&self, record: &TickerRecord, series: Series) -> Result<Series, MarketError> {
-        if !self.has_market(record) {
-            return Ok(series);
-        }
-        let market = match self.markets.of(&record.calendar).market() {
+        let Some(place) = self.market_place(&record.calendar, record.interval) else { return Ok(series) };
+        let market = match place.market() {
             Some(market) => market,
             None => self.read_market(&record.calendar).await?,
         };
-        Ok(market.around(&record.ticker, series))
+        self.around(market, record, series).await
     }
 
     /// The same with the market as it is now: for what takes longer than to look.
@@ -112,34 +116,44 @@ impl App {
     /// When the market cannot be read.
     pub async fn in_newest_market(&self, record: &TickerRecord, series: Series) -> Result<Series, MarketError> {
         match self.has_market(record) {
-            true => Ok(self.read_market(&record.calendar).await?.around(&record.ticker, series)),
+            true => self.around(self.read_market(&record.calendar).await?, record, series).await,
             false => Ok(series),
         }
+    }
+
+    async fn around(&self, market: Arc<Market>, record: &TickerRecord, series: Series) -> Result<Series, MarketError> {
+        let ticker = record.ticker.clone();
+        Ok(self.computing.catch_up(move || market.around(&ticker, series)).await?)
     }
 
     /// Takes up what moved in the markets that were ever asked for.
     ///
     /// # Errors
-    /// When one cannot be read; it stays as it was, and those after it.
+    /// When one could not be read: it stays as it was, and is tried again the next time.
     pub async fn refresh_markets(&self) -> Result<(), MarketError> {
+        let mut outcome = Ok(());
         if self.markets.has_moved.swap(false, Ordering::AcqRel) {
-            for calendar in self.markets.calendars() {
-                self.read_market(&calendar).await.inspect_err(|_| self.markets.moved())?;
+            for calendar in self.markets.read() {
+                if let Err(error) = self.read_market(&calendar).await {
+                    self.markets.moved();
+                    outcome = Err(error);
+                }
             }
         }
-        Ok(())
+        outcome
     }
 
-    /// Keeps markets up to date, until `stop`.
-    pub(super) async fn follow_markets(&self, stop: &CancellationToken) {
-        let mut pause = Duration::from_millis(self.settings.market.refresh_ms).max(super::FOLLOW_EVERY);
-        let least = pause;
-        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+    /// Keeps markets up to date.
+    pub(super) async fn follow_markets(&self) {
+        let least = Duration::from_millis(self.settings.market.refresh_ms).max(FOLLOW_EVERY);
+        let mut rest = least;
+        loop {
+            tokio::time::sleep(rest).await;
             let begun = Instant::now();
             if let Err(error) = self.refresh_markets().await {
                 tracing::warn!(%error, "cannot see what other tickers did; forecasts know their market as it was");
             }
-            pause = least.max(begun.elapsed() * SHARE);
+            rest = least.max(begun.elapsed() * REST);
         }
     }
 
@@ -148,40 +162,57 @@ impl App {
         let place = self.markets.of(calendar);
         let mut members = place.members.lock().await;
         let records = self.store.tickers_of_market(calendar, self.settings.market.max_tickers).await?;
-        let known = members.iter().map(|member| (&member.ticker, member.data_version));
-        if let Some(market) = place.market()
-            && records.iter().map(|record| (&record.ticker, record.data_version)).eq(known)
-        {
+        let version = version(&records);
+        if let Some(market) = place.market().filter(|_| place.version() == version) {
             return Ok(market);
         }
-        let mut now = Vec::with_capacity(records.len());
+        let mut now = HashMap::with_capacity(records.len());
+        let mut all: Vec<(Ticker, Arc<[Footprint]>)> = Vec::with_capacity(records.len());
         for record in records {
-            let is_it = |one: &&Member| one.ticker == record.ticker && one.data_version == record.data_version;
-            now.push(match members.iter().find(is_it) {
-                Some(member) => member.clone(),
-                None => self.read_member(record).await?,
-            });
+            let kept = members.get(&record.id).filter(|kept| kept.data_version == record.data_version);
+            let member = match kept {
+                Some(kept) => kept.clone(),
+                None => self.read_member(&record).await?,
+            };
+            all.push((record.ticker, Arc::clone(&member.footprints)));
+            now.insert(record.id, member);
         }
-        *members = now;
-        let own = |member: &Member| (member.ticker.clone(), Arc::clone(&member.footprints));
-        let all: Vec<(Ticker, Arc<[Footprint]>)> = members.iter().map(own).collect();
         let market = Arc::new(self.computing.catch_up(move || Market::new(all)).await?);
+        *members = now;
         *place.market.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&market));
         // After the market is there for who looks because of it.
-        self.markets.epoch.fetch_add(1, Ordering::Release);
+        place.version.store(version, Ordering::Release);
         Ok(market)
     }
 
-    async fn read_member(&self, record: TickerRecord) -> Result<Member, MarketError> {
+    /// One whose bars are not what can be stored is left out: the others have a market all the same.
+    async fn read_member(&self, record: &TickerRecord) -> Result<Member, MarketError> {
         let (first, last) = (BarTime::from_seconds(i64::MIN), BarTime::from_seconds(i64::MAX));
         // Bars may be newer than the record: the next look finds it moved and reads them again.
-        let bars = self.store.bars(record.id, first, last, u64::MAX).await?;
-        let corrupt = |error: crate::domain::series::SeriesError| StoreError::Corrupt {
-            what: "the order of bars",
-            reason: error.to_string(),
+        let footprints = match self.store.bars(record.id, first, last, u64::MAX).await {
+            Ok(bars) => match Series::new(record.interval, bars) {
+                Ok(series) => self.computing.catch_up(move || footprints(&series)).await?,
+                Err(error) => left_out(record, &error),
+            },
+            Err(error @ StoreError::Corrupt { .. }) => left_out(record, &error),
+            Err(error) => return Err(error.into()),
         };
-        let series = Series::new(record.interval, bars).map_err(corrupt)?;
-        let footprints = self.computing.catch_up(move || footprints(&series)).await?;
-        Ok(Member { ticker: record.ticker, data_version: record.data_version, footprints: footprints.into() })
+        Ok(Member { data_version: record.data_version, footprints: footprints.into() })
     }
+}
+
+fn left_out(record: &TickerRecord, error: &dyn std::error::Error) -> Vec<Footprint> {
+    tracing::error!(ticker = %record.ticker, %error, "the market of {} goes without it", record.calendar);
+    Vec::new()
+}
+
+/// Of the tickers that make a market and their bars, above 0.
+fn version(records: &[TickerRecord]) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    for TickerRecord { id, data_version, .. } in records {
+        hasher.update(&id.to_le_bytes());
+        hasher.update(&data_version.to_le_bytes());
+    }
+    let [first, ..] = *hasher.finalize().as_bytes().as_chunks::<8>().0 else { return 1 };
+    (i64::from_le_bytes(first) & i64::MAX).max(1)
 }

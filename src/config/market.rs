@@ -20,6 +20,6 @@ pub struct MarketSettings {
 
 impl Default for MarketSettings {
     fn default() -> Self {
-        Self { max_tickers: 100, refresh_ms: 5_000 }
+        Self { max_tickers: 50, refresh_ms: 1_000 }
     }
 }

@@ -35,8 +35,8 @@ pub struct CalendarError {
     pub text: String,
 }
 
-/// What vendors write behind a ticker's last dot, by market.
-const SUFFIXES: [(&str, &str); 34] = [
+/// What vendors write behind a ticker's last dot, by market. Frankfurt's floor and Xetra are two: they close at other hours.
+const SUFFIXES: [(&str, &str); 35] = [
     ("KS KQ KN", "XKRX"),
     ("T", "XTKS"),
     ("US", "XNYS"),
@@ -47,7 +47,8 @@ const SUFFIXES: [(&str, &str); 34] = [
     ("SS SH SZ", "XSHG"),
     ("TW", "XTAI"),
     ("TWO", "XTAI"),
-    ("DE F", "XFRA"),
+    ("DE", "XETR"),
+    ("F", "XFRA"),
     ("PA", "XPAR"),
     ("AS", "XAMS"),
     ("BR", "XBRU"),

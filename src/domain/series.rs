@@ -153,7 +153,7 @@ impl Series {
         self.bars.starts_with(&other.bars) && (0..other.len()).all(|idx| self.market(idx) == other.market(idx))
     }
 
-    /// What the market did, as a number to tell it from another one; 0 where nothing is known of it.
+    /// What the market did, as a number below 2^53 (a float holds it) to tell it from another one; 0 where nothing is known.
     pub fn market_digest(&self) -> i64 {
         if self.market.is_empty() {
             return 0;
@@ -166,7 +166,7 @@ impl Series {
             hasher.update(&scaled_return.to_le_bytes());
         }
         let [first, ..] = *hasher.finalize().as_bytes().as_chunks::<8>().0 else { return 0 };
-        i64::from_le_bytes(first) & i64::MAX
+        (i64::from_le_bytes(first) >> 11) & ((1 << 53) - 1)
     }
 
     /// Every number of bars and market in order, to tell one series from another.

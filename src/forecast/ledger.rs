@@ -34,7 +34,7 @@ impl ScoredEntry {
 }
 
 /// Entries of a ledger read for a track record; of one bar there may be several (a model was promoted in between,
-/// baselines were asked too).
+/// baselines were asked too), one of each.
 const LIVE_ENTRIES: u32 = 4 * SKILL_WINDOW as u32;
 
 /// The entries of a served forecast, which knew a market so.
@@ -90,7 +90,8 @@ pub(super) async fn scored(
 /// # Errors
 /// When the database fails.
 pub async fn live_forecasts(store: &Store, record: &TickerRecord) -> Result<Vec<(u32, ScoredForecast)>, StoreError> {
-    let filter = LedgerFilter { live_only: true, step: Some(1), limit: LIVE_ENTRIES, ..LedgerFilter::default() };
+    let (live_only, first_only, step, limit) = (true, true, Some(1), LIVE_ENTRIES);
+    let filter = LedgerFilter { live_only, first_only, step, limit, ..LedgerFilter::default() };
     let mut entries: Vec<(u32, ScoredEntry)> = scored(store, record, &filter)
         .await?
         .into_iter()

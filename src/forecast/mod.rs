@@ -32,7 +32,7 @@ use crate::evaluate::{Baseline, Skill, TrackRecord};
 use crate::registry::{LoadedModel, Policy};
 use crate::store::{LedgerFilter, TickerRecord};
 use chosen::Chosen;
-use snapshot::{Snapshot, Snapshots, newest_bars};
+use snapshot::{Snapshot, Snapshots, beside_market, newest_bars};
 use steps::{Origin, Shown, StepReturns};
 
 /// Answers forecasts; keeps what it needs in memory. One a process.
@@ -85,8 +85,11 @@ impl Forecaster {
             Some(returns) => (Arc::clone(&snapshot.newest), returns),
             None => {
                 turn.take().await?;
-                let bars = newest_bars(&self.app, record, request.as_of, chosen.memory(age_bars)).await?;
-                let series = Arc::new(bars);
+                let bars = newest_bars(&self.app.store, record, request.as_of, chosen.memory(age_bars)).await?;
+                let series = Arc::new(match &chosen {
+                    Chosen::Version(loaded) => beside_market(&self.app, record, loaded, bars).await?,
+                    Chosen::Baseline(_) => bars,
+                });
                 if series.is_empty() {
                     let as_of = request.as_of.map(|at| record.interval.label(at)).unwrap_or_default();
                     return Err(ForecastError::NothingBefore { ticker: ticker.clone(), as_of });

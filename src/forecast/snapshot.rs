@@ -1,26 +1,26 @@
 //! What a forecast needs of a ticker, kept in memory until the ticker's revision moves.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use moka::Entry;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 
-use crate::app::App;
+use crate::app::{App, TickerState};
 use crate::domain::{BarTime, Series, Ticker};
 use crate::evaluate::ScoredForecast;
-use crate::registry::RegistryError;
+use crate::registry::{LoadedModel, RegistryError};
 use crate::store::{Store, StoreError, TickerRecord};
 
 use super::serving::Serving;
 use super::{ForecastError, ForecastWarning, ModelChoice, ledger};
 
-/// A ticker as of one revision, and its market as of an epoch.
+/// A ticker as of one state of it and its market.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     revision: i64,
-    market_epoch: AtomicU64,
+    market: AtomicI64,
     pub(super) record: TickerRecord,
     /// The newest bars: as many as the champion reads, and all that came since it was trained.
     /// With what the market did.
@@ -51,7 +51,7 @@ pub(super) struct Snapshots {
 /// What a track record and a state take, in bars.
 const TRACK_WEIGHT: u32 = 1_500;
 
-/// Bars kept for all tickers together; a bar is 56 bytes, and 32 with its market.
+/// Bars kept for all tickers together; a bar is 56 bytes, and 32 more with its market.
 const KEPT_BARS: u64 = 4_000_000;
 
 /// Bars that a snapshot holds where no champion says how many it reads.
@@ -59,22 +59,25 @@ const BARS_WITHOUT_CHAMPION: u64 = 300;
 
 impl Snapshot {
     /// Of a ticker whose champion does not answer.
-    async fn without_champion(app: &App, record: TickerRecord, revision: i64) -> Result<Self, ForecastError> {
-        let market_epoch = app.market_epoch().into();
-        let newest = Arc::new(newest_bars(app, &record, None, BARS_WITHOUT_CHAMPION).await?);
-        Ok(Self { revision, market_epoch, record, newest, serving: None, champion_refused: None, live: Vec::new() })
+    async fn without_champion(app: &App, record: TickerRecord, state: TickerState) -> Result<Self, ForecastError> {
+        let newest = Arc::new(newest_bars(&app.store, &record, None, BARS_WITHOUT_CHAMPION).await?);
+        let (revision, market) = (state.revision, state.market.into());
+        Ok(Self { revision, market, record, newest, serving: None, champion_refused: None, live: Vec::new() })
     }
 
-    fn is_of(&self, revision: i64, market_epoch: u64) -> bool {
-        self.revision == revision && self.market_epoch.load(Ordering::Acquire) == market_epoch
+    fn is_of(&self, state: TickerState) -> bool {
+        self.revision == state.revision && self.market.load(Ordering::Acquire) == state.market
     }
 
-    /// Whether the market did what it was seen to do, so that all of this still holds.
-    async fn holds_at(&self, app: &App, market_epoch: u64) -> Result<bool, ForecastError> {
-        let holds = !app.has_market(&self.record)
-            || app.in_market(&self.record, self.newest.as_ref().clone()).await? == *self.newest;
+    /// Whether the ticker did not move, and the market did beside it what it was seen to do: all of this still holds.
+    async fn holds_in(&self, app: &App, state: TickerState) -> Result<bool, ForecastError> {
+        let holds = self.revision == state.revision
+            && match self.serving.as_ref().filter(|serving| serving.loaded.model.reads_market()) {
+                Some(_) => app.in_market(&self.record, self.newest.as_ref().clone()).await? == *self.newest,
+                None => true,
+            };
         if holds {
-            self.market_epoch.store(market_epoch, Ordering::Release);
+            self.market.store(state.market, Ordering::Release);
         }
         Ok(holds)
     }
@@ -97,10 +100,10 @@ impl Snapshots {
             Err(ForecastError::Registry(RegistryError::Refused { .. } | RegistryError::Outdated { .. }))
                 if asked != ModelChoice::Champion =>
             {
-                let revision = app.revision(ticker).unwrap_or_default();
+                let state = app.state(ticker).ok_or_else(|| ForecastError::UnknownTicker { ticker: ticker.clone() })?;
                 let record = record(app, ticker).await?;
                 let live = live_forecasts(&app.store, &record).await?;
-                Ok(Arc::new(Snapshot { live, ..Snapshot::without_champion(app, record, revision).await? }))
+                Ok(Arc::new(Snapshot { live, ..Snapshot::without_champion(app, record, state).await? }))
             }
             current => current,
         }
@@ -109,18 +112,17 @@ impl Snapshots {
     /// From memory where neither ticker nor market has moved. Who asks while another request is at it waits for that one's.
     async fn current(&self, app: &App, ticker: &Ticker) -> Result<Arc<Snapshot>, ForecastError> {
         let unknown = || ForecastError::UnknownTicker { ticker: ticker.clone() };
-        let (revision, epoch) = (app.revision(ticker).ok_or_else(unknown)?, app.market_epoch());
-        if let Some(kept) = self.kept.get(ticker).await.filter(|kept| kept.is_of(revision, epoch)) {
+        let state = app.state(ticker).ok_or_else(unknown)?;
+        if let Some(kept) = self.kept.get(ticker).await.filter(|kept| kept.is_of(state)) {
             return Ok(kept);
         }
         let refreshed = self.kept.entry_by_ref(ticker).and_try_compute_with(|kept| async {
             let before = kept.map(Entry::into_value);
             // Read before everything else: what is read after it is at least as new as its tag says.
-            let (revision, epoch) = (app.revision(ticker).ok_or_else(unknown)?, app.market_epoch());
+            let state = app.state(ticker).ok_or_else(unknown)?;
             match before {
-                Some(kept) if kept.is_of(revision, epoch) => Ok(Op::Nop),
-                Some(kept) if kept.revision == revision && kept.holds_at(app, epoch).await? => Ok(Op::Nop),
-                before => Ok::<_, ForecastError>(Op::Put(Arc::new(refresh(app, ticker, revision, before).await?))),
+                Some(kept) if kept.holds_in(app, state).await? => Ok(Op::Nop),
+                before => Ok::<_, ForecastError>(Op::Put(Arc::new(refresh(app, ticker, state, before).await?))),
             }
         });
         refreshed.await?.into_entry().map(Entry::into_value).ok_or_else(unknown)
@@ -130,18 +132,18 @@ impl Snapshots {
 async fn refresh(
     app: &App,
     ticker: &Ticker,
-    revision: i64,
+    state: TickerState,
     before: Option<Arc<Snapshot>>,
 ) -> Result<Snapshot, ForecastError> {
-    let market_epoch = app.market_epoch().into();
     let record = record(app, ticker).await?;
     let (champion, refusal) = app.registry.serving(&record).await?.unzip();
     let champion_refused = refusal.flatten().map(|refusal| refusal.to_string());
     let Some(loaded) = champion else {
-        return Snapshot::without_champion(app, record, revision).await;
+        return Snapshot::without_champion(app, record, state).await;
     };
     let age_bars = app.store.count_bars_after(record.id, loaded.manifest.last).await?;
-    let newest = newest_bars(app, &record, None, loaded.model.memory() as u64 + age_bars).await?;
+    let newest = newest_bars(&app.store, &record, None, loaded.model.memory() as u64 + age_bars).await?;
+    let newest = beside_market(app, &record, &loaded, newest).await?;
     let mut live = live_forecasts(&app.store, &record).await?;
     let newest = Arc::new(newest);
     let seen = Arc::clone(&newest);
@@ -153,7 +155,8 @@ async fn refresh(
         (serving, live)
     });
     let (serving, live) = catching_up.await?;
-    Ok(Snapshot { revision, market_epoch, record, newest, serving: Some(serving), champion_refused, live })
+    let (revision, market) = (state.revision, state.market.into());
+    Ok(Snapshot { revision, market, record, newest, serving: Some(serving), champion_refused, live })
 }
 
 async fn record(app: &App, ticker: &Ticker) -> Result<TickerRecord, ForecastError> {
@@ -165,16 +168,28 @@ async fn live_forecasts(store: &Store, record: &TickerRecord) -> Result<Vec<Scor
     Ok(ledger::live_forecasts(store, record).await?.into_iter().map(|(_, scored)| scored).collect())
 }
 
-/// The newest `count` bars up to `as_of`, beside what the market did.
+/// The newest `count` bars up to `as_of`.
 pub(super) async fn newest_bars(
-    app: &App,
+    store: &Store,
     record: &TickerRecord,
     as_of: Option<BarTime>,
     count: u64,
-) -> Result<Series, ForecastError> {
+) -> Result<Series, StoreError> {
     let to = as_of.unwrap_or(BarTime::from_seconds(i64::MAX));
-    let bars = app.store.newest_bars(record.id, to, count).await?;
-    let series = Series::new(record.interval, bars)
-        .map_err(|error| StoreError::Corrupt { what: "the order of bars", reason: error.to_string() })?;
-    Ok(app.in_market(record, series).await?)
+    let bars = store.newest_bars(record.id, to, count).await?;
+    Series::new(record.interval, bars)
+        .map_err(|error| StoreError::Corrupt { what: "the order of bars", reason: error.to_string() })
+}
+
+/// Bars as a model reads them: beside what the market did, where it learned from that.
+pub(super) async fn beside_market(
+    app: &App,
+    record: &TickerRecord,
+    loaded: &LoadedModel,
+    series: Series,
+) -> Result<Series, ForecastError> {
+    match loaded.model.reads_market() {
+        true => Ok(app.in_market(record, series).await?),
+        false => Ok(series),
+    }
 }

@@ -64,6 +64,9 @@ struct LedgerEntryBody {
     model: String,
     /// The state of the bars.
     data_version: u64,
+    /// The state of its market, a number that tells forecasts of the same bars apart: what other tickers did may be known
+    /// later than the ticker's own bar. 0 where it knew nothing of a market.
+    market: i64,
     /// Whether `as_of` was the newest bar when it was served.
     live: bool,
     /// When it was served, RFC 3339 UTC.
@@ -128,6 +131,7 @@ pub(super) async fn get_ledger(
         from: query.from.as_deref().map_or(Ok(all.from), |text| edge("from", text, false))?,
         to: query.to.as_deref().map_or(Ok(all.to), |text| edge("to", text, true))?,
         live_only: query.live,
+        first_only: false,
         step: query.step.map(step).transpose()?,
         model: None,
         after: start(query.cursor.as_deref(), "forecasts", place)?,
@@ -179,6 +183,7 @@ impl LedgerEntryBody {
             as_of: interval.label(entry.as_of),
             step: entry.step,
             data_version: entry.data_version,
+            market: entry.market,
             live: entry.live,
             served_at: instant(entry.served_at),
             last_close: entry.last_close,

@@ -74,13 +74,14 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
     let ended_so = |state: JobState| {
         queued_for == Some(record.data_version) && last_job.as_ref().is_some_and(|job| job.state == state)
     };
+    let newest_age_bars = match &newest {
+        Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
+        None => None,
+    };
     let facts = PolicyFacts {
         bars_total: record.bars_total,
         champion_age_bars,
-        newest_age_bars: match &newest {
-            Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
-            None => None,
-        },
+        newest_age_bars,
         champion_outdated: champion.is_some_and(|champion| is_outdated(&champion.manifest)),
         coverage_drift: match champion_age_bars.filter(|_| policy.retrain_on_coverage_drift) {
             Some(age_bars) => drift(app, record, age_bars).await?,
@@ -91,8 +92,9 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         canceled_on_this_data: ended_so(JobState::Canceled),
         rewritten: last_version.unwrap_or(0) < record.rewritten_version,
         market_is_new: match &newest {
-            Some(newest) => market_is_new(app, record, newest).await?,
-            None => false,
+            // At each new bar at most: where two processes have other settings, neither trains what the other asks for.
+            Some(newest) if newest_age_bars > Some(0) => market_is_new(app, record, newest).await?,
+            _ => false,
         },
     };
     Ok(Standing { retraining: policy.retraining(facts), last_job, config })
@@ -200,7 +202,8 @@ async fn drift(app: &App, record: &TickerRecord, age_bars: u64) -> Result<Option
 async fn market_is_new(app: &App, record: &TickerRecord, newest: &ModelRecord) -> Result<bool, StoreError> {
     // A year of the newest bars must have a market: a training then learns from it, and this is asked no more.
     const YEAR: usize = 250;
-    const LOOKED_AT: u64 = 300;
+    // Of a ticker that is none of the market's it takes half a year of bars more to tell how they are dated.
+    const LOOKED_AT: u64 = 500;
     let learned = newest.manifest["metrics"]["n_in_market"].as_u64().unwrap_or(u64::MAX);
     if learned >= YEAR as u64 || !app.has_market(record) {
         return Ok(false);
@@ -208,7 +211,7 @@ async fn market_is_new(app: &App, record: &TickerRecord, newest: &ModelRecord) -
     let bars = app.store.newest_bars(record.id, BarTime::from_seconds(i64::MAX), LOOKED_AT).await?;
     let Ok(series) = Series::new(record.interval, bars) else { return Ok(false) };
     let n_bars = series.len();
-    let series = match app.in_market(record, series).await {
+    let series = match app.in_newest_market(record, series).await {
         Ok(series) => series,
         Err(MarketError::Store(error)) => return Err(error),
         Err(MarketError::Compute(error)) => {

@@ -211,7 +211,7 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "promotion", include_str!("../../migrations/sqlite/0004_promotion.sql")),
     (5, "handed_back", include_str!("../../migrations/sqlite/0005_handed_back.sql")),
     (6, "rewritten", include_str!("../../migrations/sqlite/0006_rewritten.sql")),
-    (7, "ledger_market", include_str!("../../migrations/sqlite/0007_ledger_market.sql")),
+    (7, "markets", include_str!("../../migrations/sqlite/0007_markets.sql")),
 ];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "spine", include_str!("../../migrations/postgres/0001_spine.sql")),
@@ -220,7 +220,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "promotion", include_str!("../../migrations/postgres/0004_promotion.sql")),
     (5, "handed_back", include_str!("../../migrations/postgres/0005_handed_back.sql")),
     (6, "rewritten", include_str!("../../migrations/postgres/0006_rewritten.sql")),
-    (7, "ledger_market", include_str!("../../migrations/postgres/0007_ledger_market.sql")),
+    (7, "markets", include_str!("../../migrations/postgres/0007_markets.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {

@@ -56,6 +56,8 @@ pub struct LedgerFilter {
     pub to: BarTime,
     /// Only those that were live.
     pub live_only: bool,
+    /// Of a model's forecasts of one step as of one bar only the one served first.
+    pub first_only: bool,
     /// Only this step.
     pub step: Option<u32>,
     /// Only those of this model, as [`LedgerEntry::model`] names it.
@@ -72,6 +74,7 @@ impl Default for LedgerFilter {
             from: BarTime::from_seconds(i64::MIN),
             to: BarTime::from_seconds(i64::MAX),
             live_only: false,
+            first_only: false,
             step: None,
             model: None,
             after: None,
@@ -133,6 +136,9 @@ impl Store {
             "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at, market
              FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
                AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0) AND (model = $12 OR $12 = '')
+               AND ($14 = 0 OR served_at = (SELECT MIN(first.served_at) FROM ledger AS first
+                    WHERE first.ticker_id = ledger.ticker_id AND first.as_of_ts = ledger.as_of_ts
+                      AND first.step = ledger.step AND first.model = ledger.model))
                AND ($7 = 0 OR as_of_ts < $8 OR (as_of_ts = $8 AND (step > $9 OR (step = $9 AND
                     (model > $10 OR (model = $10 AND
                     (data_version < $11 OR (data_version = $11 AND market > $13))))))))
@@ -155,6 +161,7 @@ impl Store {
                         .bind(after.map_or(0, |place| place.data_version as i64))
                         .bind(filter.model.as_deref().unwrap_or_default())
                         .bind(after.map_or(0, |place| place.market))
+                        .bind(i64::from(filter.first_only))
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter()

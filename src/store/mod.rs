@@ -26,7 +26,7 @@ pub use jobs::{JobFilter, JobRecord, JobState, Lease, QueuePlace};
 pub use keys::{KeyRecord, Scope};
 pub use ledger::{LedgerEntry, LedgerFilter, LedgerPlace};
 pub use models::ModelRecord;
-pub use tickers::{PriceBasis, TickerPatch, TickerRecord};
+pub use tickers::{Moved, PriceBasis, TickerPatch, TickerRecord};
 
 use crate::config::DatabaseSettings;
 

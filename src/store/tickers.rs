@@ -75,6 +75,17 @@ pub struct TickerRecord {
     pub last: Option<BarTime>,
 }
 
+/// A ticker that moved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moved {
+    /// Which.
+    pub ticker: Ticker,
+    /// Its revision now.
+    pub revision: i64,
+    /// Calendar and interval; `None` where it was deleted.
+    pub kind: Option<(Calendar, Interval)>,
+}
+
 /// What a client may change of a ticker.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TickerPatch {
@@ -178,22 +189,28 @@ impl Store {
             .await
     }
 
-    /// The revision of every ticker that moved after `revision`; a deleted one with `None`. Ascending.
+    /// Every ticker that moved after `revision`, ascending by its own.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn moved_since(&self, revision: i64) -> Result<Vec<(Ticker, i64, bool)>, StoreError> {
-        const SQL: &str = "SELECT name, revision, 1 AS alive FROM tickers WHERE revision > $1
-             UNION ALL SELECT name, revision, 0 FROM deleted_tickers WHERE revision > $1 ORDER BY 2";
+    pub async fn moved_since(&self, revision: i64) -> Result<Vec<Moved>, StoreError> {
+        const SQL: &str = "SELECT name, revision, calendar, interval FROM tickers WHERE revision > $1
+             UNION ALL SELECT name, revision, NULL, NULL FROM deleted_tickers WHERE revision > $1 ORDER BY 2";
         self.db
             .run(async {
                 on!(&self.db, pool => {
                     let rows = sqlx::query(SQL).bind(revision).fetch_all(pool).await?;
                     rows.into_iter()
                         .map(|row| {
-                            let name: String = row.try_get(0)?;
-                            let ticker = name.parse().map_err(|e| StoreError::corrupt("a ticker")(format!("{e}")))?;
-                            Ok((ticker, row.try_get(1)?, row.try_get::<i32, _>(2)? == 1))
+                            let text = |column: usize| row.try_get::<Option<String>, _>(column);
+                            let kind = match (text(2)?, text(3)?) {
+                                (Some(calendar), Some(interval)) => {
+                                    Some((parsed("a calendar", &calendar)?, parsed("an interval", &interval)?))
+                                }
+                                _ => None,
+                            };
+                            let ticker = parsed("a ticker", &row.try_get::<String, _>(0)?)?;
+                            Ok(Moved { ticker, revision: row.try_get(1)?, kind })
                         })
                         .collect()
                 })

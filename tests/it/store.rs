@@ -138,8 +138,8 @@ fn every_change_raises_the_one_revision_and_deletion_tells_too() {
         put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
         put(&store, "B", &daily(0..5, 100.0), OnConflict::Replace).await;
         let moved = store.moved_since(0).await.unwrap();
-        assert_eq!(moved.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["A", "B"]);
-        let newest = moved[1].1;
+        assert_eq!(moved.iter().map(|one| one.ticker.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+        let newest = moved[1].revision;
 
         put(&store, "A", &daily(0..5, 100.0), OnConflict::Replace).await;
         assert_eq!(store.moved_since(newest).await.unwrap(), [], "unchanged bars move nothing");
@@ -147,12 +147,13 @@ fn every_change_raises_the_one_revision_and_deletion_tells_too() {
         let patch = TickerPatch { calendar: Some(calendar.clone()), ..TickerPatch::default() };
         let patched = store.patch_ticker(&ticker("A"), &patch).await.unwrap().expect("there");
         assert_eq!(patched.calendar, calendar);
-        assert_eq!(store.moved_since(newest).await.unwrap().len(), 1);
+        let moved = store.moved_since(newest).await.unwrap();
+        assert_eq!((moved.len(), &moved[0].kind), (1, &Some((calendar, Interval::Day))));
 
         assert!(store.delete_ticker(&ticker("B")).await.unwrap());
         assert!(!store.delete_ticker(&ticker("B")).await.unwrap());
         let moved = store.moved_since(patched.revision).await.unwrap();
-        assert_eq!(moved.last().map(|(name, _, alive)| (name.as_str(), *alive)), Some(("B", false)));
+        assert_eq!(moved.last().map(|one| (one.ticker.as_str(), &one.kind)), Some(("B", &None)));
         assert_eq!(put(&store, "B", &daily(0..5, 9.0), OnConflict::Replace).await, (5, 0, 0, 1));
         assert!(store.tickers("b", "", 10).await.unwrap().iter().all(|t| t.bars_total == 5));
     });

@@ -20,6 +20,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{Path, Query};
 use super::tickers::find;
 use super::wire::{out_of_range, outside, ticker};
+use crate::app::TickerState;
 use crate::domain::{Bar, BarTime, Horizon, Ticker};
 use crate::evaluate::{ScoredForecast, report_levels};
 use crate::forecast::{Forecast, ForecastError, ForecastRequest, live_forecasts};
@@ -50,7 +51,7 @@ const DEFAULT_HORIZON: u32 = 5;
 #[utoipa::path(get, path = "/v1/tickers/{ticker}/chart.svg", tag = "forecasts",
     params(("ticker" = String, Path, example = "AAPL"), ChartQuery), responses(
     (status = 200, description = "The picture", body = String, content_type = "image/svg+xml",
-        headers(("etag" = String, description = "Moves with the ticker's bars, champion and settings")),
+        headers(("etag" = String, description = "Moves with the ticker's bars, champion and settings, and with its market")),
         example = json!("<svg role=\"img\" viewBox=\"0 0 960 500\" xmlns=\"http://www.w3.org/2000/svg\"><title>AAPL: 120 sessions to 2018-02-07, forecast of the 5 after it</title></svg>")),
     (status = 304, description = "The picture that `If-None-Match` names is still good"),
     (status = 404, description = "Nobody sent bars of it", body = ProblemBody, content_type = "application/problem+json"),
@@ -65,7 +66,7 @@ pub(super) async fn get_chart(
     let name = ticker(&name)?;
     let (lookback, horizon) = (query.lookback()?, query.horizon()?);
     // Read before everything else: what is drawn is at least as new as its tag says.
-    let tag = tag(api.app().revision(&name))?;
+    let tag = tag(api.app().state(&name))?;
     let known = headers.typed_get::<IfNoneMatch>();
     let mut response = match (&tag, known) {
         (Some(tag), Some(known)) if !known.precondition_passes(tag) => StatusCode::NOT_MODIFIED.into_response(),
@@ -95,10 +96,12 @@ impl ChartQuery {
     }
 }
 
-/// A picture is a function of the ticker's revision, its own address and this program.
-fn tag(revision: Option<i64>) -> Result<Option<ETag>, Problem> {
-    let read = |revision| format!("\"{}-{revision}\"", env!("CARGO_PKG_VERSION")).parse().map_err(Problem::internal);
-    revision.map(read).transpose()
+/// A picture is a function of how the ticker stands, its own address and this program.
+fn tag(state: Option<TickerState>) -> Result<Option<ETag>, Problem> {
+    let read = |TickerState { revision, market }| {
+        format!("\"{}-{revision}-{market:x}\"", env!("CARGO_PKG_VERSION")).parse().map_err(Problem::internal)
+    };
+    state.map(read).transpose()
 }
 
 fn picture(svg: String) -> Response {

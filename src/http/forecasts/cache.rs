@@ -7,6 +7,7 @@ use chrono::{NaiveDate, Utc};
 use metrics::{Counter, counter};
 use moka::future::Cache;
 
+use crate::app::TickerState;
 use crate::domain::Ticker;
 
 static HITS: LazyLock<Counter> = LazyLock::new(|| counter!("candlecast_forecast_cache_total", "outcome" => "hit"));
@@ -20,16 +21,15 @@ const MAX_QUERY_LEN: usize = 128;
 /// What an answer says besides its query: it is right for as long as this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Made {
-    revision: i64,
-    market_epoch: u64,
+    state: TickerState,
     /// In UTC: by it a newest bar is old, or of a day that has not come.
     day: NaiveDate,
 }
 
 impl Made {
     /// Of an answer that is begun now; `None` where there is no such ticker.
-    pub(super) fn now(revision: Option<i64>, market_epoch: u64) -> Option<Self> {
-        Some(Self { revision: revision?, market_epoch, day: Utc::now().date_naive() })
+    pub(super) fn now(state: Option<TickerState>) -> Option<Self> {
+        Some(Self { state: state?, day: Utc::now().date_naive() })
     }
 }
 
@@ -73,15 +73,16 @@ mod tests {
     #[tokio::test]
     async fn an_answer_lasts_until_its_ticker_moves_or_the_day_ends() {
         let (cache, ticker) = (ForecastCache::new(), "TEST".parse::<Ticker>().expect("a ticker"));
-        let made = Made::now(Some(7), 1).expect("a revision");
+        let made = Made::now(Some(TickerState { revision: 7, market: 1 })).expect("a state");
         cache.put(&ticker, "horizon=5", Some(made), Bytes::from_static(b"{}")).await;
+        let with = |revision, market| Made { state: TickerState { revision, market }, ..made };
         let kept = async |query: &str, now: Made| cache.get(&ticker, query, Some(now)).await.is_some();
         assert!(kept("horizon=5", made).await);
         assert!(!kept("horizon=4", made).await);
-        assert!(!kept("horizon=5", Made { revision: 8, ..made }).await, "the ticker moved");
-        assert!(!kept("horizon=5", Made { market_epoch: 2, ..made }).await, "its market may have moved");
+        assert!(!kept("horizon=5", with(8, 1)).await, "the ticker moved");
+        assert!(!kept("horizon=5", with(7, 2)).await, "its market moved");
         let tomorrow = made.day.succ_opt().expect("a day");
         assert!(!kept("horizon=5", Made { day: tomorrow, ..made }).await, "what was of today is of yesterday");
-        assert_eq!(Made::now(None, 1), None);
+        assert_eq!(Made::now(None), None);
     }
 }

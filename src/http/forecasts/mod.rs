@@ -45,7 +45,7 @@ pub(super) async fn get_forecast(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let ticker = ticker(&name)?;
-    let made = Made::now(api.app().revision(&ticker), api.app().market_epoch());
+    let made = Made::now(api.app().state(&ticker));
     let raw = uri.query().unwrap_or_default();
     if let Some(bytes) = api.0.forecasts.get(&ticker, raw, made).await {
         return Ok(json(bytes));
@@ -53,7 +53,7 @@ pub(super) async fn get_forecast(
     let Query(query) = Query::of(&uri)?;
     // In a box of its own: as a part of this future its 28 KiB would be allocated and moved for answers from memory too.
     let bytes = Box::pin(computed(&api, &ticker, &query)).await?;
-    // Revision, market and day were read before the forecast was made: the answer is at least as new as its tag says.
+    // State and day were read before the forecast was made: the answer is at least as new as its tag says.
     api.0.forecasts.put(&ticker, raw, made, bytes.clone()).await;
     Ok(json(bytes))
 }

@@ -17,3 +17,5 @@ INSERT INTO ledger_in_market
     SELECT ticker_id, as_of_ts, step, model, data_version, 0, live, last_close, point, quantiles, served_at FROM ledger;
 DROP TABLE ledger;
 ALTER TABLE ledger_in_market RENAME TO ledger;
+-- The tickers of an exchange, the first stored first.
+CREATE INDEX tickers_by_market ON tickers (calendar, interval, id);

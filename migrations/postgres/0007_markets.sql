@@ -2,3 +2,5 @@
 ALTER TABLE ledger ADD COLUMN market BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE ledger DROP CONSTRAINT ledger_pkey;
 ALTER TABLE ledger ADD PRIMARY KEY (ticker_id, as_of_ts, step, model, data_version, market);
+-- The tickers of an exchange, the first stored first.
+CREATE INDEX tickers_by_market ON tickers (calendar, interval, id);
