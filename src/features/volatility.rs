@@ -235,8 +235,8 @@ impl VolatilityModel {
         Ok(Self { regressors, horizon, linear, range: (lowest, highest) })
     }
 
-    /// This one, corrected by what `regressors`, its own and more, say of what it leaves over: where they are known in
-    /// few rows, or say nothing, it stays as it is.
+    /// This one, corrected by what `regressors`, its own and more, say of what it leaves over: the fewer rows know them,
+    /// the nearer it stays to what it was.
     ///
     /// # Errors
     /// With fewer than [`MIN_ROWS`](Self::MIN_ROWS) rows in which all are known.
