@@ -55,11 +55,12 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: Settings, arguments: &Arguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     logging::quiet(&settings);
-    // A typing error must not cost what the demonstration before has left.
+    // A typing error, or a GPU that is not there, must not cost what the demonstration before has left.
     if let Some(path) = arguments.paths.iter().find(|path| !path.exists()) {
         bail!("{} is not there: name a price file, or a folder of them", path.display());
     }
     ingest::price_files(&arguments.paths)?;
+    settings.worker.device.open()?;
     let stop = serve::stop_on_signal()?;
     if !arguments.no_serve {
         require_free(settings.http.listen)?;

@@ -97,6 +97,7 @@ impl Calendar {
             Self::AllDays => Some(true),
             Self::Weekdays => Some(is_weekday(date)),
             Self::Exchange(_) if !MODELLED_YEARS.contains(&date.year()) => None,
+            Self::Exchange(mic) if is_no_holiday(mic, date) => Some(true),
             Self::Exchange(mic) => exchange(mic).map(|holidays| holidays.is_business_day(date)),
         }
     }
@@ -221,6 +222,11 @@ fn is_weekday(date: NaiveDate) -> bool {
     !matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
 }
 
+/// Hangul Day became a holiday again in 2013; the library has it a year early.
+fn is_no_holiday(mic: &str, date: NaiveDate) -> bool {
+    mic == "XKRX" && (date.year(), date.month(), date.day()) == (2012, 10, 9)
+}
+
 /// Xetra is the Frankfurt exchange's own system and keeps its holidays; the library knows the floor only.
 const XETRA: (&str, &str) = ("XETR", "XFRA");
 
@@ -265,6 +271,11 @@ mod tests {
     fn the_next_session_skips_weekends_and_the_exchange_s_holidays() {
         // Thanksgiving 2024 was 28 November; it and the weekend are skipped.
         assert_eq!(next("XNYS", "2024-11-27", 2), ["2024-11-29", "2024-12-02"]);
+        // Hangul Day is a holiday since 2013.
+        assert_eq!(
+            (next("XKRX", "2012-10-08", 1), next("XKRX", "2013-10-08", 1)),
+            (vec!["2012-10-09".to_owned()], vec!["2013-10-10".to_owned()])
+        );
         // Seollal 2024: 9 to 12 February.
         assert_eq!(next("XKRX", "2024-02-08", 1), ["2024-02-13"]);
         // Japan's year end: 31 December to 3 January.

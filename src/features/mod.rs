@@ -13,12 +13,14 @@
 pub mod columns;
 pub mod market;
 pub mod regression;
+pub mod regressors;
 pub mod season;
 pub mod volatility;
 pub mod window;
 
 pub use columns::Columns;
 pub use market::{Footprint, Market};
+pub use regressors::{RegressorTable, Regressors};
 pub use season::Season;
-pub use volatility::{RegressorTable, Regressors, VolatilityModel};
+pub use volatility::VolatilityModel;
 pub use window::{FeatureGroup, FeatureMatrix, Rows, Scaler};

@@ -54,6 +54,8 @@ pub struct VersionUsed {
     pub age_bars: u64,
     /// λ of the point forecast, a step each: 0 is "no change", 1 the distribution's mean.
     pub shrinkage: Vec<f64>,
+    /// Which share of what the networks learned is in the distribution, a step each: 0 is the regression under them.
+    pub network_trust: Vec<f64>,
     /// Other tickers of its market whose session of `as_of` it knows; `None` where it goes by the ticker's bars alone.
     pub market_tickers: Option<u32>,
 }

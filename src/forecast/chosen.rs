@@ -74,6 +74,7 @@ impl Chosen {
                 trained_through: series.interval().label(loaded.manifest.last),
                 age_bars: 0,
                 shrinkage: (1..=horizon).map(|step| loaded.model.shrinkage(step)).collect(),
+                network_trust: (1..=horizon).map(|step| loaded.model.network_trust(step)).collect(),
                 market_tickers: newest_market(loaded, series).map(|session| session.n_tickers),
             }),
         }

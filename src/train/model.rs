@@ -113,6 +113,11 @@ impl Model {
         step.checked_sub(1).and_then(|idx| self.shrinkage.get(idx)).copied().unwrap_or(0.0)
     }
 
+    /// Which share of the networks' corrections is in a step's forecast, 0 to 1.
+    pub fn network_trust(&self, step: usize) -> f64 {
+        step.checked_sub(1).and_then(|idx| self.network_trust.get(idx)).copied().unwrap_or(0.0)
+    }
+
     /// Bars of the network's window.
     pub fn lookback(&self) -> usize {
         self.spec.config.lookback

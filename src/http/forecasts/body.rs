@@ -90,6 +90,8 @@ pub(in crate::http) struct ModelUsedBody {
     age_bars: Option<u64>,
     /// λ: how far the point forecast follows the distribution's mean, a step each: 0 is "no change", 1 all the way.
     shrinkage: Option<Vec<f64>>,
+    /// Which share of what the networks learned is in the distribution, a step each: 0 is the regression under them alone.
+    network_trust: Option<Vec<f64>>,
     /// Other tickers of its exchange whose session of `as_of` it knows; null where it goes by the ticker's own bars alone.
     #[schema(example = 26)]
     market_tickers: Option<u32>,
@@ -236,6 +238,7 @@ impl From<ModelUsed> for ModelUsedBody {
                 trained_through: Some(version.trained_through),
                 age_bars: Some(version.age_bars),
                 shrinkage: Some(version.shrinkage),
+                network_trust: Some(version.network_trust),
                 market_tickers: version.market_tickers,
                 baseline: None,
             },
