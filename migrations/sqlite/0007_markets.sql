@@ -6,6 +6,8 @@ CREATE TABLE ledger_in_market (
     model         TEXT    NOT NULL,
     data_version  INTEGER NOT NULL,
     market        INTEGER NOT NULL,
+    -- How many others it knew; NULL where none.
+    market_tickers INTEGER,
     live          INTEGER NOT NULL,
     last_close    REAL    NOT NULL,
     point         REAL    NOT NULL,
@@ -14,7 +16,7 @@ CREATE TABLE ledger_in_market (
     PRIMARY KEY (ticker_id, as_of_ts, step, model, data_version, market)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO ledger_in_market
-    SELECT ticker_id, as_of_ts, step, model, data_version, 0, live, last_close, point, quantiles, served_at FROM ledger;
+    SELECT ticker_id, as_of_ts, step, model, data_version, 0, NULL, live, last_close, point, quantiles, served_at FROM ledger;
 DROP TABLE ledger;
 ALTER TABLE ledger_in_market RENAME TO ledger;
 -- The tickers of an exchange, the first stored first.

@@ -34,12 +34,14 @@ pub enum MarketError {
 pub(super) struct Markets {
     /// Whether bars of any ticker may have moved since markets were last read.
     has_moved: AtomicBool,
-    by_calendar: Mutex<HashMap<Calendar, Arc<Place>>>,
+    by_exchange: Mutex<HashMap<String, Arc<Place>>>,
 }
 
-/// Where one exchange's market is kept.
+/// Where one market is kept.
 #[derive(Debug, Default)]
 pub(super) struct Place {
+    /// Its exchanges.
+    mics: Vec<String>,
     /// As it was last read; `None` before it ever was.
     market: Mutex<Option<Arc<Market>>>,
     /// Of which bars that was; 0 before.
@@ -55,6 +57,10 @@ struct Member {
 }
 
 impl Place {
+    fn new(mics: &[&str]) -> Self {
+        Self { mics: mics.iter().map(ToString::to_string).collect(), ..Self::default() }
+    }
+
     pub(super) fn version(&self) -> i64 {
         self.version.load(Ordering::Acquire)
     }
@@ -70,16 +76,16 @@ impl Markets {
         self.has_moved.store(true, Ordering::Release);
     }
 
-    fn of(&self, calendar: &Calendar) -> Arc<Place> {
-        let mut by_calendar = self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(by_calendar.entry(calendar.clone()).or_default())
+    /// Of the exchanges whose sessions end together.
+    fn of(&self, mics: &[&str]) -> Arc<Place> {
+        let mut by_exchange = self.by_exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(by_exchange.entry(mics.join(" ")).or_insert_with(|| Arc::new(Place::new(mics))))
     }
 
     /// Those that were ever read.
-    fn read(&self) -> Vec<Calendar> {
-        let by_calendar = self.by_calendar.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = by_calendar.iter().filter(|(_, place)| place.version() != 0);
-        read.map(|(calendar, _)| calendar.clone()).collect()
+    fn read(&self) -> Vec<Arc<Place>> {
+        let by_exchange = self.by_exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        by_exchange.values().filter(|place| place.version() != 0).cloned().collect()
     }
 }
 
@@ -93,8 +99,8 @@ impl App {
     }
 
     pub(super) fn market_place(&self, calendar: &Calendar, interval: Interval) -> Option<Arc<Place>> {
-        let has_one = self.settings.market.max_tickers > 0 && interval == Interval::Day && Market::has(calendar);
-        has_one.then(|| self.markets.of(calendar))
+        let may_have_one = self.settings.market.max_tickers > 0 && interval == Interval::Day;
+        Market::calendars(calendar).filter(|_| may_have_one).map(|mics| self.markets.of(&mics))
     }
 
     /// A ticker's bars beside what its market did, as this process last saw that: for answers.
@@ -105,7 +111,7 @@ impl App {
         let Some(place) = self.market_place(&record.calendar, record.interval) else { return Ok(series) };
         let market = match place.market() {
             Some(market) => market,
-            None => self.read_market(&record.calendar).await?,
+            None => self.read_market(&place).await?,
         };
         self.around(market, record, series).await
     }
@@ -115,9 +121,9 @@ impl App {
     /// # Errors
     /// When the market cannot be read.
     pub async fn in_newest_market(&self, record: &TickerRecord, series: Series) -> Result<Series, MarketError> {
-        match self.has_market(record) {
-            true => self.around(self.read_market(&record.calendar).await?, record, series).await,
-            false => Ok(series),
+        match self.market_place(&record.calendar, record.interval) {
+            Some(place) => self.around(self.read_market(&place).await?, record, series).await,
+            None => Ok(series),
         }
     }
 
@@ -133,8 +139,8 @@ impl App {
     pub async fn refresh_markets(&self) -> Result<(), MarketError> {
         let mut outcome = Ok(());
         if self.markets.has_moved.swap(false, Ordering::AcqRel) {
-            for calendar in self.markets.read() {
-                if let Err(error) = self.read_market(&calendar).await {
+            for place in self.markets.read() {
+                if let Err(error) = self.read_market(&place).await {
                     self.markets.moved();
                     outcome = Err(error);
                 }
@@ -157,11 +163,10 @@ impl App {
         }
     }
 
-    /// The market of an exchange as it is stored now.
-    async fn read_market(&self, calendar: &Calendar) -> Result<Arc<Market>, MarketError> {
-        let place = self.markets.of(calendar);
+    /// A market as it is stored now.
+    async fn read_market(&self, place: &Place) -> Result<Arc<Market>, MarketError> {
         let mut members = place.members.lock().await;
-        let records = self.store.tickers_of_market(calendar, self.settings.market.max_tickers).await?;
+        let records = self.store.tickers_of_market(&place.mics, self.settings.market.max_tickers).await?;
         let version = version(&records);
         if let Some(market) = place.market().filter(|_| place.version() == version) {
             return Ok(market);

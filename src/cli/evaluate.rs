@@ -106,7 +106,12 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &mut Output) 
     if !tickers.iter().any(is_scored) {
         bail!("no ticker could be scored, for the reasons above");
     }
-    print(&tickers, &unusable, &notes, arguments, out)
+    let n_in_market = sources.iter().filter(|source| has_market(source)).count();
+    print(&tickers, &unusable, &notes, n_in_market, arguments, out)
+}
+
+fn has_market(source: &Source) -> bool {
+    (0..source.series.len()).any(|idx| source.series.market(idx).is_some())
 }
 
 /// Puts beside each ticker's bars what the others of its exchange did, as the service does: the first `max_tickers` of
@@ -115,18 +120,20 @@ fn put_in_markets(sources: &mut [Source], max_tickers: usize) {
     let mut detector = Detector::default();
     let calendars: Vec<Calendar> =
         sources.iter().map(|source| detector.calendar(&source.ticker, &source.series)).collect();
-    let mut members: HashMap<&Calendar, Vec<&Source>> = HashMap::new();
-    for (source, calendar) in sources.iter().zip(&calendars).filter(|(_, calendar)| Market::has(calendar)) {
-        members.entry(calendar).or_default().push(source);
+    let mut members: HashMap<Vec<&str>, Vec<&Source>> = HashMap::new();
+    for (source, calendar) in sources.iter().zip(&calendars) {
+        if let Some(mics) = Market::calendars(calendar) {
+            members.entry(mics).or_default().push(source);
+        }
     }
     let market = |members: Vec<&Source>| {
         let member = |source: &&Source| (source.ticker.clone(), footprints(&source.series).into());
         Market::new(members.iter().take(max_tickers).map(member))
     };
-    let markets: HashMap<&Calendar, Market> =
-        members.into_iter().map(|(calendar, members)| (calendar, market(members))).collect();
+    let markets: HashMap<Vec<&str>, Market> =
+        members.into_iter().map(|(mics, members)| (mics, market(members))).collect();
     for (source, calendar) in sources.iter_mut().zip(&calendars) {
-        if let Some(market) = markets.get(calendar) {
+        if let Some(market) = Market::calendars(calendar).and_then(|mics| markets.get(&mics)) {
             source.series = market.around(&source.ticker, source.series.clone());
         }
     }
@@ -275,6 +282,7 @@ fn print(
     tickers: &[PanelTicker],
     unusable: &[Unusable],
     notes: &[Note],
+    n_in_market: usize,
     arguments: &Arguments,
     out: &mut Output,
 ) -> anyhow::Result<()> {
@@ -291,7 +299,7 @@ fn print(
         let left_out = |one: &Unusable| json!({"file": one.name, "reason": one.reason});
         return out.json(&json!({
             "sessions": panel::SESSIONS, "before": arguments.before, "rows": rows, "tickers": scored().map(of_ticker).collect::<Vec<_>>(),
-            "notes": notes,
+            "notes": notes, "n_in_market": n_in_market,
             "left_out": unusable.iter().map(left_out).collect::<Vec<_>>(),
         }));
     }
@@ -301,7 +309,8 @@ fn print(
         n_bars => format!("of each before its newest {n_bars}"),
     };
     out.say(format!(
-        "{}, the last {} sessions {newest}, one session ahead, fitted on what lies before; {} left out",
+        "{}, the last {} sessions {newest}, one session ahead, fitted on what lies before; {n_in_market} beside others of their \
+         exchange; {} left out",
         counted(scored().count(), "ticker"),
         panel::SESSIONS,
         unusable.len()

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::columns::{Columns, trailing_mean};
-use crate::domain::{BarTime, Calendar, Interval, MarketSession, Series, Ticker};
+use crate::domain::{Bar, BarTime, Calendar, Interval, MarketSession, Series, Ticker};
 
 /// What one ticker did on one session, against what is usual for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,6 +109,9 @@ struct Dating {
     tells_others: bool,
 }
 
+/// Exchanges of one place and the same hours.
+const CLOSE_TOGETHER: [&[&str]; 3] = [&["XNYS", "XNAS", "XASE", "ARCX", "BATS"], &["XSHG", "XSHE"], &["XNSE", "XBOM"]];
+
 /// By how many standard errors returns must follow the same session more closely than another one, either way up: with
 /// less nothing is taken from the market, or given to it.
 const CLEARLY: f64 = 2.0;
@@ -117,10 +120,13 @@ impl Market {
     /// Other tickers without whom there is no market.
     pub const MIN_TICKERS: u32 = 3;
 
-    /// Whether sessions of a calendar end together, so that none knows what another will only learn. Those of an exchange
-    /// do; a day of an asset that always trades ends when its vendor says.
-    pub fn has(calendar: &Calendar) -> bool {
-        matches!(calendar, Calendar::Exchange(_))
+    /// The calendars whose sessions end together with one's, itself among them, so that none knows what another will only
+    /// learn: an exchange and those that keep its hours. `None` where that is not known: a day of an asset that always
+    /// trades ends when its vendor says.
+    pub fn calendars(calendar: &Calendar) -> Option<Vec<&str>> {
+        let Calendar::Exchange(mic) = calendar else { return None };
+        let together = CLOSE_TOGETHER.iter().find(|mics| mics.contains(&mic.as_ref()));
+        Some(together.map_or_else(|| vec![mic.as_ref()], |mics| mics.to_vec()))
     }
 
     /// Of these tickers.
@@ -130,7 +136,7 @@ impl Market {
         let all = members.iter().flat_map(|(_, footprints)| footprints.iter());
         all.for_each(|footprint| market.raw.entry(footprint.at).or_default().add(footprint));
         for (ticker, footprints) in members {
-            let dating: Arc<[Dating]> = market.dating(&footprints, true).into();
+            let dating: Arc<[Dating]> = market.dating(&footprints, footprints.len()).into();
             for (footprint, _) in footprints.iter().zip(&*dating).filter(|(_, dating)| dating.tells_others) {
                 market.sessions.entry(footprint.at).or_default().add(footprint);
             }
@@ -154,15 +160,24 @@ impl Market {
         if series.interval() != Interval::Day || self.sessions.is_empty() {
             return series;
         }
-        let is_member = self.members.contains_key(ticker);
-        let Member { footprints: own, dating } = self.members.get(ticker).cloned().unwrap_or_else(|| {
+        let member = self.members.get(ticker);
+        // What of it the market has: its newest bars may not have been taken up yet.
+        let newest = member.and_then(|member| member.footprints.last()).map(|footprint| footprint.at);
+        let is_all = newest.is_some() && series.last().map(Bar::at) <= newest;
+        let Member { footprints: own, dating } = member.filter(|_| is_all).cloned().unwrap_or_else(|| {
             let own = footprints(&series);
-            Member { dating: self.dating(&own, false).into(), footprints: own.into() }
+            let n_counted = own.partition_point(|footprint| Some(footprint.at) <= newest);
+            Member { dating: self.dating(&own, n_counted).into(), footprints: own.into() }
         });
+        let counted = |at: BarTime| {
+            let Member { footprints, dating } = member?;
+            let place = footprints.binary_search_by_key(&at, |footprint| footprint.at).ok()?;
+            dating[place].tells_others.then(|| &footprints[place])
+        };
         series.in_market(|at| {
             let place = own.binary_search_by_key(&at, |footprint| footprint.at).ok()?;
             let (sum, usual) = (*self.sessions.get(&at)?, *self.usual.get(&at)?);
-            let others = sum.without(Some(&own[place]).filter(|_| is_member && dating[place].tells_others));
+            let others = sum.without(counted(at));
             let is_half = 2.0 * f64::from(sum.n_tickers) >= usual;
             let is_known = others.n_tickers >= Self::MIN_TICKERS && is_half && dating[place].hears_others;
             is_known.then(|| MarketSession {
@@ -173,11 +188,11 @@ impl Market {
         })
     }
 
-    /// How each of a ticker's sessions is dated, by what was known on it.
-    fn dating(&self, own: &[Footprint], is_member: bool) -> Vec<Dating> {
-        let others = own.iter().map(|footprint| {
+    /// How each of a ticker's sessions is dated, by what was known on it; the first `n_counted` are the market's too.
+    fn dating(&self, own: &[Footprint], n_counted: usize) -> Vec<Dating> {
+        let others = own.iter().enumerate().map(|(idx, footprint)| {
             let sum = self.raw.get(&footprint.at).copied().unwrap_or_default();
-            let others = sum.without(Some(footprint).filter(|_| is_member));
+            let others = sum.without(Some(footprint).filter(|_| idx < n_counted));
             others.mean(others.scaled_return)
         });
         let pairs: Vec<(f64, f64)> = own.iter().map(|footprint| footprint.scaled_return).zip(others).collect();
@@ -207,7 +222,7 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
-    use crate::domain::bar::{Bar, RawBar};
+    use crate::domain::bar::RawBar;
 
     const DAY: i64 = 86_400;
     const N_DAYS: usize = 400;
@@ -282,8 +297,29 @@ mod tests {
             "what is usual, how bars are dated: {first:?}"
         );
         assert_eq!(n_seen(&Market::default(), 0, &all[0], 390), None);
-        assert!(!Market::has(&Calendar::Weekdays) && !Market::has(&Calendar::AllDays));
-        assert!(Market::has(&"XNYS".parse().expect("an exchange")));
+        let calendars = |text: &str| {
+            let calendar: Calendar = text.parse().expect("a calendar");
+            Market::calendars(&calendar).map(|mics| mics.join(" "))
+        };
+        assert_eq!(["weekdays", "24/7"].map(calendars), [None, None]);
+        assert_eq!(calendars("XKRX"), Some("XKRX".to_owned()));
+        assert_eq!((calendars("XNAS"), calendars("XNAS").is_some()), (calendars("XNYS"), true));
+    }
+
+    #[test]
+    fn a_bar_that_the_market_has_not_taken_up_yet_knows_the_others() {
+        let all = alike(5);
+        let market = market(&[vec![all[0].slice(0..N_DAYS - 1)], all[1..].to_vec()].concat());
+        let seen = market.around(&ticker(0), all[0].clone());
+        assert_eq!(seen.market(N_DAYS - 1).map(|session| session.n_tickers), Some(4));
+        let before = market.around(&ticker(0), all[0].slice(0..N_DAYS - 1));
+        let same = |idx: usize| match (seen.market(idx), before.market(idx)) {
+            (Some(a), Some(b)) => (a.scaled_return - b.scaled_return).abs() < 1e-12,
+            (a, b) => a == b,
+        };
+        assert!((0..N_DAYS - 1).all(same));
+        // Nor is it lost where only its newest bars are at hand.
+        assert_eq!(market.around(&ticker(0), all[0].slice(60..N_DAYS)).market(N_DAYS - 61), seen.market(N_DAYS - 1));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub struct VersionUsed {
     pub shrinkage: Vec<f64>,
     /// Which share of what the networks learned is in the distribution, a step each: 0 is the regression under them.
     pub network_trust: Vec<f64>,
-    /// Other tickers of its market whose session of `as_of` it knows; `None` where it goes by the ticker's bars alone.
+    /// Other tickers of its market whose session of `as_of` it knows; `None` where of none.
     pub market_tickers: Option<u32>,
 }
 

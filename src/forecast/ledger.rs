@@ -55,6 +55,10 @@ pub(super) fn entries(
         model: model.clone(),
         data_version: forecast.data_version.unwrap_or_default(),
         market,
+        market_tickers: match &forecast.model {
+            ModelUsed::Version(used) => used.market_tickers,
+            ModelUsed::Baseline(_) => None,
+        },
         live,
         last_close: forecast.last_close,
         point: step.point,

@@ -72,7 +72,8 @@ impl Forecaster {
         }
         let snapshot = self.snapshots.get(&self.app, ticker, request.model).await?;
         let record = &snapshot.record;
-        let is_of_now = request.as_of.is_none();
+        // Who always names today asks for now.
+        let is_of_now = request.as_of.is_none_or(|at| at.date() >= Utc::now().date_naive());
         // The newest bar by its date is the newest bar: the forecast is a live one.
         let as_of = request.as_of.filter(|at| record.last.is_none_or(|last| *at < last));
         let request = &ForecastRequest { as_of, ..request.clone() };

@@ -64,9 +64,10 @@ struct LedgerEntryBody {
     model: String,
     /// The state of the bars.
     data_version: u64,
-    /// The state of its market, a number that tells forecasts of the same bars apart: what other tickers did may be known
-    /// later than the ticker's own bar. 0 where it knew nothing of a market.
-    market: i64,
+    /// Of how many other tickers of its exchange it knew the session of `as_of`: that may be later than the ticker's own
+    /// bar, so of the same bars there may be several forecasts. Null where of none.
+    #[schema(example = 26)]
+    market_tickers: Option<u32>,
     /// Whether `as_of` was the newest bar when it was served.
     live: bool,
     /// When it was served, RFC 3339 UTC.
@@ -149,20 +150,21 @@ fn step(asked: u32) -> Result<u32, Problem> {
     Horizon::try_from(asked).map(|_| asked).map_err(refuse)
 }
 
-/// A place as text: `1517961600.1.3.0.har`. The name comes last, because nothing says that it has no dot.
+/// A place as text: `1517961600.1.3.1764164000000.0.har`. The name comes last, because nothing says that it has no dot.
 fn cursor(place: &LedgerPlace) -> String {
-    let LedgerPlace { as_of, step, model, data_version, market } = place;
-    format!("{}.{step}.{data_version}.{market}.{model}", as_of.seconds())
+    let LedgerPlace { as_of, step, model, data_version, served_at, market } = place;
+    format!("{}.{step}.{data_version}.{served_at}.{market}.{model}", as_of.seconds())
 }
 
 fn place(cursor: &str) -> Option<LedgerPlace> {
-    let mut parts = cursor.splitn(5, '.');
+    let mut parts = cursor.splitn(6, '.');
     let as_of = BarTime::from_seconds(parts.next()?.parse().ok()?);
     let step = parts.next()?.parse().ok()?;
     let data_version = parts.next()?.parse::<i64>().ok()?.try_into().ok()?;
+    let served_at = parts.next()?.parse().ok()?;
     let market = parts.next()?.parse().ok()?;
     let model = parts.next().filter(|model| !model.contains('\0'))?.to_owned();
-    Some(LedgerPlace { as_of, step, model, data_version, market })
+    Some(LedgerPlace { as_of, step, model, data_version, served_at, market })
 }
 
 impl LedgerEntryBody {
@@ -183,7 +185,7 @@ impl LedgerEntryBody {
             as_of: interval.label(entry.as_of),
             step: entry.step,
             data_version: entry.data_version,
-            market: entry.market,
+            market_tickers: entry.market_tickers,
             live: entry.live,
             served_at: instant(entry.served_at),
             last_close: entry.last_close,
@@ -204,9 +206,11 @@ mod tests {
     #[test]
     fn a_cursor_is_the_place_it_was_made_of_and_nothing_else() {
         let (as_of, model) = (BarTime::from_seconds(-5), "a.b".to_owned());
-        let there = LedgerPlace { as_of, step: 2, model, data_version: 7, market: 9 };
+        let there = LedgerPlace { as_of, step: 2, model, data_version: 7, served_at: 8, market: 9 };
         assert_eq!(place(&cursor(&there)), Some(there));
-        for text in ["", "1", "1.1", "1.1.1", "1.1.1.0", "x.1.1.0.har", "1.1.-1.0.har", "1.1.1.x.har", "1.1.1.0.\0"] {
+        for text in
+            ["", "1", "1.1", "1.1.1", "1.1.1.0.0", "x.1.1.0.0.har", "1.1.-1.0.0.har", "1.1.1.0.x.har", "1.1.1.0.0.\0"]
+        {
             assert_eq!(place(text), None, "{text:?}");
         }
     }

@@ -28,6 +28,9 @@ pub struct TrainPayload {
     pub config: TrainConfig,
     /// The state of the bars when it was queued; a newer one is trained on when it starts later.
     pub data_version: u64,
+    /// Whether it was due because there is a market that the version before knew nothing of.
+    #[serde(default)]
+    pub for_market: bool,
 }
 
 /// The config of a training job as it was queued, every field of it; `None` for other kinds of jobs.
@@ -44,6 +47,8 @@ pub struct Standing {
     pub last_job: Option<JobRecord>,
     /// What is trained when it is due: what the champion is, or the defaults.
     pub config: TrainConfig,
+    /// Whether there is a market that the newest version knows nothing of.
+    market_is_new: bool,
 }
 
 /// Where a ticker stands with its policy.
@@ -78,6 +83,9 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
         None => None,
     };
+    // Once for the same bars: where processes have other settings, the one does not train what the other asks for.
+    let payload = last_job.as_ref().and_then(payload);
+    let was_for_market = payload.is_some_and(|last| last.for_market && last.data_version == record.data_version);
     let facts = PolicyFacts {
         bars_total: record.bars_total,
         champion_age_bars,
@@ -92,12 +100,12 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         canceled_on_this_data: ended_so(JobState::Canceled),
         rewritten: last_version.unwrap_or(0) < record.rewritten_version,
         market_is_new: match &newest {
-            // At each new bar at most: where two processes have other settings, neither trains what the other asks for.
-            Some(newest) if newest_age_bars > Some(0) => market_is_new(app, record, newest).await?,
+            Some(newest) if !was_for_market => market_is_new(app, record, newest).await?,
             _ => false,
         },
     };
-    Ok(Standing { retraining: policy.retraining(facts), last_job, config })
+    let market_is_new = facts.market_is_new;
+    Ok(Standing { retraining: policy.retraining(facts), last_job, config, market_is_new })
 }
 
 /// What the champion is, as far as today's layout and limits let it be trained again; at least it reaches as far.
@@ -118,7 +126,8 @@ pub async fn enqueue_when_due(app: &App, record: &TickerRecord) -> Result<Option
     if !standing.retraining.due {
         return Ok(None);
     }
-    let queued = enqueue_training(app, &record.ticker, standing.config, record.data_version).await?;
+    let (config, data_version, for_market) = (standing.config, record.data_version, standing.market_is_new);
+    let queued = enqueue(app, &record.ticker, &TrainPayload { config, data_version, for_market }).await?;
     Ok(queued.filter(|(_, is_new)| *is_new).map(|(job, _)| job))
 }
 
@@ -172,8 +181,12 @@ pub async fn enqueue_training(
     config: TrainConfig,
     data_version: u64,
 ) -> Result<Option<(JobRecord, bool)>, StoreError> {
+    enqueue(app, ticker, &TrainPayload { config, data_version, for_market: false }).await
+}
+
+async fn enqueue(app: &App, ticker: &Ticker, payload: &TrainPayload) -> Result<Option<(JobRecord, bool)>, StoreError> {
     let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: "a config", reason: error.to_string() };
-    let payload = serde_json::to_value(TrainPayload { config, data_version }).map_err(corrupt)?;
+    let payload = serde_json::to_value(payload).map_err(corrupt)?;
     let queued = app.store.enqueue(&Uuid::now_v7().to_string(), TRAIN, ticker, &payload).await?;
     app.job_queued.notify_one();
     Ok(queued)
@@ -222,9 +235,13 @@ async fn market_is_new(app: &App, record: &TickerRecord, newest: &ModelRecord) -
     Ok((0..n_bars).filter(|idx| series.market(*idx).is_some()).count() >= YEAR)
 }
 
+fn payload(job: &JobRecord) -> Option<TrainPayload> {
+    serde_json::from_value(job.payload.clone()).ok()
+}
+
 /// The state of the bars for which a training was queued.
 fn trained_version(job: &JobRecord) -> Option<u64> {
-    serde_json::from_value(job.payload.clone()).ok().map(|payload: TrainPayload| payload.data_version)
+    payload(job).map(|payload| payload.data_version)
 }
 
 #[cfg(test)]

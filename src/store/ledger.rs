@@ -20,6 +20,8 @@ pub struct LedgerEntry {
     pub data_version: u64,
     /// What it knew of its market: a digest, 0 where nothing.
     pub market: i64,
+    /// Of how many other tickers it knew the session of `as_of`; `None` where of none.
+    pub market_tickers: Option<u32>,
     /// Whether `as_of` was the newest bar when it was served: only then is it a forecast and not a replay.
     pub live: bool,
     /// The close of `as_of`.
@@ -32,7 +34,8 @@ pub struct LedgerEntry {
     pub served_at: i64,
 }
 
-/// Where an entry stands in the order of reading: the newest forecasts first, of one bar the nearest step first.
+/// Where an entry stands in the order of reading: the newest forecasts first, of one bar the nearest step first, and of one
+/// step and model those of the newest bars, the one served last first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerPlace {
     /// The last bar that the forecast saw.
@@ -43,6 +46,8 @@ pub struct LedgerPlace {
     pub model: String,
     /// The state of the bars.
     pub data_version: u64,
+    /// When it was served.
+    pub served_at: i64,
     /// What it knew of its market.
     pub market: i64,
 }
@@ -86,8 +91,8 @@ impl Default for LedgerFilter {
 impl LedgerEntry {
     /// Where it stands in the order of reading.
     pub fn place(&self) -> LedgerPlace {
-        let Self { as_of, step, data_version, market, .. } = *self;
-        LedgerPlace { as_of, step, model: self.model.clone(), data_version, market }
+        let Self { as_of, step, data_version, served_at, market, .. } = *self;
+        LedgerPlace { as_of, step, model: self.model.clone(), data_version, served_at, market }
     }
 }
 
@@ -98,8 +103,9 @@ impl Store {
     /// When the database fails.
     pub async fn add_to_ledger(&self, ticker_id: i64, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO ledger
-                (ticker_id, as_of_ts, step, model, data_version, live, last_close, point, quantiles, market, served_at)
-             SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock.ms FROM tickers, clock WHERE tickers.id = $1
+                (ticker_id, as_of_ts, step, model, data_version, live, last_close, point, quantiles, market, market_tickers,
+                 served_at)
+             SELECT tickers.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock.ms FROM tickers, clock WHERE tickers.id = $1
              ON CONFLICT DO NOTHING";
         self.db
             .run(async {
@@ -117,6 +123,7 @@ impl Store {
                             .bind(entry.point)
                             .bind(serde_json::to_string(&entry.quantiles).unwrap_or_default())
                             .bind(entry.market)
+                            .bind(entry.market_tickers.map(i64::from))
                             .execute(&mut *tx)
                             .await?;
                     }
@@ -133,7 +140,8 @@ impl Store {
     /// When the database fails.
     pub async fn ledger(&self, ticker_id: i64, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
         const SQL: &str =
-            "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at, market
+            "SELECT as_of_ts, step, model, data_version, live, last_close, point, quantiles, served_at, market,
+             market_tickers
              FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
                AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0) AND (model = $12 OR $12 = '')
                AND ($14 = 0 OR served_at = (SELECT MIN(first.served_at) FROM ledger AS first
@@ -141,8 +149,9 @@ impl Store {
                       AND first.step = ledger.step AND first.model = ledger.model))
                AND ($7 = 0 OR as_of_ts < $8 OR (as_of_ts = $8 AND (step > $9 OR (step = $9 AND
                     (model > $10 OR (model = $10 AND
-                    (data_version < $11 OR (data_version = $11 AND market > $13))))))))
-             ORDER BY as_of_ts DESC, step, model, data_version DESC, market LIMIT $6";
+                    (data_version < $11 OR (data_version = $11 AND
+                    (served_at < $15 OR (served_at = $15 AND market > $13))))))))))
+             ORDER BY as_of_ts DESC, step, model, data_version DESC, served_at DESC, market LIMIT $6";
         let after = filter.after.as_ref();
         self.db
             .run(async {
@@ -162,6 +171,7 @@ impl Store {
                         .bind(filter.model.as_deref().unwrap_or_default())
                         .bind(after.map_or(0, |place| place.market))
                         .bind(i64::from(filter.first_only))
+                        .bind(after.map_or(0, |place| place.served_at))
                         .fetch_all(pool)
                         .await?;
                     rows.into_iter()
@@ -176,6 +186,7 @@ impl Store {
                             quantiles: quantiles(&row.try_get::<String, _>(7)?)?,
                             served_at: row.try_get(8)?,
                             market: row.try_get(9)?,
+                            market_tickers: row.try_get::<Option<i64>, _>(10)?.map(|count| count as u32),
                         }))
                         .collect()
                 })

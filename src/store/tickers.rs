@@ -123,15 +123,20 @@ impl Store {
             .await
     }
 
+    /// A query for the texts of `$1`, a JSON list.
+    fn texts_of_json(&self) -> &'static str {
+        match &self.db {
+            Db::Sqlite { .. } => "SELECT value FROM json_each($1)",
+            Db::Postgres { .. } => "SELECT json_array_elements_text($1::json)",
+        }
+    }
+
     /// Those of the named tickers that there are, in no order.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn tickers_named(&self, names: &[&str]) -> Result<Vec<TickerRecord>, StoreError> {
-        let list = match &self.db {
-            Db::Sqlite { .. } => "SELECT value FROM json_each($1)",
-            Db::Postgres { .. } => "SELECT json_array_elements_text($1::json)",
-        };
+        let list = self.texts_of_json();
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tickers WHERE name IN ({list})"));
         let names = serde_json::Value::from(names).to_string();
         self.db
@@ -166,19 +171,21 @@ impl Store {
             .await
     }
 
-    /// Those of a market with daily bars, in the order in which they were first stored, at most `limit`.
+    /// Those of some calendars with daily bars, in the order in which they were first stored, at most `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn tickers_of_market(&self, calendar: &Calendar, limit: u32) -> Result<Vec<TickerRecord>, StoreError> {
+    pub async fn tickers_of_market(&self, calendars: &[String], limit: u32) -> Result<Vec<TickerRecord>, StoreError> {
+        let list = self.texts_of_json();
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM tickers WHERE calendar = $1 AND interval = $2 ORDER BY id LIMIT $3"
+            "SELECT {COLUMNS} FROM tickers WHERE calendar IN ({list}) AND interval = $2 ORDER BY id LIMIT $3"
         ));
+        let calendars = serde_json::Value::from(calendars).to_string();
         self.db
             .run(async {
                 on!(&self.db, pool => {
                     let rows = sqlx::query(sql)
-                        .bind(calendar.to_string())
+                        .bind(&calendars)
                         .bind(Interval::Day.to_string())
                         .bind(i64::from(limit))
                         .fetch_all(pool)

@@ -144,6 +144,7 @@ fn intervals_that_stopped_holding_make_a_training_due_before_its_time() {
             model: "1".to_owned(),
             data_version: 1,
             market: 0,
+            market_tickers: None,
             live: true,
             last_close: bar.close(),
             point: 0.0,

@@ -12,7 +12,8 @@ use candlecast::evaluate::backtest::audit;
 use candlecast::evaluate::{HeldBackRecord, synthetic};
 use candlecast::features::Market;
 use candlecast::forecast::{ForecastRequest, Forecaster, ModelUsed};
-use candlecast::jobs::due::standing;
+use candlecast::jobs::Runner;
+use candlecast::jobs::due::{enqueue_all_due, standing};
 use candlecast::store::{LedgerFilter, OnConflict, PriceBasis, SentBars};
 use candlecast::train::{self, Control, Model, Preset, TrainConfig, Trained, train};
 use rand::{RngExt, SeedableRng};
@@ -269,16 +270,17 @@ fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_ke
         let mut met = Vec::new();
         while let Some(entry) = app.store.ledger(record.id, &filter).await.expect("reads").pop() {
             filter.after = Some(entry.place());
-            met.push(entry.market);
+            met.push(entry);
         }
-        assert_eq!(met.len(), 5, "{met:?}");
-        assert!(met[..4].windows(2).all(|pair| pair[0] < pair[1]), "{met:?}");
+        let known: Vec<_> = met.iter().map(|entry| entry.market_tickers).collect();
+        assert_eq!(known, [Some(4), Some(4), Some(3), None, Some(4)], "the one served last first; then the bar before");
+        assert!(met[..4].is_sorted_by(|a, b| a.served_at >= b.served_at), "{met:?}");
     });
 }
 
 #[test]
 fn a_process_follows_other_tickers_bars_no_more_often_than_asked() {
-    for (refresh_ms, follows) in [(0, true), (3_600_000, false)] {
+    for (refresh_ms, follows) in [(250, true), (3_600_000, false)] {
         with_market(MarketSettings { refresh_ms, ..MarketSettings::default() }, async |app| {
             let all = exchange();
             for (name, series) in &all {
@@ -319,7 +321,7 @@ fn a_market_has_as_many_tickers_as_the_settings_say_the_first_stored() {
             let (name, series) = &all[0];
             publish(&app, name, series).await;
             assert_eq!(seen(&Forecaster::new(Arc::clone(&app)), name).await.0, expected, "{max_tickers}");
-            let stored = app.store.tickers_of_market(&new_york(), 2).await.expect("reads");
+            let stored = app.store.tickers_of_market(&["XNAS".to_owned(), "XNYS".to_owned()], 2).await.expect("reads");
             assert_eq!(stored.iter().map(|one| one.ticker.as_str()).collect::<Vec<_>>(), ["A", "B"]);
         });
     }
@@ -337,20 +339,34 @@ fn a_model_trained_before_the_others_came_is_trained_again_once() {
             standing(&app, &record).await.expect("reads").retraining
         };
         for (other, series) in &all[1..4] {
-            put(&app, name, &next_bar(series_of(&app, name).await)).await;
             assert!(!due().await.due);
             put(&app, other, series).await;
         }
         let retraining = due().await;
         assert!(retraining.due && retraining.reason.contains("exchange"), "{retraining:?}");
-        publish(&app, name, &series_of(&app, name).await).await;
+        // A worker that was told otherwise learns nothing of them, and is not asked again for the same bars.
+        let market = MarketSettings { max_tickers: 0, ..MarketSettings::default() };
+        let otherwise = App::open(Settings { market, ..app.settings.clone() }).await.expect("opens");
+        let runner = Runner::new(Arc::new(otherwise)).expect("a processor");
+        assert_eq!(enqueue_all_due(&app).await.expect("reads"), 1);
+        assert!(runner.run_one().await.expect("runs"));
+        app.refresh().await.expect("reads");
+        let newest = app.store.newest_model(name).await.expect("reads").expect("trained");
+        assert_eq!((newest.version, &newest.manifest["metrics"]["n_in_market"]), (2, &0.into()));
+        assert!(!due().await.due, "trainings would follow each other for ever");
+        put(&app, name, &next_bar(series_of(&app, name).await)).await;
+        assert!(due().await.due);
+        assert_eq!(enqueue_all_due(&app).await.expect("reads"), 1);
+        assert!(Runner::new(Arc::clone(&app)).expect("a processor").run_one().await.expect("runs"));
+        let newest = app.store.newest_model(name).await.expect("reads").expect("trained");
+        assert!(newest.manifest["metrics"]["n_in_market"].as_u64() > Some(250));
         put(&app, name, &next_bar(series_of(&app, name).await)).await;
         assert!(!due().await.due);
     });
 }
 
 #[test]
-fn one_that_is_none_of_the_market_s_is_trained_again_too_and_with_the_same_bars_never() {
+fn one_that_is_none_of_the_market_s_is_trained_again_too() {
     with_market(MarketSettings { max_tickers: 4, ..MarketSettings::default() }, async |app| {
         let all = exchange();
         for (name, series) in &all {
@@ -363,14 +379,11 @@ fn one_that_is_none_of_the_market_s_is_trained_again_too_and_with_the_same_bars_
         app.registry.promote(name, 1, None).await.expect("promoted");
         let due = async || {
             let record = app.store.ticker(name).await.expect("reads").expect("stored");
-            standing(&app, &record).await.expect("reads").retraining
+            standing(&app, &record).await.expect("reads").retraining.due
         };
-        assert!(!due().await.due, "where processes have other settings, trainings would follow each other");
-        put(&app, name, &next_bar(series.clone())).await;
-        assert!(due().await.due);
-        assert!(publish(&app, name, &series_of(&app, name).await).await.n_in_market > 250);
-        put(&app, name, &next_bar(series_of(&app, name).await)).await;
-        assert!(!due().await.due);
+        assert!(due().await);
+        assert!(publish(&app, name, series).await.n_in_market > 250);
+        assert!(!due().await);
     });
 }
 
@@ -416,6 +429,26 @@ fn another_share_under_a_deleted_name_and_one_that_cannot_be_read_change_the_mar
             let restarted = Arc::new(App::open(app.settings.clone()).await.expect("opens"));
             assert_eq!(seen(&Forecaster::new(restarted), name).await.0, Some(3));
         }
+    });
+}
+
+#[test]
+fn the_last_ticker_s_bar_knows_the_others_at_once() {
+    with_market(MarketSettings { refresh_ms: 3_600_000, ..MarketSettings::default() }, async |app| {
+        let all = exchange();
+        let (name, series) = &all[0];
+        put(&app, name, &series.slice(0..N_BARS - 1)).await;
+        for (other, series) in &all[1..] {
+            put(&app, other, series).await;
+        }
+        publish(&app, name, &series.slice(0..N_BARS - 1)).await;
+        let forecaster = Forecaster::new(Arc::clone(&app));
+        assert_eq!(seen(&forecaster, name).await.0, Some(4));
+        put(&app, name, series).await;
+        let at_once = seen(&forecaster, name).await;
+        assert_eq!(at_once.0, Some(4));
+        app.refresh_markets().await.expect("reads");
+        assert_eq!(seen(&forecaster, name).await.0, Some(4));
     });
 }
 

@@ -322,6 +322,7 @@ fn a_served_forecast_is_kept_once_and_read_newest_first() {
             model: "1".into(),
             data_version: 1,
             market: 0,
+            market_tickers: None,
             live,
             last_close: 100.5,
             point: 0.001,

@@ -92,7 +92,8 @@ pub(in crate::http) struct ModelUsedBody {
     shrinkage: Option<Vec<f64>>,
     /// Which share of what the networks learned is in the distribution, a step each: 0 is the regression under them alone.
     network_trust: Option<Vec<f64>>,
-    /// Other tickers of its exchange whose session of `as_of` it knows; null where it goes by the ticker's own bars alone.
+    /// Other tickers of its exchange whose session of `as_of` it knows. Null where of none: how wild the next sessions will be
+    /// is then told by the ticker's own bars.
     #[schema(example = 26)]
     market_tickers: Option<u32>,
     /// `naive`, `har`, …; null for a model version.
