@@ -133,8 +133,9 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 pub struct TickerState {
     /// The newest change of the ticker.
     pub revision: i64,
-    /// What its market is known to have done, as a number that is the same in all processes; 0 where nothing.
-    pub market: i64,
+    /// What its market is known to have done, as a number that is the same in all processes: 0 where it has none, `None`
+    /// while this process never read it.
+    pub market: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -155,7 +156,7 @@ impl Revisions {
     fn of(&self, ticker: &Ticker) -> Option<TickerState> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let Known { revision, market } = known.get(ticker)?;
-        Some(TickerState { revision: *revision, market: market.as_ref().map_or(0, |place| place.version()) })
+        Some(TickerState { revision: *revision, market: market.as_ref().map_or(Some(0), |place| place.version()) })
     }
 
     async fn refresh(&self, app: &App) -> Result<(), StoreError> {
@@ -165,13 +166,12 @@ impl Revisions {
             return Ok(());
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for Moved { ticker, revision, kind } in moved {
+        for Moved { ticker, revision, is_alive, kind } in moved {
             *taken_up = revision.max(*taken_up);
-            match kind {
-                Some((calendar, interval)) => {
-                    known.insert(ticker, Known { revision, market: app.market_place(&calendar, interval) })
-                }
-                None => known.remove(&ticker),
+            let market = kind.and_then(|(calendar, interval)| app.market_place(&calendar, interval));
+            match is_alive {
+                true => known.insert(ticker, Known { revision, market }),
+                false => known.remove(&ticker),
             };
         }
         drop(known);

@@ -46,6 +46,8 @@ pub(super) struct Place {
     market: Mutex<Option<Arc<Market>>>,
     /// Of which bars that was; 0 before.
     version: AtomicI64,
+    /// Whether anybody ever asked for it.
+    is_asked_for: AtomicBool,
     /// Whose footprints it is made of, by the tickers' ids. Held while it is read, by one at a time.
     members: AsyncMutex<HashMap<i64, Member>>,
 }
@@ -61,8 +63,9 @@ impl Place {
         Self { mics: mics.iter().map(ToString::to_string).collect(), ..Self::default() }
     }
 
-    pub(super) fn version(&self) -> i64 {
-        self.version.load(Ordering::Acquire)
+    /// Of which bars it is; `None` before it was ever read.
+    pub(super) fn version(&self) -> Option<i64> {
+        Some(self.version.load(Ordering::Acquire)).filter(|version| *version != 0)
     }
 
     fn market(&self) -> Option<Arc<Market>> {
@@ -82,10 +85,9 @@ impl Markets {
         Arc::clone(by_exchange.entry(mics.join(" ")).or_insert_with(|| Arc::new(Place::new(mics))))
     }
 
-    /// Those that were ever read.
-    fn read(&self) -> Vec<Arc<Place>> {
+    fn asked_for(&self) -> Vec<Arc<Place>> {
         let by_exchange = self.by_exchange.lock().unwrap_or_else(PoisonError::into_inner);
-        by_exchange.values().filter(|place| place.version() != 0).cloned().collect()
+        by_exchange.values().filter(|place| place.is_asked_for.load(Ordering::Acquire)).cloned().collect()
     }
 }
 
@@ -139,7 +141,7 @@ impl App {
     pub async fn refresh_markets(&self) -> Result<(), MarketError> {
         let mut outcome = Ok(());
         if self.markets.has_moved.swap(false, Ordering::AcqRel) {
-            for place in self.markets.read() {
+            for place in self.markets.asked_for() {
                 if let Err(error) = self.read_market(&place).await {
                     self.markets.moved();
                     outcome = Err(error);
@@ -165,10 +167,12 @@ impl App {
 
     /// A market as it is stored now.
     async fn read_market(&self, place: &Place) -> Result<Arc<Market>, MarketError> {
+        // Before the tickers are looked at: what moves after that is followed.
+        place.is_asked_for.store(true, Ordering::Release);
         let mut members = place.members.lock().await;
         let records = self.store.tickers_of_market(&place.mics, self.settings.market.max_tickers).await?;
         let version = version(&records);
-        if let Some(market) = place.market().filter(|_| place.version() == version) {
+        if let Some(market) = place.market().filter(|_| place.version() == Some(version)) {
             return Ok(market);
         }
         let mut now = HashMap::with_capacity(records.len());

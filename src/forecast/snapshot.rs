@@ -1,7 +1,6 @@
 //! What a forecast needs of a ticker, kept in memory until the ticker's revision moves.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use moka::Entry;
 use moka::future::Cache;
@@ -20,7 +19,7 @@ use super::{ForecastError, ForecastWarning, ModelChoice, ledger};
 #[derive(Debug)]
 pub(super) struct Snapshot {
     revision: i64,
-    market: AtomicI64,
+    market: Mutex<Option<i64>>,
     pub(super) record: TickerRecord,
     /// The newest bars: as many as the champion reads, and all that came since it was trained.
     /// With what the market did.
@@ -66,7 +65,7 @@ impl Snapshot {
     }
 
     fn is_of(&self, state: TickerState) -> bool {
-        self.revision == state.revision && self.market.load(Ordering::Acquire) == state.market
+        self.revision == state.revision && *self.market.lock().unwrap_or_else(PoisonError::into_inner) == state.market
     }
 
     /// Whether the ticker did not move, and the market did beside it what it was seen to do: all of this still holds.
@@ -77,7 +76,7 @@ impl Snapshot {
                 None => true,
             };
         if holds {
-            self.market.store(state.market, Ordering::Release);
+            *self.market.lock().unwrap_or_else(PoisonError::into_inner) = state.market;
         }
         Ok(holds)
     }

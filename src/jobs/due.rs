@@ -83,9 +83,8 @@ pub async fn standing(app: &App, record: &TickerRecord) -> Result<Standing, Stor
         Some(model) => Some(app.store.count_bars_after(record.id, model.last).await?),
         None => None,
     };
-    // Once for the same bars: where processes have other settings, the one does not train what the other asks for.
-    let payload = last_job.as_ref().and_then(payload);
-    let was_for_market = payload.is_some_and(|last| last.for_market && last.data_version == record.data_version);
+    // Once: where processes have other settings, the one does not train what the other asks for.
+    let was_for_market = last_job.as_ref().and_then(payload).is_some_and(|last| last.for_market);
     let facts = PolicyFacts {
         bars_total: record.bars_total,
         champion_age_bars,

@@ -144,9 +144,10 @@ impl Store {
              market_tickers
              FROM ledger WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3
                AND (live = TRUE OR $4 = 0) AND (step = $5 OR $5 = 0) AND (model = $12 OR $12 = '')
-               AND ($14 = 0 OR served_at = (SELECT MIN(first.served_at) FROM ledger AS first
-                    WHERE first.ticker_id = ledger.ticker_id AND first.as_of_ts = ledger.as_of_ts
-                      AND first.step = ledger.step AND first.model = ledger.model))
+               AND ($14 = 0 OR (as_of_ts, step, model, served_at) IN
+                    (SELECT as_of_ts, step, model, MIN(served_at) FROM ledger
+                     WHERE ticker_id = $1 AND as_of_ts >= $2 AND as_of_ts <= $3 AND (step = $5 OR $5 = 0)
+                     GROUP BY as_of_ts, step, model))
                AND ($7 = 0 OR as_of_ts < $8 OR (as_of_ts = $8 AND (step > $9 OR (step = $9 AND
                     (model > $10 OR (model = $10 AND
                     (data_version < $11 OR (data_version = $11 AND

@@ -82,7 +82,9 @@ pub struct Moved {
     pub ticker: Ticker,
     /// Its revision now.
     pub revision: i64,
-    /// Calendar and interval; `None` where it was deleted.
+    /// Whether it was not deleted.
+    pub is_alive: bool,
+    /// Calendar and interval, where it has them and they are known to this release.
     pub kind: Option<(Calendar, Interval)>,
 }
 
@@ -210,14 +212,14 @@ impl Store {
                     rows.into_iter()
                         .map(|row| {
                             let text = |column: usize| row.try_get::<Option<String>, _>(column);
-                            let kind = match (text(2)?, text(3)?) {
-                                (Some(calendar), Some(interval)) => {
-                                    Some((parsed("a calendar", &calendar)?, parsed("an interval", &interval)?))
-                                }
-                                _ => None,
-                            };
+                            let (calendar, interval) = (text(2)?, text(3)?);
+                            let is_alive = calendar.is_some();
+                            // Of a ticker that only a newer release reads, all others must not be lost from sight.
+                            let kind = calendar
+                                .and_then(|calendar| calendar.parse().ok())
+                                .zip(interval.and_then(|interval| interval.parse().ok()));
                             let ticker = parsed("a ticker", &row.try_get::<String, _>(0)?)?;
-                            Ok(Moved { ticker, revision: row.try_get(1)?, kind })
+                            Ok(Moved { ticker, revision: row.try_get(1)?, is_alive, kind })
                         })
                         .collect()
                 })

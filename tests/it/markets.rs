@@ -13,7 +13,7 @@ use candlecast::evaluate::{HeldBackRecord, synthetic};
 use candlecast::features::Market;
 use candlecast::forecast::{ForecastRequest, Forecaster, ModelUsed};
 use candlecast::jobs::Runner;
-use candlecast::jobs::due::{enqueue_all_due, standing};
+use candlecast::jobs::due::{enqueue_all_due, enqueue_training, standing};
 use candlecast::store::{LedgerFilter, OnConflict, PriceBasis, SentBars};
 use candlecast::train::{self, Control, Model, Preset, TrainConfig, Trained, train};
 use rand::{RngExt, SeedableRng};
@@ -265,6 +265,10 @@ fn a_forecast_takes_up_the_others_bars_as_they_come_and_each_that_was_said_is_ke
         put_and_follow(&app, &all[4].0, &audit::poison_after(&all[4].1, N_BARS - 2)).await;
         assert_ne!(seen(&forecaster, name).await.1, whole);
         assert_eq!(of_newest().await, 4);
+        let (live_only, first_only, step) = (true, true, Some(1));
+        let first = LedgerFilter { live_only, first_only, step, ..LedgerFilter::default() };
+        let first = app.store.ledger(record.id, &first).await.expect("reads");
+        assert_eq!(first.iter().map(|entry| entry.market_tickers).collect::<Vec<_>>(), [None, Some(4)], "one a bar");
         // A page of the ledger ends between any two of them.
         let mut filter = LedgerFilter { limit: 1, step: Some(1), ..LedgerFilter::default() };
         let mut met = Vec::new();
@@ -355,12 +359,11 @@ fn a_model_trained_before_the_others_came_is_trained_again_once() {
         assert_eq!((newest.version, &newest.manifest["metrics"]["n_in_market"]), (2, &0.into()));
         assert!(!due().await.due, "trainings would follow each other for ever");
         put(&app, name, &next_bar(series_of(&app, name).await)).await;
-        assert!(due().await.due);
-        assert_eq!(enqueue_all_due(&app).await.expect("reads"), 1);
+        assert!(!due().await.due, "nor one a bar");
+        enqueue_training(&app, name, TrainConfig::preset(Preset::Fast), 2).await.expect("queued");
         assert!(Runner::new(Arc::clone(&app)).expect("a processor").run_one().await.expect("runs"));
         let newest = app.store.newest_model(name).await.expect("reads").expect("trained");
         assert!(newest.manifest["metrics"]["n_in_market"].as_u64() > Some(250));
-        put(&app, name, &next_bar(series_of(&app, name).await)).await;
         assert!(!due().await.due);
     });
 }

@@ -153,7 +153,7 @@ fn every_change_raises_the_one_revision_and_deletion_tells_too() {
         assert!(store.delete_ticker(&ticker("B")).await.unwrap());
         assert!(!store.delete_ticker(&ticker("B")).await.unwrap());
         let moved = store.moved_since(patched.revision).await.unwrap();
-        assert_eq!(moved.last().map(|one| (one.ticker.as_str(), &one.kind)), Some(("B", &None)));
+        assert_eq!(moved.last().map(|one| (one.ticker.as_str(), one.is_alive)), Some(("B", false)));
         assert_eq!(put(&store, "B", &daily(0..5, 9.0), OnConflict::Replace).await, (5, 0, 0, 1));
         assert!(store.tickers("b", "", 10).await.unwrap().iter().all(|t| t.bars_total == 5));
     });

@@ -96,12 +96,12 @@ impl ChartQuery {
     }
 }
 
-/// A picture is a function of how the ticker stands, its own address and this program.
+/// A picture is a function of how the ticker stands, its own address and this program; of a market that was never read it
+/// is not known how that stands.
 fn tag(state: Option<TickerState>) -> Result<Option<ETag>, Problem> {
-    let read = |TickerState { revision, market }| {
-        format!("\"{}-{revision}-{market:x}\"", env!("CARGO_PKG_VERSION")).parse().map_err(Problem::internal)
-    };
-    state.map(read).transpose()
+    let Some(TickerState { revision, market: Some(market) }) = state else { return Ok(None) };
+    let tag = format!("\"{}-{revision}-{market:x}\"", env!("CARGO_PKG_VERSION"));
+    tag.parse().map(Some).map_err(Problem::internal)
 }
 
 fn picture(svg: String) -> Response {

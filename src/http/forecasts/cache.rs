@@ -73,9 +73,9 @@ mod tests {
     #[tokio::test]
     async fn an_answer_lasts_until_its_ticker_moves_or_the_day_ends() {
         let (cache, ticker) = (ForecastCache::new(), "TEST".parse::<Ticker>().expect("a ticker"));
-        let made = Made::now(Some(TickerState { revision: 7, market: 1 })).expect("a state");
+        let made = Made::now(Some(TickerState { revision: 7, market: Some(1) })).expect("a state");
         cache.put(&ticker, "horizon=5", Some(made), Bytes::from_static(b"{}")).await;
-        let with = |revision, market| Made { state: TickerState { revision, market }, ..made };
+        let with = |revision, market| Made { state: TickerState { revision, market: Some(market) }, ..made };
         let kept = async |query: &str, now: Made| cache.get(&ticker, query, Some(now)).await.is_some();
         assert!(kept("horizon=5", made).await);
         assert!(!kept("horizon=4", made).await);
