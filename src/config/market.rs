@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct MarketSettings {
     /// Tickers of an exchange that make its market, those stored first. Trainings learn what the others' sessions say of a
     /// ticker's next ones. Too few are no market: below four, as with 0, forecasts come from a ticker's own bars alone;
-    /// eight whose bars go on tell nearly as much as a hundred. Too many take memory (24 bytes a bar) and, when their bars
+    /// eight whose bars go on tell nearly as much as fifty. Too many take memory (24 bytes a bar) and, when their bars
     /// change, time to be read again.
     #[garde(range(max = 10_000))]
     pub max_tickers: u32,
