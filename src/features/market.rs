@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::columns::{Columns, trailing_mean};
+use super::dating::{Dating, dating};
 use crate::domain::{Bar, BarTime, Calendar, Interval, MarketSession, Series, Ticker};
 
 /// What one ticker did on one session, against what is usual for it.
@@ -104,23 +105,8 @@ impl Sum {
     }
 }
 
-/// How a ticker's sessions are dated beside the others', by a year of returns up to one of them. A vendor may name
-/// sessions by the date after (a night of New York by Seoul's): such a ticker would see the others' tomorrow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Dating {
-    /// What the others did on a date is known to the ticker by then: its returns follow those of the same session, not
-    /// of the one before.
-    hears_others: bool,
-    /// What the ticker did on a date is known to the others by then: theirs do not follow it a session later.
-    tells_others: bool,
-}
-
 /// Exchanges of one place and the same hours.
 const CLOSE_TOGETHER: [&[&str]; 3] = [&["XNYS", "XNAS", "XASE", "ARCX", "BATS"], &["XSHG", "XSHE"], &["XNSE", "XBOM"]];
-
-/// By how many standard errors of a correlation returns must follow the same session more closely than another one, either way up: with
-/// less nothing is taken from the market, or given to it.
-const CLEARLY: f64 = 2.0;
 
 impl Market {
     /// Other tickers without whom there is no market.
@@ -202,25 +188,7 @@ impl Market {
             let others = sum.without(Some(footprint).filter(|_| idx < n_counted));
             others.mean(others.scaled_return)
         });
-        let pairs: Vec<(f64, f64)> = own.iter().map(|footprint| footprint.scaled_return).zip(others).collect();
-        // Sums up to each session: own squares, others' squares, and products with the others of the same session, of the
-        // one before and of the one after.
-        let mut sums = vec![[0.0; 5]];
-        for (idx, (own, others)) in pairs.iter().enumerate() {
-            let (own_before, others_before) = idx.checked_sub(1).map_or((0.0, 0.0), |before| pairs[before]);
-            let terms = [own * own, others * others, own * others, own * others_before, own_before * others];
-            let before = sums[idx];
-            sums.push(std::array::from_fn(|term| before[term] + terms[term]));
-        }
-        let dating = |idx: usize| {
-            let n_sessions = (idx + 1).min(YEAR);
-            let [own, others, same, late, early]: [f64; 5] =
-                std::array::from_fn(|term| sums[idx + 1][term] - sums[idx + 1 - n_sessions][term]);
-            let clearly = CLEARLY / (n_sessions as f64).sqrt() * (own * others).max(0.0).sqrt();
-            let is_same_beside = |other: f64| n_sessions >= MIN_SESSIONS && same.abs() - other.abs() > clearly;
-            Dating { hears_others: is_same_beside(late), tells_others: is_same_beside(early) }
-        };
-        (0..own.len()).map(dating).collect()
+        dating(&own.iter().map(|footprint| footprint.scaled_return).zip(others).collect::<Vec<_>>())
     }
 }
 

@@ -11,6 +11,7 @@
 //! Absent on purpose: prices as levels, and anything fitted on more rows than the caller names.
 
 pub mod columns;
+mod dating;
 pub mod market;
 pub mod regression;
 pub mod regressors;

@@ -29,6 +29,7 @@ mod checkpoints;
 mod jobs;
 mod champions;
 mod due;
+mod market_learning;
 mod markets;
 mod backtests;
 mod registry;
